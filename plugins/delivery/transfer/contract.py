@@ -1,0 +1,129 @@
+"""What the transfer engine promises its callers, and what it asks of them.
+
+A caller (the worker's operator, or the ECS container) opens one :class:`Destination` and hands it :class:`Job`
+after :class:`Job`; the destination pulls the bytes from S3 itself. All that the engine wants back is a
+:class:`Journal`, behind which the ledger stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, Self
+
+
+@dataclass(frozen=True, slots=True)
+class SourceObject:
+    """One object in the pick-up, pinned by its ETag: no other content is ever read in its name (R6.4)."""
+
+    bucket: str
+    key: str
+    etag: str
+    """The ETag as S3 sends it, without the quotation marks."""
+    size: int
+    """Bytes."""
+    last_modified: datetime | None = None
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to deliver."""
+
+    name: str
+    """The path below the pick-up's prefix, ``/``-separated: what the recipient shall see. Untrusted (R6.8)."""
+    source: SourceObject
+    token: int
+    """The attempt's fencing token (R3.5): larger than that of every earlier attempt of this file."""
+    resume: Mapping[str, Any] | None = None
+    """What an earlier attempt last gave to :meth:`Journal.checkpoint`, or None to start from nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof of a verified delivery (R6.4)."""
+
+    uri: str
+    """Where the file is now: ``gs://``, ``s3://`` or ``sftp://`` and the path. Never holds a credential."""
+    size: int
+    """Bytes at the destination."""
+    checksum: str
+    """``<algorithm>:<value>``, for example ``crc32c:yZRlqg==``, of the bytes read and, where it says, stored."""
+    verified_by: str
+    """How the destination's copy was compared: ``checksum``, ``size`` or ``read-back``."""
+
+
+class Journal(Protocol):
+    """Where the engine notes how one job is getting on."""
+
+    def checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Persist what a later attempt needs to resume (JSON-like, well under 100 KiB).
+
+        Raises :class:`Superseded` if a newer attempt owns the file.
+        """
+
+    def confirm(self) -> None:
+        """Called right before the delivery becomes visible.
+
+        Raises :class:`Superseded` if a newer attempt owns the file; the delivery must then not become visible.
+        """
+
+    def progress(self, moved: int) -> None:
+        """``moved`` more bytes have been taken by the destination. Cheap, and called from several threads."""
+
+
+class Destination(Protocol):
+    """One client's destination, open. :meth:`deliver` may be called from ``parallel_jobs`` threads at once."""
+
+    parallel_jobs: int
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def deliver(self, job: Job, journal: Journal) -> Receipt:
+        """Deliver one file: stream, verify, then make visible.
+
+        Raises :class:`TransferError` (or a subclass) for what concerns this file or destination,
+        :class:`Superseded` when the attempt no longer owns the file.
+        """
+
+    def discard(self, name: str, resume: Mapping[str, Any]) -> None:
+        """Remove what an attempt that will not be resumed left behind: an open multipart upload, a ``.part`` file."""
+
+
+class TransferError(Exception):
+    """A delivery failed. The message says what was wrong, where, what was expected and what to do; no secret in it."""
+
+
+class SourceChanged(TransferError):
+    """The object in the pick-up is no longer the one that was registered (another ETag, or gone)."""
+
+
+class IntegrityError(TransferError):
+    """What the destination holds, or what S3 sent, is not what it should be."""
+
+
+class UnsafeName(TransferError):
+    """The file's name would leave the destination's directory or prefix, or cannot be stored there (R6.8)."""
+
+
+class DestinationUnavailable(TransferError):
+    """The destination as a whole cannot be used now: unreachable, credential refused, unknown host key, no bucket."""
+
+
+class Superseded(Exception):  # noqa: N818 - an outcome, not an error: someone newer owns the file
+    """A newer attempt owns the file (R3.5). The holder must stop without changing anything."""
+
+
+@dataclass(slots=True)
+class Limits:
+    """What one destination may use."""
+
+    part_size: int = 32 * 1024 * 1024
+    streams: int = 4
+    """Connections per large file, where the protocol allows several."""
+    parallel_jobs: int = 16
+    max_bytes_per_second: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
