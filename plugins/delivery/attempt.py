@@ -1,0 +1,210 @@
+"""One attempt at each file of a batch: where the engine meets the ledger, on the worker and in the container alike."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from delivery.events import log_event
+from delivery.ledger.entry import Entry, RunRef, Status
+from delivery.transfer.batch import Interrupted, deliver_all
+from delivery.transfer.contract import (
+    Destination,
+    DestinationUnavailable,
+    Job,
+    Receipt,
+    SourceChanged,
+    SourceObject,
+    Superseded,
+    TransferError,
+    UnsafeName,
+)
+from delivery.transfer.progress import Progress
+
+if TYPE_CHECKING:
+    from delivery.ledger.table import Ledger
+    from delivery.pickup import Pickup
+
+_CONFIRMATION_VALID = 2.0
+"""Seconds for which an attempt's beginning counts as its confirmation: small files need no second look."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one attempt at a batch."""
+
+    delivered: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    """File name and reason, for what ended in ``fail``."""
+    unfinished: dict[str, str] = field(default_factory=dict)
+    """File name and reason, for what another attempt will try again."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    entry: Entry
+    began: float
+
+
+class Batch:
+    """Delivers the entries of one batch, each once."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        pickup: Pickup,
+        owner: RunRef,
+        *,
+        remove_source: bool,
+        logger: logging.Logger,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._pickup = pickup
+        self._owner = owner
+        self._remove_source = remove_source
+        self._logger = logger
+        self._stop = stop
+        self._attempts: dict[str, _Attempt] = {}
+        self._lock = threading.Lock()
+        self.outcome = Outcome()
+
+    def deliver(self, entries: Sequence[Entry], open_destination: Callable[[], Destination]) -> Outcome:
+        """Try each file once and record what came of it (R6.2). One file's failure never stops the others.
+
+        A destination that cannot even be opened is a failed attempt of every file: its reason then stands in each
+        entry and in the finish e-mail.
+        """
+        started = time.monotonic()
+        log_event(self._logger, "batch_started", files=len(entries), bytes=sum(entry.size for entry in entries))
+        try:
+            destination = open_destination()
+            with destination:
+                deliver_all(entries, self._start, destination, self._finish, self._stop)
+        except DestinationUnavailable as error:
+            untried = [entry for entry in entries if entry.etag not in self._attempts]
+            for entry in untried:
+                self._start(entry)
+                self._finish(entry, error)
+        log_event(
+            self._logger,
+            "batch_finished",
+            delivered=self.outcome.delivered,
+            failed=len(self.outcome.failed),
+            unfinished=len(self.outcome.unfinished),
+            seconds=round(time.monotonic() - started, 1),
+        )
+        return self.outcome
+
+    def _start(self, entry: Entry) -> tuple[Job, LedgerJournal] | None:
+        try:
+            begun = self._ledger.begin(entry, self._owner)
+        except Superseded as error:
+            self._note_superseded(entry, error)
+            return None
+        with self._lock:
+            self._attempts[entry.etag] = _Attempt(begun, time.monotonic())
+        self._log("file_started", begun, attempt=begun.send_attempts + 1)
+        source = SourceObject(begun.bucket, begun.key, begun.source_etag, begun.size)
+        return (
+            Job(begun.file_name, source, begun.fencing_token, begun.resume),
+            LedgerJournal(self._ledger, begun, Progress(self._logger, begun.file_name, begun.size)),
+        )
+
+    def _finish(self, entry: Entry, result: Receipt | BaseException) -> None:
+        attempt = self._attempts[entry.etag]
+        try:
+            if isinstance(result, Receipt):
+                self._delivered(attempt, result)
+            elif isinstance(result, Superseded):
+                self._note_superseded(entry, result)
+            elif isinstance(result, Interrupted):
+                self._log("file_interrupted", attempt.entry, level=logging.WARNING)
+                self._record(self.outcome.unfinished, entry, "interrupted; the next attempt resumes it")
+            else:
+                self._failed(attempt, result)
+        except Superseded as error:
+            self._note_superseded(entry, error)
+
+    def _delivered(self, attempt: _Attempt, receipt: Receipt) -> None:
+        entry = self._ledger.delivered(attempt.entry, receipt, remove_source=self._remove_source)
+        with self._lock:
+            self.outcome.delivered += 1
+        self._log(
+            "file_delivered",
+            entry,
+            delivered_to=receipt.uri,
+            checksum=receipt.checksum,
+            verified_by=receipt.verified_by,
+            seconds=round(time.monotonic() - attempt.began, 3),
+        )
+        if self._remove_source:
+            kept = self._pickup.remove([(entry.key, entry.source_etag)])
+            self._log("source_kept" if kept else "source_removed", entry)
+
+    def _failed(self, attempt: _Attempt, error: BaseException) -> None:
+        reason = str(error) if isinstance(error, TransferError) else f"{type(error).__name__}: {error}"
+        # Content that is gone, and a name that the destination cannot have, are not mended by trying again.
+        permanent = isinstance(error, (SourceChanged, UnsafeName))
+        entry = self._ledger.failed(attempt.entry, reason, permanent=permanent)
+        final = entry.status is Status.FAIL
+        self._record(self.outcome.failed if final else self.outcome.unfinished, entry, reason)
+        self._log(
+            "file_failed" if final else "file_attempt_failed",
+            entry,
+            level=logging.ERROR if final else logging.WARNING,
+            error=reason,
+        )
+        if not isinstance(error, TransferError):
+            self._logger.error("Unexpected error while delivering %r", entry.file_name, exc_info=error)
+
+    def _note_superseded(self, entry: Entry, error: Superseded) -> None:
+        self._log("file_superseded", entry, level=logging.WARNING, error=str(error))
+
+    def _record(self, where: dict[str, str], entry: Entry, reason: str) -> None:
+        with self._lock:
+            where[entry.file_name] = reason
+
+    def _log(self, event: str, entry: Entry, *, level: int = logging.INFO, **fields: Any) -> None:
+        log_event(self._logger, event, level=level, **file_fields(entry), **fields)
+
+
+class LedgerJournal:
+    """The engine's :class:`~delivery.transfer.contract.Journal` of one attempt, kept in the ledger."""
+
+    def __init__(self, ledger: Ledger, entry: Entry, progress: Progress) -> None:
+        self._ledger = ledger
+        self._entry = entry
+        self._progress = progress
+        self._confirmed = time.monotonic()
+
+    def checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Keep the resume state. Raises :class:`Superseded`."""
+        self._ledger.checkpoint(self._entry, state)
+        self._confirmed = time.monotonic()
+
+    def confirm(self) -> None:
+        """Raises :class:`Superseded` if the file is no longer this attempt's (R3.5)."""
+        if time.monotonic() - self._confirmed > _CONFIRMATION_VALID:
+            self._ledger.confirm(self._entry)
+
+    def progress(self, moved: int) -> None:
+        """Report bytes taken by the destination."""
+        self._progress(moved)
+
+
+def file_fields(entry: Entry) -> dict[str, Any]:
+    """How a log line names a file (R8.1)."""
+    return {
+        "client_h_number": entry.delivery_key,
+        "file": entry.file_name,
+        "bytes": entry.size,
+        "etag": entry.source_etag,
+        "status": entry.status.value,
+        "send_attempts": entry.send_attempts,
+        "token": entry.fencing_token,
+    }

@@ -1,0 +1,167 @@
+"""From a configuration to its DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, Param, TriggerRule, get_parsing_context
+
+from delivery.config.describe import describe, describe_error
+from delivery.config.loader import ConfigError, LoadedConfig, load_directory, load_one
+from delivery.operators.configuration_error import ConfigurationErrorOperator
+from delivery.operators.deactivate import DeactivateOperator
+from delivery.operators.detect_files import DetectFilesSensor
+from delivery.operators.health_check import HealthCheckOperator
+from delivery.operators.notify import NotifyFinishedOperator, NotifyStartedOperator
+from delivery.operators.register_files import RegisterFilesOperator
+from delivery.operators.report import ReportOperator
+from delivery.operators.settle import SettleOperator
+from delivery.operators.transfer_batch import TransferBatchOperator
+from delivery.settings import setting
+
+if TYPE_CHECKING:
+    from delivery.config.model import ClientConfig
+
+RETRIES = 3
+_START = datetime(2025, 1, 1, tzinfo=UTC)
+_LONGEST_RETRY_DELAY = timedelta(minutes=15)
+_ERROR_TASK = "configuration_error"
+
+
+def deliveries(dags_folder: Path) -> Iterator[DAG]:
+    """One DAG for each client's YAML file (R1.4, R2.6).
+
+    In a task's own process only that task's DAG is built: MWAA parses this in a new interpreter for every task.
+    """
+    directory = configs_directory(dags_folder)
+    context = get_parsing_context()
+    if context.dag_id and context.task_id != _ERROR_TASK:
+        loaded = load_one(directory, context.dag_id)
+        # A file that broke since the run began has another DAG now; its tasks then are not found, and say so.
+        yield _dag_of(loaded)
+        return
+    for loaded in load_directory(directory):
+        if context.dag_id in (None, loaded.dag_id):
+            yield _dag_of(loaded)
+
+
+def configs_directory(dags_folder: Path) -> Path:
+    """Where the YAML files are: as set, or below the DAGs (MWAA), or beside them (a checkout)."""
+    if configured := setting("configs_directory"):
+        return Path(configured)
+    deployed = dags_folder / "include" / "client_configs"
+    return deployed if deployed.is_dir() else dags_folder.parent / "include" / "client_configs"
+
+
+def build_dag(config: ClientConfig) -> DAG:
+    """The DAG that delivers one client's files."""
+    retry_delay = timedelta(seconds=float(setting("retry_delay") or 60))
+    with DAG(
+        dag_id=config.name,
+        description=f"Delivers files of {config.delivery_key} to {config.destination.uri}",
+        schedule=config.schedule,
+        start_date=_START,
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=config.paused,
+        tags={"client-delivery", config.delivery_key, config.destination.type},
+        doc_md=describe(config),
+        params=_params(config),
+        default_args={
+            "owner": "dextr",
+            "config": config,
+            "retries": RETRIES,
+            "retry_delay": retry_delay,
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": _LONGEST_RETRY_DELAY,
+        },
+    ) as dag:
+        health_check = HealthCheckOperator(task_id="health_check")
+        detect = DetectFilesSensor(task_id="detect_files")
+        register = RegisterFilesOperator(task_id="register_files")
+        started = NotifyStartedOperator(task_id="notify_started")
+        transfer = TransferBatchOperator.partial(
+            task_id="transfer_batch", map_index_template="{{ task.batch['label'] }}"
+        ).expand(batch=register.output)
+        # From here on the run is wound up, whatever became of mail and transfers; but only if files were registered.
+        settle = SettleOperator(task_id="settle", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+        finished = NotifyFinishedOperator(task_id="notify_finished")
+        deactivate = DeactivateOperator(task_id="deactivate", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+        report = ReportOperator(task_id="report", retries=0)
+
+        health_check >> detect >> register >> [started, transfer]
+        [register, started, transfer] >> settle >> finished
+        [settle, finished] >> deactivate >> report
+    return dag
+
+
+def build_error_dag(dag_id: str, error: ConfigError) -> DAG:
+    """The DAG of a file that is wrong: red, under the same id, with the reason where people look (R2.6)."""
+    with DAG(
+        dag_id=dag_id,
+        description="This client's configuration is wrong: nothing is delivered until it is corrected",
+        schedule="*/15 * * * *",
+        start_date=_START,
+        catchup=False,
+        max_active_runs=1,
+        tags={"client-delivery", "config-error"},
+        doc_md=describe_error(dag_id, error),
+        default_args={"owner": "dextr"},
+    ) as dag:
+        ConfigurationErrorOperator(task_id=_ERROR_TASK, message=str(error))
+    return dag
+
+
+def _dag_of(loaded: LoadedConfig) -> DAG:
+    if loaded.config is not None:
+        return build_dag(loaded.config)
+    return build_error_dag(loaded.dag_id, loaded.error)
+
+
+def _params(config: ClientConfig) -> dict[str, Any]:
+    """The trigger form (R9.1)."""
+    return {
+        "bypass_file_checks": Param(
+            config.bypass_file_checks,
+            type="boolean",
+            title="Bypass file checks",
+            description="Send every file that waits, even one that was sent before. After its delivery a file is "
+            "removed from the pick-up.",
+        ),
+        "resend_failed": Param(
+            False,
+            type="boolean",
+            title="Resend failed files",
+            description="Also send the files that failed in an earlier run and are held in the pick-up.",
+        ),
+        "file_pattern": Param(
+            None,
+            type=["null", "string"],
+            title="Only files like",
+            description="Deal only with files whose name below the pick-up's prefix matches this pattern, for example "
+            "claims_*.csv. Empty: all files. The done file stays while a file is left out.",
+        ),
+        "ignore_done_file": Param(
+            False,
+            type="boolean",
+            title="Ignore the done file",
+            description="Send what waits now, without the done file. Only matters for a client that sends one.",
+        ),
+        "send_notifications": Param(
+            config.send_notifications,
+            type="boolean",
+            title="Send e-mails",
+            description="Send the 'Job started' and 'Job finished' e-mails of this run.",
+        ),
+        "wait_minutes": Param(
+            0,
+            type="integer",
+            minimum=0,
+            maximum=24 * 60,
+            title="Wait for files (minutes)",
+            description="If nothing waits yet, keep looking this long instead of ending at once.",
+        ),
+    }

@@ -1,0 +1,171 @@
+"""One file in the ledger: its attributes and its states.
+
+An entry moves only along these edges, each of them one conditional write in :mod:`delivery.ledger.table`::
+
+    (none) ─add→ processing/active ─delivered→ success/active ─close→ success ─rearm→ processing/active
+                     │   ▲    └─failed, attempts+1 ─ at MAX_ATTEMPTS→ fail/active ─close→ fail ─rearm→ processing/active
+                     ▼   │
+            (inactive, by the health check) ─resume→
+
+While an entry is *open* (active, unfinished, or not yet reported to the client) the attribute ``openKey`` holds the
+delivery key, and the sparse index finds it. A closed entry with status ``fail`` is *held*: ``openKey`` then is the
+delivery key behind ``held:``. A closed entry with status ``success`` has no ``openKey``, so that what the
+index costs follows the work at hand and not the client's history (R3.4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from delivery.pickup import PickupFile
+
+MAX_ATTEMPTS = 3
+"""Failed attempts after which an entry ends in ``fail`` (R6.2)."""
+
+
+class Status(StrEnum):
+    """What has become of a file (R3.2)."""
+
+    PROCESSING = "processing"
+    SUCCESS = "success"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """One life of one DAG run: a run that is cleared in the UI lives again, with the next generation."""
+
+    run_id: str
+    generation: int = 0
+    """How often the run has been cleared (Airflow's ``clear_number``)."""
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.generation}"
+
+    @classmethod
+    def parse(cls, text: str) -> RunRef:
+        """The inverse of ``str``."""
+        run_id, _, generation = text.rpartition("/")
+        return cls(run_id, int(generation))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the ledger knows of one file. Attribute names in DynamoDB are those of R3.2, in camel case."""
+
+    delivery_key: str
+    etag: str
+    """The sort key: the file's unique identification, see :func:`identity` (R3.1)."""
+    status: Status
+    active: bool
+    file_name: str
+    """The path below the pick-up's prefix."""
+    file_path: str
+    """``s3://bucket/key``."""
+    send_attempts: int
+    timestamp: str
+    """Creation or last attribute change, ISO 8601 in UTC."""
+    size: int
+    source_etag: str
+    source_modified: str
+    """The object's LastModified, ISO 8601."""
+    configuration: str
+    armed_by: RunRef
+    """Who last set the entry to be sent with fresh attempts; the start e-mail goes by it (R7.2)."""
+    owned_by: RunRef
+    """The run that works on the entry now, or did last; the finish e-mail goes by it."""
+    batch: int
+    fencing_token: int = 0
+    open: bool = True
+    resume: Mapping[str, Any] | None = None
+    last_error: str | None = None
+    delivered_to: str | None = None
+    checksum: str | None = None
+    verified_by: str | None = None
+    remove_source: bool = False
+    """Delivered under bypass: this very object is only to be removed, never sent again (R5.6)."""
+    duplicate_names: frozenset[str] = field(default_factory=frozenset)
+    """Other names under which the same content came, and which are therefore not sent (R5.7)."""
+
+    @property
+    def bucket(self) -> str:
+        """The pick-up's bucket."""
+        return self.file_path.removeprefix("s3://").partition("/")[0]
+
+    @property
+    def key(self) -> str:
+        """The object's key in the pick-up."""
+        return self.file_path.removeprefix("s3://").partition("/")[2]
+
+    @property
+    def source(self) -> PickupFile:
+        """The object in the pick-up that the entry stands for."""
+        modified = datetime.fromisoformat(self.source_modified)
+        return PickupFile(self.file_name, self.bucket, self.key, self.source_etag, self.size, modified)
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Entry:
+        """An entry from a deserialised DynamoDB item."""
+        open_key = item.get("openKey", "")
+        return cls(
+            delivery_key=item["clientHNumber"],
+            etag=item["etag"],
+            status=Status(item["status"]),
+            active=item["active"],
+            file_name=item["fileName"],
+            file_path=item["filePath"],
+            send_attempts=int(item["sendAttempts"]),
+            timestamp=item["timestamp"],
+            size=int(item["sizeBytes"]),
+            source_etag=item["sourceETag"],
+            configuration=item["configuration"],
+            armed_by=RunRef.parse(item["armedBy"]),
+            owned_by=RunRef.parse(item["ownedBy"]),
+            batch=batch_of(item["workRef"]),
+            fencing_token=int(item["fencingToken"]),
+            open=bool(open_key) and not open_key.startswith(HELD),
+            source_modified=item["sourceModified"],
+            resume=json.loads(item["resumeState"]) if "resumeState" in item else None,
+            last_error=item.get("lastError"),
+            delivered_to=item.get("deliveredTo"),
+            checksum=item.get("checksum"),
+            verified_by=item.get("verifiedBy"),
+            remove_source=item.get("removeSource", False),
+            duplicate_names=frozenset(item.get("duplicateNames", ())),
+        )
+
+
+HELD = "held:"
+"""What stands before the delivery key in ``openKey`` of a closed entry that failed."""
+
+
+def identity(file: PickupFile, dedupe_by: str) -> str:
+    """The file's unique identification, the ledger's sort key (R3.1, R5.7).
+
+    By default the ETag. With ``content_and_name`` the name is part of it, as a digest: a sort key may have
+    1,024 bytes, and a name alone may have as many.
+    """
+    if dedupe_by == "content":
+        return file.etag
+    return f"{file.etag}#{hashlib.sha256(file.name.encode()).hexdigest()[:32]}"
+
+
+def work_ref(run_id: str, batch: int) -> str:
+    """The index's sort key: finds the entries of one run, or of one batch of it."""
+    return f"{run_id}#{batch:05d}"
+
+
+def batch_of(ref: str) -> int:
+    """The batch in a :func:`work_ref`."""
+    return int(ref.rpartition("#")[2])
+
+
+def now() -> str:
+    """The ledger's ``timestamp``: ISO 8601, UTC, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,411 @@
+"""The ledger: every file ever handled, in DynamoDB (R3).
+
+Reads are Query and BatchGetItem, writes are conditional, singly or a hundred in one transaction; there is no Scan
+(R3.4). A write whose condition does not hold changes nothing: :class:`~delivery.transfer.contract.Superseded` says
+so where one attempt speaks for one file, and the bulk operations return the entries that they did change.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, ConditionBase
+
+from delivery.ledger import expressions
+from delivery.ledger.entry import HELD, MAX_ATTEMPTS, Entry, RunRef, Status, now, work_ref
+from delivery.ledger.schema import OPEN_INDEX, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from delivery.transfer.contract import Receipt, Superseded
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from delivery.pickup import PickupFile
+
+_READ_BATCH = 100
+_TRANSACTION = 100
+_ERROR_LENGTH = 1000
+_MAX_DUPLICATE_NAMES = 100
+_MAIL_MARK_DAYS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A file that shall be sent by one batch of a run."""
+
+    file: PickupFile
+    etag: str
+    """The sort key, see :func:`delivery.ledger.entry.identity`."""
+    batch: int
+    duplicate_names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    verb: str
+    request: dict[str, Any]
+
+
+def _taken_over(item: Assignment) -> dict[str, Any]:
+    """What every take-over adds: a larger token, which locks earlier attempts out, and the names of duplicates."""
+    names = {"duplicateNames": set(item.duplicate_names)} if item.duplicate_names else {}
+    return {"fencingToken": 1, **names}
+
+
+class Ledger:
+    """The entries of one delivery key in the ledger table."""
+
+    def __init__(
+        self,
+        dynamodb: DynamoDBClient,
+        table: str,
+        delivery_key: str,
+        *,
+        clock: Callable[[], str] = now,
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self.delivery_key = delivery_key
+        self._clock = clock
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def open_entries(self, run_id: str | None = None, batch: int | None = None) -> list[Entry]:
+        """What is active, unfinished or not yet reported; of one run, or of one batch of it, where given.
+
+        The index lags behind by a moment: whoever acts on an entry does so with a conditional write.
+        """
+        return self._query(self.delivery_key, run_id, batch)
+
+    def open_now(self) -> list[Entry]:
+        """All open entries as the table has them now, not as the index saw them a moment ago."""
+        return list(self.find(entry.etag for entry in self.open_entries()).values())
+
+    def held_entries(self, run_id: str | None = None, batch: int | None = None) -> list[Entry]:
+        """What has failed and is closed (R5.4)."""
+        return self._query(HELD + self.delivery_key, run_id, batch)
+
+    def find(self, etags: Iterable[str]) -> dict[str, Entry]:
+        """The entries with these sort keys, read consistently, a hundred per request."""
+        wanted, found = list(dict.fromkeys(etags)), {}
+        for start in range(0, len(wanted), _READ_BATCH):
+            keys = [expressions.to_item(self._key(etag)) for etag in wanted[start : start + _READ_BATCH]]
+            pending: dict[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": True}}
+            while pending:
+                answer = self._dynamodb.batch_get_item(RequestItems=pending)
+                for item in answer["Responses"].get(self._table, ()):
+                    entry = Entry.from_item(expressions.from_item(item))
+                    found[entry.etag] = entry
+                # DynamoDB leaves keys over when it is throttled or the answer exceeds 16 MB.
+                pending = answer.get("UnprocessedKeys") or {}
+        return found
+
+    # -- a run takes files on ----------------------------------------------------------------------------------------
+
+    def add(self, assignments: Sequence[Assignment], owner: RunRef, configuration: str) -> list[str]:
+        """R5.1: a new entry for each file. Returns the sort keys added; one that exists by now is left alone."""
+        timestamp = self._clock()
+        return self._write_all(
+            {
+                item.etag: _Write(
+                    "Put",
+                    expressions.put(
+                        self._table,
+                        {
+                            **self._key(item.etag),
+                            **self._assigned(item, owner, configuration, timestamp),
+                            "status": Status.PROCESSING,
+                            "sendAttempts": 0,
+                            "fencingToken": 0,
+                            "armedBy": str(owner),
+                            "createdAt": timestamp,
+                            "duplicateNames": set(item.duplicate_names) or None,
+                        },
+                        Attr(SORT_KEY).not_exists(),
+                    ),
+                )
+                for item in assignments
+            }
+        )
+
+    def resume(self, assignments: Sequence[Assignment], owner: RunRef, configuration: str) -> list[str]:
+        """R5.5, R4.6: take on what a dead run left ``processing``; attempts and resume state are kept.
+
+        An entry that this same run took on before (its task is tried again) is taken on anew.
+        """
+        timestamp = self._clock()
+        condition = Attr("status").eq(Status.PROCESSING) & (Attr("active").eq(False) | Attr("ownedBy").eq(str(owner)))
+        return self._write_all(
+            {
+                item.etag: self._update(
+                    item.etag,
+                    self._assigned(item, owner, configuration, timestamp),
+                    condition,
+                    add=_taken_over(item),
+                )
+                for item in assignments
+            }
+        )
+
+    def rearm(
+        self, assignments: Sequence[Assignment], owner: RunRef, configuration: str, allowed: Sequence[Status]
+    ) -> list[str]:
+        """R5.3, R5.4: send once more, with fresh attempts, what ended in one of the ``allowed`` states.
+
+        An entry that is active was armed, or taken on, by a run that is not over: it is rearmed only when an earlier
+        life of the same run holds it, that is when the run has been cleared meanwhile.
+        """
+        timestamp = self._clock()
+        earlier_life = Attr("ownedBy").begins_with(f"{owner.run_id}/") & Attr("ownedBy").ne(str(owner))
+        condition = Attr("status").is_in(list(allowed)) & (Attr("active").eq(False) | earlier_life)
+        fresh = {
+            "status": Status.PROCESSING,
+            "sendAttempts": 0,
+            "armedBy": str(owner),
+            **dict.fromkeys(
+                ("lastError", "resumeState", "deliveredTo", "checksum", "verifiedBy", "removeSource", "finishedAt")
+            ),
+        }
+        return self._write_all(
+            {
+                item.etag: self._update(
+                    item.etag,
+                    {**self._assigned(item, owner, configuration, timestamp), **fresh},
+                    condition,
+                    add=_taken_over(item),
+                )
+                for item in assignments
+            }
+        )
+
+    def note_duplicates(self, entry: Entry, names: Iterable[str], owner: RunRef) -> bool:
+        """R5.7: remember that the content came under other names too, and reopen the entry so that this is reported.
+
+        False if the entry has changed meanwhile or enough names are known already: the caller then only logs.
+        """
+        new = set(names) - entry.duplicate_names
+        if not new or len(entry.duplicate_names | new) > _MAX_DUPLICATE_NAMES:
+            return False
+        condition = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
+        assign: dict[str, Any] = {"timestamp": self._clock(), "openKey": self.delivery_key, "ownedBy": str(owner)}
+        return bool(
+            self._write_all({entry.etag: self._update(entry.etag, assign, condition, add={"duplicateNames": new})})
+        )
+
+    # -- one attempt at one file -------------------------------------------------------------------------------------
+
+    def begin(self, entry: Entry, owner: RunRef) -> Entry:
+        """Start an attempt: the fencing token grows, so every earlier attempt is locked out from here on (R3.5).
+
+        Raises :class:`Superseded` if the entry is not this run's to send.
+        """
+        return self._change(
+            entry,
+            {"attemptStartedAt": self._clock(), "timestamp": self._clock()},
+            self._sending() & Attr("ownedBy").eq(str(owner)),
+            add={"fencingToken": 1},
+        )
+
+    def checkpoint(self, entry: Entry, state: Mapping[str, Any]) -> None:
+        """Keep what a later attempt needs to resume (R6.7). Raises :class:`Superseded`."""
+        self._change(entry, {"resumeState": json.dumps(state), "timestamp": self._clock()}, self._held_by(entry))
+
+    def confirm(self, entry: Entry) -> None:
+        """Make sure that this attempt still owns the file. Raises :class:`Superseded` if not (R3.5)."""
+        current = self.find([entry.etag]).get(entry.etag)
+        if (
+            current is None
+            or (current.fencing_token, current.status) != (entry.fencing_token, Status.PROCESSING)
+            or not current.active
+        ):
+            raise Superseded(f"Attempt {entry.fencing_token} of {entry.file_name!r} no longer owns the file.")
+
+    def delivered(self, entry: Entry, receipt: Receipt, *, remove_source: bool = False) -> Entry:
+        """R6.2: the verified delivery; ``remove_source`` notes that the source is removed next (R5.6).
+
+        Raises :class:`Superseded`.
+        """
+        timestamp = self._clock()
+        assign = {
+            "status": Status.SUCCESS,
+            "timestamp": timestamp,
+            "finishedAt": timestamp,
+            "deliveredTo": receipt.uri,
+            "checksum": receipt.checksum,
+            "verifiedBy": receipt.verified_by,
+            "removeSource": remove_source or None,
+            "lastError": None,
+            "resumeState": None,
+        }
+        return self._change(entry, assign, self._held_by(entry))
+
+    def failed(self, entry: Entry, error: str, *, permanent: bool = False) -> Entry:
+        """R6.2: one more failed attempt; the last one, or one that no retry can mend, ends in ``fail``.
+
+        Raises :class:`Superseded`.
+        """
+        timestamp, attempts = self._clock(), entry.send_attempts + 1
+        assign: dict[str, Any] = {"timestamp": timestamp, "sendAttempts": attempts, "lastError": error[:_ERROR_LENGTH]}
+        if permanent or attempts >= MAX_ATTEMPTS:
+            assign |= {"status": Status.FAIL, "finishedAt": timestamp}
+        return self._change(entry, assign, self._held_by(entry))
+
+    # -- the end of a run --------------------------------------------------------------------------------------------
+
+    def give_up(self, entries: Sequence[Entry], owner: RunRef, error: str) -> list[str]:
+        """What is still ``processing`` when the last try is over ends in ``fail``: no attempt left an outcome."""
+        timestamp = self._clock()
+        assign = {
+            "status": Status.FAIL,
+            "timestamp": timestamp,
+            "finishedAt": timestamp,
+        }
+        condition = self._sending() & Attr("ownedBy").eq(str(owner))
+        return self._write_all(
+            {
+                entry.etag: self._update(
+                    entry.etag, {**assign, "lastError": entry.last_error or error}, condition, add={"fencingToken": 1}
+                )
+                for entry in entries
+            }
+        )
+
+    def deactivate(self, entries: Sequence[Entry]) -> list[str]:
+        """R4.2: set inactive, and lock out whoever may still be at it. The entries stay open: nothing is lost."""
+        return self._write_all(
+            {
+                entry.etag: self._update(
+                    entry.etag,
+                    {"active": False, "timestamp": self._clock()},
+                    Attr("active").eq(True) & Attr("ownedBy").eq(str(entry.owned_by)),
+                    add={"fencingToken": 1},
+                )
+                for entry in entries
+            }
+        )
+
+    def close(self, entries: Sequence[Entry], owner: RunRef) -> list[str]:
+        """R8.2: the end of what is terminal: inactive, and out of the index unless it failed (held)."""
+        timestamp = self._clock()
+        writes = {}
+        for entry in entries:
+            failed = entry.status is Status.FAIL
+            assign = {
+                "active": False,
+                "timestamp": timestamp,
+                "openKey": HELD + self.delivery_key if failed else None,
+                # A failure left by a dead run is reported by, and makes red, the run that closes it (R8.3).
+                "ownedBy": str(owner),
+                "workRef": work_ref(owner.run_id, entry.batch),
+            }
+            condition = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
+            writes[entry.etag] = self._update(entry.etag, assign, condition)
+        return self._write_all(writes)
+
+    # -- e-mails: at most one of each --------------------------------------------------------------------------------
+
+    def claim_mail(self, kind: str, ref: RunRef) -> bool:
+        """Claim the right to send the ``kind`` (``started``, ``finished``) of e-mail for one life of a run (R7.2)."""
+        request = expressions.update(
+            self._table,
+            self._key(f"mail#{ref}"),
+            {kind: self._clock(), TTL_ATTRIBUTE: int(time.time()) + _MAIL_MARK_DAYS * 86_400},
+            Attr(kind).not_exists(),
+        )
+        return self._try(_Write("Update", request))
+
+    def release_mail(self, kind: str, ref: RunRef) -> None:
+        """Give the claim back: the e-mail was refused and certainly not sent."""
+        request = expressions.update(self._table, self._key(f"mail#{ref}"), {kind: None}, Attr(kind).exists())
+        self._try(_Write("Update", request))
+
+    # -- plumbing ----------------------------------------------------------------------------------------------------
+
+    def _key(self, etag: str) -> dict[str, str]:
+        return {PARTITION_KEY: self.delivery_key, SORT_KEY: etag}
+
+    def _assigned(self, item: Assignment, owner: RunRef, configuration: str, timestamp: str) -> dict[str, Any]:
+        return {
+            "active": True,
+            "timestamp": timestamp,
+            "fileName": item.file.name,
+            "filePath": item.file.path,
+            "sizeBytes": item.file.size,
+            "sourceETag": item.file.etag,
+            "sourceModified": item.file.last_modified.isoformat(),
+            "configuration": configuration,
+            "ownedBy": str(owner),
+            "workRef": work_ref(owner.run_id, item.batch),
+            "openKey": self.delivery_key,
+        }
+
+    @staticmethod
+    def _sending() -> ConditionBase:
+        return Attr("status").eq(Status.PROCESSING) & Attr("active").eq(True)
+
+    def _held_by(self, entry: Entry) -> ConditionBase:
+        return self._sending() & Attr("fencingToken").eq(entry.fencing_token)
+
+    def _update(
+        self, etag: str, assign: Mapping[str, Any], condition: ConditionBase, *, add: Mapping[str, Any] | None = None
+    ) -> _Write:
+        return _Write("Update", expressions.update(self._table, self._key(etag), assign, condition, add=add))
+
+    def _change(
+        self, entry: Entry, assign: Mapping[str, Any], condition: ConditionBase, *, add: Mapping[str, Any] | None = None
+    ) -> Entry:
+        request = self._update(entry.etag, assign, condition, add=add).request
+        try:
+            answer = self._dynamodb.update_item(**request, ReturnValues="ALL_NEW")
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+            raise Superseded(
+                f"Attempt {entry.fencing_token} of {entry.file_name!r} no longer owns the file: "
+                "its ledger entry has been taken over, finished or set inactive since."
+            ) from error
+        return Entry.from_item(expressions.from_item(answer["Attributes"]))
+
+    def _try(self, write: _Write) -> bool:
+        send = self._dynamodb.put_item if write.verb == "Put" else self._dynamodb.update_item
+        try:
+            send(**write.request)
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def _write_all(self, writes: Mapping[str, _Write]) -> list[str]:
+        """Carry the writes out, and return the sort keys of those whose condition held."""
+        done: list[str] = []
+        pairs = list(writes.items())
+        for start in range(0, len(pairs), _TRANSACTION):
+            chunk = pairs[start : start + _TRANSACTION]
+            if len(chunk) > 1 and self._transact([write for _, write in chunk]):
+                done += [etag for etag, _ in chunk]
+            else:
+                # One entry of the chunk was not as expected, or there is only one: each for itself.
+                done += [etag for etag, write in chunk if self._try(write)]
+        return done
+
+    def _transact(self, writes: Sequence[_Write]) -> bool:
+        try:
+            self._dynamodb.transact_write_items(TransactItems=[{write.verb: write.request} for write in writes])  # type: ignore[misc]
+        except self._dynamodb.exceptions.TransactionCanceledException:
+            return False
+        return True
+
+    def _query(self, open_key: str, run_id: str | None, batch: int | None) -> list[Entry]:
+        values = {":key": open_key}
+        condition = "openKey = :key"
+        if run_id is not None and batch is not None:
+            condition, values = f"{condition} AND workRef = :ref", {**values, ":ref": work_ref(run_id, batch)}
+        elif run_id is not None:
+            condition, values = f"{condition} AND begins_with(workRef, :ref)", {**values, ":ref": f"{run_id}#"}
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=OPEN_INDEX,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=expressions.to_item(values),
+        )
+        return [Entry.from_item(expressions.from_item(item)) for page in pages for item in page["Items"]]

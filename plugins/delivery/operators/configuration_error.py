@@ -1,0 +1,29 @@
+"""R2.6: a wrong configuration is seen, not silently absent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ConfigurationErrorOperator(BaseOperator):
+    """Fails, and says what is wrong with the client's file.
+
+    :param message: file, line, field, what was found and what is accepted.
+    """
+
+    def __init__(self, *, message: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.message = message
+
+    def execute(self, context: Context) -> None:
+        """Always raises."""
+        raise AirflowFailException(
+            f"{self.message}\nNothing is delivered for this client until its file is corrected; "
+            "`make check-config` shows the same messages before a file is deployed."
+        )

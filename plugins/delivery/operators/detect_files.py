@@ -1,0 +1,79 @@
+"""R4.3, R4.4: is there anything to do?"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+from delivery.operators.base import DeliveryOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_HELD_NAMES = 20
+
+
+class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
+    """Looks for the done file, for new files and for unfinished work; finding nothing, skips the rest of the run.
+
+    An idle run ends here, green, with nothing written and nobody mailed (R4.4). A run that was triggered with
+    ``wait_minutes`` waits that long for something to do, deferred: it then costs no worker slot.
+    """
+
+    def poke(self, context: Context) -> bool:
+        """Whether there is anything to do."""
+        survey = self.run_of(context).survey()
+        intake = survey.intake
+        if intake.held:
+            names = [file.name for _, file in intake.held]
+            self.log_event("files_held", level=logging.WARNING, files=len(names), names=names[:_HELD_NAMES])
+        self.log_event(
+            "files_detected",
+            new=len(intake.add),
+            unfinished=len(intake.resume) + len(intake.unconcluded),
+            again=len(intake.rearm),
+            already_sent=len(intake.remove) + len(intake.duplicates),
+            held=len(intake.held),
+            done_file=survey.done_file is not None if self.config.trigger_on_done_file else None,
+        )
+        return not survey.idle
+
+    def execute(self, context: Context) -> None:
+        """Go on, wait, or skip everything downstream."""
+        if self.poke(context):
+            return
+        minutes = context["params"]["wait_minutes"]
+        if not minutes:
+            self._skip_rest()
+        from delivery.operators.triggers.pickup import PickupTrigger
+
+        run = self.run_of(context)
+        seconds = minutes * 60
+        self.defer(
+            trigger=PickupTrigger(
+                configuration=self.config.model_dump(mode="json"),
+                params=dict(context["params"]),
+                owner=str(run.owner),
+                deadline=time.time() + seconds,
+            ),
+            method_name="resume_execution_after_wait",
+            # The trigger keeps the deadline; this only catches a trigger that never answers.
+            timeout=timedelta(seconds=seconds + 600),
+        )
+
+    def resume_execution_after_wait(self, context: Context, event: dict[str, Any]) -> None:
+        """Called with what the trigger found."""
+        if event["found"]:
+            self.log_event("wait_ended", found=True)
+            return
+        self.log_event("wait_ended", found=False)
+        self._skip_rest()
+
+    def _skip_rest(self) -> None:
+        self.log_event("nothing_to_do")
+        raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))

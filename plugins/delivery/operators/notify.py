@@ -1,0 +1,155 @@
+"""R7: the e-mails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowSkipException
+
+from delivery.ledger.entry import Entry, RunRef, Status
+from delivery.operators.base import DeliveryOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from delivery.notify.messages import FileLine, JobSummary
+    from delivery.operators.run import Run
+
+
+class NotifyOperator(DeliveryOperator):
+    """Sends one e-mail of one kind, at most once for each life of a run.
+
+    The right to send is claimed in the ledger first (R7.2): when a process dies between claim and send, the e-mail
+    is not sent a second time. A mail service that refuses gives the claim back, and the task is tried again; when it
+    keeps refusing the task is red and the delivery goes on (R7.3).
+    """
+
+    kind: str
+
+    def execute(self, context: Context) -> None:
+        """Send the e-mail if it is due."""
+        run = self.run_of(context)
+        if not run.notifies:
+            raise AirflowSkipException("Notifications are off for this run.")
+        entries = self.subjects(run)
+        claimed = {ref for ref in {self.life(entry) for entry in entries} if run.ledger.claim_mail(self.kind, ref)}
+        entries = [entry for entry in entries if self.life(entry) in claimed]
+        if not entries:
+            # Announced already by the run that died, or nothing to announce.
+            self.log_event("mail_not_due", kind=self.kind)
+            return
+        self._send(run, entries, claimed)
+
+    def subjects(self, run: Run) -> list[Entry]:
+        """The entries that the e-mail is about."""
+        raise NotImplementedError
+
+    def life(self, entry: Entry) -> RunRef:
+        """The life of a run in which this kind of e-mail is due for ``entry``."""
+        raise NotImplementedError
+
+    def extras(self, run: Run, entries: Sequence[Entry]) -> dict[str, list[FileLine]]:
+        """What else the e-mail lists."""
+        return {}
+
+    def _send(self, run: Run, entries: Sequence[Entry], claimed: Iterable[RunRef]) -> None:
+        from airflow.providers.amazon.aws.hooks.ses import SesHook
+
+        from delivery.notify import messages
+        from delivery.notify.sending import NotificationError, send
+
+        build = messages.started if self.kind == "started" else messages.finished
+        summary = self._summary(run, entries)
+        message = build(summary, run.settings.mail_sender, self.config.contacts)
+        try:
+            message_id = send(message, SesHook(aws_conn_id=run.settings.ses_connection_id).get_conn())
+        except NotificationError as error:
+            if not error.maybe_sent:
+                for ref in claimed:
+                    run.ledger.release_mail(self.kind, ref)
+            raise
+        self.log_event("mail_sent", kind=self.kind, recipients=len(self.config.contacts), message_id=message_id)
+
+    def _summary(self, run: Run, entries: Sequence[Entry]) -> JobSummary:
+        from delivery.notify.messages import JobSummary
+
+        pickup = self.config.pickup
+        base_url = conf.get("api", "base_url", fallback="")
+        run_id = run.owner.run_id
+        return JobSummary(
+            client_h_number=self.config.client_h_number,
+            feed=self.config.feed,
+            configuration=self.config.name,
+            run_id=run_id,
+            time=datetime.now(UTC),
+            source=f"s3://{pickup.bucket}/{pickup.prefix}",
+            destination=self.config.destination.uri,
+            files=[file_line(entry) for entry in sorted(entries, key=lambda entry: entry.file_name)],
+            run_url=f"{base_url.rstrip('/')}/dags/{self.dag_id}/runs/{quote(run_id)}" if base_url else None,
+            environment=run.settings.environment or None,
+            **{"held": [], "duplicates": [], **self.extras(run, entries)},
+        )
+
+
+class NotifyStartedOperator(NotifyOperator):
+    """'Job started' (R7.1): the files that are active and that no run has announced yet.
+
+    A restart that resumes what a dead run had announced announces nothing again (R7.2).
+    """
+
+    kind = "started"
+
+    def subjects(self, run: Run) -> list[Entry]:
+        """Every active entry."""
+        return [entry for entry in run.ledger.open_entries() if entry.active]
+
+    def life(self, entry: Entry) -> RunRef:
+        """The run that armed the file."""
+        return entry.armed_by
+
+
+class NotifyFinishedOperator(NotifyOperator):
+    """'Job finished' (R7.1): every file with its final status, what is held, and what came under a second name."""
+
+    kind = "finished"
+
+    def subjects(self, run: Run) -> list[Entry]:
+        """Every entry with an outcome that is not closed yet, those of a run that died included."""
+        return [entry for entry in run.ledger.open_now() if entry.status is not Status.PROCESSING]
+
+    def life(self, entry: Entry) -> RunRef:
+        """The run that dealt with the file."""
+        return entry.owned_by
+
+    def extras(self, run: Run, entries: Sequence[Entry]) -> dict[str, list[FileLine]]:
+        """What is held (R5.4) and what was not sent because its content had been (R5.7)."""
+        held = {(entry.key, entry.source_etag): entry for entry in run.ledger.held_entries()}
+        waiting = {(file.key, file.etag) for file in run.pickup.files()} if held else set()
+        return {
+            "held": [file_line(entry) for where, entry in held.items() if where in waiting],
+            "duplicates": [
+                file_line(entry, name=name, note=f"same content as {entry.file_name}")
+                for entry in entries
+                for name in sorted(entry.duplicate_names)
+            ],
+        }
+
+
+def file_line(entry: Entry, **changes: Any) -> FileLine:
+    """An entry as an e-mail shows it."""
+    from delivery.notify.messages import FileLine
+
+    shown: dict[str, Any] = {
+        "name": entry.file_name,
+        "size": entry.size,
+        "status": entry.status.value,
+        "attempts": entry.send_attempts,
+        "error": entry.last_error,
+        "delivered_to": entry.delivered_to,
+        "timestamp": entry.timestamp,
+    }
+    return FileLine(**shown | changes)

@@ -1,0 +1,139 @@
+"""R5: the ledger learns of every file before anything is sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypedDict
+
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+from delivery.intake import Intake, Take
+from delivery.ledger.entry import Status
+from delivery.ledger.table import Assignment
+from delivery.operators.base import DeliveryOperator
+from delivery.transfer.plan import split
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from delivery.operators.run import Run
+
+
+class BatchRef(TypedDict):
+    """What an XCom says of one batch: never the file list, which is in the ledger."""
+
+    batch: int
+    files: int
+    bytes: int
+    label: str
+    """What the Airflow UI calls the mapped task instance."""
+    owner: str
+
+
+class RegisterFilesOperator(DeliveryOperator):
+    """Decides for each file by the ledger (R5), clears away what was sent before, and plans the batches.
+
+    Safe to run again at any point: what an earlier try registered is taken up anew, and the done file goes last,
+    when every listed file is in the ledger (R4.5).
+    """
+
+    def execute(self, context: Context) -> list[BatchRef]:
+        """Returns the workers' batches; skips the rest of the run if nothing is left to send or to report."""
+        run = self.run_of(context)
+        survey = run.survey()
+        batches = self._take(run, survey.intake)
+        reported = self._clear_away(run, survey.intake)
+        if survey.done_file is not None and survey.intake.complete:
+            removed = run.pickup.remove_done_file(survey.done_file)
+            self.log_event("done_file_removed" if removed else "done_file_kept_newer", key=survey.done_file.key)
+        if not (batches or reported or survey.intake.unconcluded):
+            self.log_event("nothing_to_send")
+            raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
+        self.log_event(
+            "job_started",
+            run=str(run.owner),
+            files=sum(batch["files"] for batch in batches),
+            bytes=sum(batch["bytes"] for batch in batches),
+            batches=len(batches),
+        )
+        return batches
+
+    def _take(self, run: Run, intake: Intake) -> list[BatchRef]:
+        """Arm every file to be sent, batch by batch, and describe the batches by what the ledger really took."""
+        plan = split(intake.take, threshold=None, most_batches=run.settings.worker_batches)
+        assignments = {
+            take.etag: Assignment(take.file, take.etag, number, take.duplicates)
+            for number, batch in enumerate(plan.batches)
+            for take in batch
+        }
+
+        def of(takes: Iterable[Take]) -> list[Assignment]:
+            return [assignments[take.etag] for take in takes]
+
+        owner, name = run.owner, self.config.name
+        taken = {
+            *run.ledger.add(of(intake.add), owner, name),
+            *run.ledger.resume(of(intake.resume), owner, name),
+            *run.ledger.rearm(of(intake.rearm), owner, name, [Status.SUCCESS, Status.FAIL]),
+        }
+        for kind, takes in (("new", intake.add), ("resumed", intake.resume), ("again", intake.rearm)):
+            for take in takes:
+                self.log_event(
+                    "file_registered" if take.etag in taken else "file_not_registered",
+                    kind=kind,
+                    file=take.file.name,
+                    bytes=take.size,
+                    etag=take.file.etag,
+                    batch=assignments[take.etag].batch,
+                    same_content_as=sorted(take.duplicates) or None,
+                )
+        return [
+            self._describe(number, [take for take in batch if take.etag in taken], len(plan.batches), str(owner))
+            for number, batch in enumerate(plan.batches)
+            if any(take.etag in taken for take in batch)
+        ]
+
+    @staticmethod
+    def _describe(number: int, takes: Sequence[Take], total: int, owner: str) -> BatchRef:
+        size = sum(take.size for take in takes)
+        noun = "file" if len(takes) == 1 else "files"
+        return BatchRef(
+            batch=number,
+            files=len(takes),
+            bytes=size,
+            label=f"batch {number + 1} of {total}: {len(takes)} {noun}, {human_size(size)}",
+            owner=owner,
+        )
+
+    def _clear_away(self, run: Run, intake: Intake) -> bool:
+        """R5.2, R5.7: delete what was sent before. True if there is a duplicate to report by name."""
+        for entry, file in intake.held:
+            self.log_event(
+                "file_held", level=logging.WARNING, file=file.name, etag=file.etag, last_error=entry.last_error
+            )
+        reported = False
+        for entry, file in intake.duplicates:
+            reported |= run.ledger.note_duplicates(entry, [file.name], run.owner)
+            self.log_event(
+                "file_already_sent_under_another_name",
+                level=logging.WARNING,
+                file=file.name,
+                etag=file.etag,
+                sent_as=entry.file_name,
+            )
+        gone = [*intake.remove, *(file for _, file in intake.duplicates)]
+        kept = set(run.pickup.remove((file.key, file.etag) for file in gone))
+        for file in gone:
+            changed = file.key in kept
+            self.log_event("source_kept_changed" if changed else "source_removed", file=file.name, etag=file.etag)
+        return reported
+
+
+def human_size(size: float) -> str:
+    """Bytes for people: ``1.5 GiB``."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"

@@ -1,0 +1,41 @@
+"""The end of the tries: every file of the run has an outcome."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from delivery.attempt import file_fields
+from delivery.ledger.entry import Status
+from delivery.operators.base import DeliveryOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_NO_OUTCOME = (
+    "No attempt left an outcome: the worker or container that had the file died, or the task was ended by hand, "
+    "before it could be delivered. Clear the run to send it again."
+)
+
+
+class SettleOperator(DeliveryOperator):
+    """When the transfers' tries are over, what is still ``processing`` ends in ``fail`` (R6.2, R7.2).
+
+    Logs the final state of each file that failed, and the job's counts (R8.1).
+    """
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Returns the counts by final status."""
+        run = self.run_of(context)
+        unfinished = [entry for entry in run.ledger.open_now() if entry.status is Status.PROCESSING and entry.active]
+        run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME)
+        final = run.ledger.open_now()
+        for entry in final:
+            if entry.status is Status.FAIL:
+                fields = {name: value for name, value in file_fields(entry).items() if name != "client_h_number"}
+                self.log_event("file_final", level=logging.ERROR, **fields, error=entry.last_error)
+        counts = {status.value: sum(entry.status is status for entry in final) for status in Status}
+        self.log_event(
+            "job_finished", run=str(run.owner), **counts, bytes=sum(entry.size for entry in final), files=len(final)
+        )
+        return counts

@@ -1,0 +1,137 @@
+"""R6: sends one batch of files from the worker."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from delivery.ledger.entry import Entry, RunRef, Status
+from delivery.ledger.table import Assignment
+from delivery.operators.base import DeliveryOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from delivery.operators.register_files import BatchRef
+    from delivery.operators.run import Run
+    from delivery.transfer.contract import Destination
+
+_INDEX_PATIENCE = 60.0
+_NAMED = 10
+
+
+class TransferBatchOperator(DeliveryOperator):
+    """Delivers what is still ``processing`` of one batch; Airflow's retries come back for the rest (R6.3).
+
+    Cleared in the UI, alone or with the whole run, it first gives what failed fresh attempts (R5.4).
+
+    :param batch: the batch, as registering described it.
+    """
+
+    def __init__(self, *, batch: BatchRef, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.batch = batch
+        self._stop = threading.Event()
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Returns counts. Raises if a file failed, for good or to be tried again."""
+        run = self.run_of(context)
+        self._rearm(run)
+        entries = [entry for entry in self._entries(run) if entry.status is Status.PROCESSING and entry.active]
+        from delivery.attempt import Batch
+
+        batch = Batch(
+            run.ledger,
+            run.pickup,
+            run.owner,
+            remove_source=run.bypass,
+            logger=logging.getLogger(__name__),
+            stop=self._stop,
+        )
+        outcome = batch.deliver(entries, lambda: self._destination(run))
+        if outcome.unfinished:
+            raise AirflowException(
+                f"{len(outcome.unfinished)} of {self.batch['files']} files are not delivered yet and will be tried "
+                f"again: {_named(outcome.unfinished)}"
+            )
+        if outcome.failed:
+            raise AirflowFailException(
+                f"{len(outcome.failed)} of {self.batch['files']} files failed for good: {_named(outcome.failed)} "
+                "Mend the cause, then clear this task or the run: the failed files get fresh attempts."
+            )
+        return {"delivered": outcome.delivered}
+
+    def on_kill(self) -> None:
+        """Airflow wants the task to end: stop between two writes and keep what is needed to resume."""
+        self._stop.set()
+
+    def _entries(self, run: Run) -> list[Entry]:
+        """The batch's entries. The index lags behind its table by a moment, so it is asked until all are there."""
+        deadline = time.monotonic() + _INDEX_PATIENCE
+        while True:
+            entries = run.ledger.open_entries(run.owner.run_id, self.batch["batch"])
+            missing = self.batch["files"] - len(entries)
+            # A run that was cleared later has closed what was delivered before: then fewer are right.
+            if missing <= 0 or self.batch["owner"] != str(run.owner):
+                return entries
+            if time.monotonic() > deadline:
+                raise AirflowException(
+                    f"The ledger's index shows {len(entries)} of the batch's {self.batch['files']} files after "
+                    f"{_INDEX_PATIENCE:.0f} s. Nothing was sent; the next try looks again."
+                )
+            time.sleep(0.5)
+
+    def _rearm(self, run: Run) -> None:
+        """After a clear: what failed in an earlier life of this run is sent again."""
+        if run.owner.generation == 0:
+            return
+        run_id, number = run.owner.run_id, self.batch["batch"]
+        failed = [
+            entry
+            for entry in [*run.ledger.held_entries(run_id, number), *run.ledger.open_entries(run_id, number)]
+            if entry.status is Status.FAIL and _earlier_life(entry, run.owner)
+        ]
+        assignments = [Assignment(entry.source, entry.etag, number) for entry in failed]
+        for etag in run.ledger.rearm(assignments, run.owner, self.config.name, [Status.FAIL]):
+            self.log_event("file_rearmed", etag=etag)
+        unfinished = [
+            Assignment(entry.source, entry.etag, number)
+            for entry in run.ledger.open_entries(run_id, number)
+            if entry.status is Status.PROCESSING and _earlier_life(entry, run.owner)
+        ]
+        run.ledger.resume(unfinished, run.owner, self.config.name)
+
+    def _destination(self, run: Run) -> Destination:
+        from delivery.operators.connections import resolve
+        from delivery.transfer.destinations import open_destination
+
+        config = self.config.destination
+        secret = None if config.type == "s3" else resolve(config.connection_id)
+        if config.type == "s3":
+            from delivery.aws import s3_client
+
+            destination_s3 = s3_client(region=config.region, role_arn=config.role_arn, external_id=config.external_id)
+        else:
+            destination_s3 = None
+        return open_destination(
+            config,
+            secret=secret,
+            source_s3=run.source_s3,
+            destination_s3=destination_s3,
+            gcs_endpoint=run.settings.gcs_endpoint,
+        )
+
+
+def _earlier_life(entry: Entry, owner: RunRef) -> bool:
+    return entry.owned_by.run_id == owner.run_id and entry.owned_by.generation < owner.generation
+
+
+def _named(reasons: dict[str, str]) -> str:
+    """The first few files, each with its reason."""
+    shown = [f"{name!r}: {reason}" for name, reason in list(reasons.items())[:_NAMED]]
+    more = len(reasons) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more." if more > 0 else "")

@@ -1,0 +1,173 @@
+"""The pick-up: what waits in it, its done file, and the removal of what has been dealt with.
+
+Nothing is ever deleted that is not still the very object that was looked at: every removal carries its ETag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from delivery.config.model import ClientConfig
+
+_PARALLEL_DELETES = 16
+
+
+class PickupError(Exception):
+    """The pick-up cannot be used. The message says which bucket, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickupFile:
+    """One object that waits in the pick-up."""
+
+    name: str
+    """The key below the pick-up's prefix."""
+    bucket: str
+    key: str
+    etag: str
+    """Without the quotation marks."""
+    size: int
+    """Bytes."""
+    last_modified: datetime
+
+    @property
+    def path(self) -> str:
+        """``s3://bucket/key``, the ledger's ``filePath``."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class DoneFile:
+    """The done file as it was seen, so that only that very object is removed later (R4.5)."""
+
+    key: str
+    etag: str
+    last_modified: datetime
+    version_id: str | None
+
+
+class Pickup:
+    """The pick-up of one configuration, over an S3 client that already has its region and role."""
+
+    def __init__(self, config: ClientConfig, s3: S3Client) -> None:
+        self._config = config
+        self._bucket = config.pickup.bucket
+        self._s3 = s3
+
+    def files(self) -> Iterator[PickupFile]:
+        """Every file that waits, in key order: not the done file, no folder marker, nothing that the patterns exclude.
+
+        Raises :class:`PickupError` if the bucket is missing or may not be listed.
+        """
+        prefix = self._config.pickup.prefix
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        with _explained(self._config, "list", prefix):
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    key = item["Key"]
+                    name = key[len(prefix) :]
+                    if key.endswith("/") or key == self._config.done_file_key or not self._config.pickup.matches(name):
+                        continue
+                    yield PickupFile(
+                        name, self._bucket, key, item["ETag"].strip('"'), item["Size"], item["LastModified"]
+                    )
+
+    def done_file(self) -> DoneFile | None:
+        """The done file, or None if it is not there (R4.3) or the configuration does not go by one."""
+        if not self._config.trigger_on_done_file:
+            return None
+        key = self._config.done_file_key
+        with _explained(self._config, "read", key):
+            head = self._head(key)
+        if head is None:
+            return None
+        # Without versioning S3 answers no version id, or the literal "null" when versioning was suspended.
+        version_id = head.get("VersionId")
+        return DoneFile(
+            key, head["ETag"].strip('"'), head["LastModified"], None if version_id in (None, "null") else version_id
+        )
+
+    def remove_done_file(self, seen: DoneFile) -> bool:
+        """Remove the done file if it is still the object that was ``seen``; True if it was removed (R4.5).
+
+        In a versioned bucket exactly the version seen is deleted, so a newer done file stays. Elsewhere the
+        object is looked at once more: a done file is often empty and its ETag then never changes, its date does.
+        """
+        with _explained(self._config, "delete", seen.key):
+            if seen.version_id is not None:
+                self._s3.delete_object(Bucket=self._bucket, Key=seen.key, VersionId=seen.version_id)
+                return True
+            if self.done_file() != seen:
+                return False
+            return self._delete(seen.key, seen.etag)
+
+    def remove(self, files: Iterable[tuple[str, str]]) -> list[str]:
+        """Delete each ``(key, etag)`` that still has that ETag; returns the keys that were kept since they had changed.
+
+        An object that is gone already counts as removed. Raises :class:`PickupError` if deleting is not permitted.
+        """
+        pairs = list(files)
+        if not pairs:
+            return []
+        with (
+            _explained(self._config, "delete", pairs[0][0]),
+            ThreadPoolExecutor(min(_PARALLEL_DELETES, len(pairs))) as pool,
+        ):
+            removed = pool.map(lambda pair: self._delete(*pair), pairs)
+            return [key for (key, _), gone in zip(pairs, removed, strict=True) if not gone]
+
+    def _delete(self, key: str, etag: str) -> bool:
+        from botocore.exceptions import ClientError
+
+        try:
+            self._s3.delete_object(Bucket=self._bucket, Key=key, IfMatch=f'"{etag}"')
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+                return False
+            if code in ("NoSuchKey", "404"):
+                return True
+            raise
+        return True
+
+    def _head(self, key: str) -> Any:
+        from botocore.exceptions import ClientError
+
+        try:
+            return self._s3.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            # A missing bucket is a 404 as well, but not "nothing to do": listing it tells the two apart.
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+            return None
+
+
+@contextmanager
+def _explained(config: ClientConfig, verb: str, what: str) -> Iterator[None]:
+    """Turns what S3 answers into an error that says what to do."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        pickup = config.pickup
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        identity = f"the role {pickup.role_arn}" if pickup.role_arn else "the environment's execution role"
+        denied = f"access denied to {identity}; have its policy and the bucket's policy allow it"
+        advice = {
+            "NoSuchBucket": f"there is no bucket {pickup.bucket!r}; correct pickup.bucket, or have it created",
+            "AccessDenied": denied,
+            "403": denied,
+            "ExpiredToken": "the AWS credentials have expired; the next try takes new ones",
+        }.get(code, str(error))
+        where = f"Cannot {verb} s3://{pickup.bucket}/{what} in the pick-up of {config.name}"
+        raise PickupError(f"{where}: {advice} [{code}].") from error

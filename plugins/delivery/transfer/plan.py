@@ -1,0 +1,58 @@
+"""How a run's files are shared out: big ones one by one to ECS, the rest in even batches to the workers (R6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+_FILES_PER_BATCH = 1000
+_BYTES_PER_BATCH = 4 * 1024**3
+_MOST_OFFLOADED = 1000
+"""Airflow maps at most 1,024 task instances (``max_map_length``); beyond this the smallest big files stay here."""
+
+
+class Sized(Protocol):
+    """What a plan needs to know of a file."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
+F = TypeVar("F", bound=Sized)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[F]):
+    """The files of one run, in numbered batches: first the workers', then the offloaded ones."""
+
+    worker: tuple[tuple[F, ...], ...]
+    offloaded: tuple[tuple[F, ...], ...]
+
+    @property
+    def batches(self) -> tuple[tuple[F, ...], ...]:
+        """All batches; a batch's number is its index."""
+        return self.worker + self.offloaded
+
+
+def split(files: Sequence[F], *, threshold: int | None, most_batches: int) -> Plan[F]:
+    """Share ``files`` out. A task instance costs about a second, so batches are few: one more only for every
+    thousand files or four GiB, ``most_batches`` in all. Each next-largest file goes to the lightest batch."""
+    by_size = sorted(files, key=lambda file: file.size, reverse=True)
+    big = [] if threshold is None else [file for file in by_size if file.size >= threshold][:_MOST_OFFLOADED]
+    rest = by_size[len(big) :]
+    total = sum(file.size for file in rest)
+    wanted = max(_ceil(len(rest), _FILES_PER_BATCH), _ceil(total, _BYTES_PER_BATCH), 1)
+    batches: list[list[F]] = [[] for _ in range(min(wanted, most_batches, len(rest)))]
+    # Besides its bytes every file costs requests: about as much as this many bytes more.
+    weights = [0] * len(batches)
+    for file in rest:
+        lightest = weights.index(min(weights))
+        batches[lightest].append(file)
+        weights[lightest] += file.size + 256 * 1024
+    return Plan(tuple(map(tuple, batches)), tuple((file,) for file in big))
+
+
+def _ceil(amount: int, unit: int) -> int:
+    return -(-amount // unit)

@@ -1,0 +1,3 @@
+"""Fixtures are in tests/support, one module for each part that they start."""
+
+pytest_plugins = ["tests.support.ledger"]
