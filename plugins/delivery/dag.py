@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Param, TriggerRule, get_parsing_context
 
 from delivery.config.describe import describe, describe_error
-from delivery.config.loader import ConfigError, LoadedConfig, load_directory, load_one
+from delivery.config.loader import load_directory, load_file
+from delivery.config.problem import ConfigError
 from delivery.operators.configuration_error import ConfigurationErrorOperator
 from delivery.operators.deactivate import DeactivateOperator
 from delivery.operators.detect_files import DetectFilesSensor
@@ -39,13 +40,16 @@ def deliveries(dags_folder: Path) -> Iterator[DAG]:
     directory = configs_directory(dags_folder)
     context = get_parsing_context()
     if context.dag_id and context.task_id != _ERROR_TASK:
-        loaded = load_one(directory, context.dag_id)
-        # A file that broke since the run began has another DAG now; its tasks then are not found, and say so.
-        yield _dag_of(loaded)
+        # What may only be there once in all files is the DAG processor's to check: reading the others again here would
+        # cost every task of every client. A run that began before two files clashed still ends as it began.
+        try:
+            yield build_dag(load_file(directory / f"{context.dag_id}.yaml"))
+        except ConfigError as error:
+            yield build_error_dag(context.dag_id, error)
         return
     for loaded in load_directory(directory):
         if context.dag_id in (None, loaded.dag_id):
-            yield _dag_of(loaded)
+            yield build_dag(loaded.config) if loaded.config else build_error_dag(loaded.dag_id, loaded.error)
 
 
 def configs_directory(dags_folder: Path) -> Path:
@@ -113,12 +117,6 @@ def build_error_dag(dag_id: str, error: ConfigError) -> DAG:
     ) as dag:
         ConfigurationErrorOperator(task_id=_ERROR_TASK, message=str(error))
     return dag
-
-
-def _dag_of(loaded: LoadedConfig) -> DAG:
-    if loaded.config is not None:
-        return build_dag(loaded.config)
-    return build_error_dag(loaded.dag_id, loaded.error)
 
 
 def _params(config: ClientConfig) -> dict[str, Any]:

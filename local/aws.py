@@ -1,0 +1,131 @@
+"""AWS on this machine: moto's server in its own process, with what deliveries rely on and moto lacks.
+
+    python -m local.aws [--port N] [--smtp HOST:PORT]
+
+- DynamoDB and S3 requests that write are carried out one at a time, so that a condition and its write are atomic.
+- SES passes each e-mail on to an SMTP server, where ``--smtp`` names one.
+- ``/_local/requests`` counts the calls by service and operation; ``/_local/faults`` makes calls fail (see
+  :mod:`local.faults`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import smtplib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.ses.models import SESBackend
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from local.faults import Faults
+from local.process import announce_ready
+
+_WRITES = re.compile(r"Put|Delete|Update|Transact|Complete|Copy|Upload|Create")
+
+
+class LocalAws:
+    """A WSGI layer in front of moto."""
+
+    def __init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._counts: Counter[str] = Counter()
+        self._write_lock = threading.Lock()
+        self.faults = Faults()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve one request."""
+        path = environ["PATH_INFO"]
+        if path.startswith("/_local/"):
+            return self._control(path, environ, start_response)
+        call = operation(environ)
+        self._counts[call] += 1
+        with self.faults.around(call, path, environ, start_response) as answer:
+            if answer is not None:
+                return answer
+            if _WRITES.search(call):
+                with self._write_lock:
+                    return list(self._moto(environ, start_response))
+            return self._moto(environ, start_response)
+
+    def _control(self, path: str, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        answer: Any = {}
+        if path == "/_local/requests":
+            answer = dict(self._counts)
+            if environ["REQUEST_METHOD"] == "DELETE":
+                self._counts.clear()
+        elif path == "/_local/faults":
+            self.faults.replace(json.loads(body or b"[]"))
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(answer).encode()]
+
+
+def operation(environ: dict[str, Any]) -> str:
+    """``service.Operation`` of a request, as IAM would name it."""
+    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    scope = environ.get("HTTP_AUTHORIZATION", "") or unquote(query.get("X-Amz-Credential", [""])[0])
+    found = re.search(r"/\d{8}/[\w-]+/([\w-]+)/aws4_request", scope)
+    service = found[1] if found else "unsigned"
+    if target := environ.get("HTTP_X_AMZ_TARGET"):
+        return f"{service}.{target.rpartition('.')[2]}"
+    if service != "s3":
+        return f"{service}.{environ['REQUEST_METHOD']}"
+    method, key = environ["REQUEST_METHOD"], environ["PATH_INFO"].strip("/").count("/") > 0
+    if "uploadId" in query:
+        copies = "HTTP_X_AMZ_COPY_SOURCE" in environ
+        put = "UploadPartCopy" if copies else "UploadPart"
+        names = {"PUT": put, "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload", "GET": "ListParts"}
+        return f"s3.{names[method]}"
+    if "uploads" in query:
+        return "s3.CreateMultipartUpload" if method == "POST" else "s3.ListMultipartUploads"
+    if method == "PUT" and "HTTP_X_AMZ_COPY_SOURCE" in environ:
+        return "s3.CopyObject"
+    if method == "GET" and not key:
+        return "s3.ListObjectsV2"
+    verb = {"GET": "Get", "HEAD": "Head", "PUT": "Put", "DELETE": "Delete", "POST": "Post"}.get(method, method)
+    return f"s3.{verb}{'Object' if key else 'Bucket'}"
+
+
+def relay_mail(host: str, port: int) -> None:
+    """Make moto's SES hand every raw e-mail on by SMTP."""
+    original = SESBackend.send_raw_email
+
+    def send_raw_email(self: SESBackend, source: str, destinations: list[str], raw_data: str) -> Any:
+        message = original(self, source, destinations, raw_data)
+        with smtplib.SMTP(host, port, timeout=10) as smtp:
+            smtp.sendmail(message.source, list(dict.fromkeys(message.destinations)), raw_data.encode())
+        return message
+
+    SESBackend.send_raw_email = send_raw_email  # type: ignore[method-assign]
+
+
+class _QuietHandler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Say nothing: the requests are counted."""
+
+
+def main() -> None:
+    """Serve until ended."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--smtp", metavar="HOST:PORT")
+    arguments = parser.parse_args()
+    if arguments.smtp:
+        host, _, port = arguments.smtp.rpartition(":")
+        relay_mail(host, int(port))
+    server = make_server("127.0.0.1", arguments.port, LocalAws(), threaded=True, request_handler=_QuietHandler)
+    announce_ready(port=server.server_port)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

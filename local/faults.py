@@ -1,0 +1,90 @@
+"""Faults on order, for the HTTP stand-ins: the tests say which call fails, how, and how often.
+
+A rule is a JSON object: ``call`` (regular expression over ``service.Operation``), ``path`` (over the path),
+``skip`` (how many matching calls pass first), ``times`` (how many then fail; 0 is all), and what happens:
+``status`` with ``code`` (an error answer), ``reset`` (``before`` or ``after`` the call took effect: the connection is
+cut), ``delay`` (seconds), ``truncate`` (bytes of the answer's body that are sent before the connection is cut).
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class ConnectionCutError(ConnectionError):
+    """Raised to make the server drop the connection."""
+
+
+class Faults:
+    """The rules in force."""
+
+    def __init__(self) -> None:
+        self._rules: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def replace(self, rules: list[dict[str, Any]]) -> None:
+        """Put these rules in the place of all before."""
+        with self._lock:
+            self._rules = [{"skip": 0, "times": 1, **rule} for rule in rules]
+
+    def match(self, call: str, path: str) -> dict[str, Any] | None:
+        """The rule that applies to this call, which is counted."""
+        with self._lock:
+            for rule in self._rules:
+                if re.search(rule.get("call", ""), call) and re.search(rule.get("path", ""), path):
+                    if rule["skip"] > 0:
+                        rule["skip"] -= 1
+                        continue
+                    if rule["times"] == 0:
+                        return rule
+                    rule["times"] -= 1
+                    if rule["times"] == 0:
+                        self._rules.remove(rule)
+                    return rule
+        return None
+
+    @contextmanager
+    def around(
+        self, call: str, path: str, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterator[Iterable[bytes] | None]:
+        """Around a WSGI call: yields the answer to give instead of the real one, or None."""
+        rule = self.match(call, path)
+        if rule is None:
+            yield None
+            return
+        time.sleep(rule.get("delay", 0))
+        if rule.get("reset") == "before":
+            cut(environ)
+        if "status" in rule:
+            body = error_body(call, rule.get("code", "InternalError"))
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start_response(f"{rule['status']} Fault", [("Content-Length", str(len(body)))])
+            yield [body]
+            return
+        yield None
+        if rule.get("reset") == "after":
+            cut(environ)
+
+
+def cut(environ: dict[str, Any]) -> None:
+    """Drop the client's connection without an answer."""
+    connection: socket.socket = environ["werkzeug.socket"]
+    connection.shutdown(socket.SHUT_RDWR)
+    raise ConnectionCutError
+
+
+def error_body(call: str, code: str) -> bytes:
+    """An error as the service of ``call`` words it."""
+    if call.startswith("dynamodb"):
+        return f'{{"__type": "com.amazonaws.dynamodb.v20120810#{code}", "message": "fault on order"}}'.encode()
+    if call.startswith("s3"):
+        return f"<Error><Code>{code}</Code><Message>fault on order</Message></Error>".encode()
+    return (
+        f"<ErrorResponse><Error><Code>{code}</Code><Message>fault on order</Message></Error></ErrorResponse>".encode()
+    )

@@ -1,0 +1,151 @@
+"""A mailbox with a web page: takes what SES relays to it by SMTP, keeps it in memory, and shows it.
+
+    python -m local.mailbox [--smtp-port N] [--port N]
+
+The page lists the e-mails; ``/messages/<n>`` shows one as a mail program would, ``/messages`` gives all as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import email
+import email.policy
+import json
+from dataclasses import asdict, dataclass
+from email.message import EmailMessage
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+from aiosmtpd.controller import Controller
+
+from local.ports import free_port
+from local.process import Service, announce_ready
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mailbox</title>
+<style>body{{font:15px system-ui;margin:2rem auto;max-width:70rem;padding:0 1rem}}
+table{{border-collapse:collapse;width:100%}}
+td,th{{text-align:left;padding:.5rem;border-bottom:1px solid #ddd}}</style>
+<h1>Mailbox</h1><p>{count} e-mails, newest first. Reload to see new ones.</p>
+<table><tr><th>#</th><th>Subject</th><th>To</th><th>Attachments</th></tr>{rows}</table></html>"""
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One e-mail as it arrived."""
+
+    subject: str
+    sender: str
+    recipients: tuple[str, ...]
+    text: str
+    html: str
+    attachments: dict[str, str]
+    """File name and text content."""
+
+
+class Mailbox:
+    """The mailbox in its own process."""
+
+    def __init__(self, directory: Path) -> None:
+        self._service = Service("local.mailbox", log=directory / "mailbox.log")
+        self.smtp_port = self._service.facts["smtp_port"]
+        self.url = f"http://127.0.0.1:{self._service.facts['port']}/"
+
+    def messages(self) -> list[Mail]:
+        """All e-mails, oldest first."""
+        return [
+            Mail(**{**item, "recipients": tuple(item["recipients"])})
+            for item in httpx.get(f"{self.url}messages", timeout=10).json()
+        ]
+
+    def clear(self) -> None:
+        """Throw everything away."""
+        httpx.delete(f"{self.url}messages", timeout=10).raise_for_status()
+
+    def stop(self) -> None:
+        """End the server."""
+        self._service.stop()
+
+
+class _Inbox:
+    """Where aiosmtpd puts what arrives."""
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        """Called by aiosmtpd for each e-mail."""
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        self.mails.append(_read(message, envelope.mail_from, envelope.rcpt_tos))
+        return "250 OK"
+
+
+def _read(message: EmailMessage, sender: str, recipients: list[str]) -> Mail:
+    def body(kind: str) -> str:
+        part = message.get_body(preferencelist=(kind,))
+        return part.get_content() if part else ""
+
+    attachments = {}
+    for part in message.iter_attachments():
+        content = part.get_content()
+        attachments[part.get_filename() or ""] = content if isinstance(content, str) else content.decode("utf-8-sig")
+    return Mail(str(message["subject"]), sender, tuple(recipients), body("plain"), body("html"), attachments)
+
+
+class _Page(BaseHTTPRequestHandler):
+    inbox: _Inbox
+
+    def do_GET(self) -> None:
+        """The list, one e-mail, or all as JSON."""
+        mails = self.inbox.mails
+        if self.path == "/messages":
+            self._answer(json.dumps([asdict(mail) for mail in mails]), "application/json")
+        elif self.path.startswith("/messages/"):
+            number = int(self.path.rpartition("/")[2])
+            self._answer(mails[number].html or f"<pre>{escape(mails[number].text)}</pre>")
+        else:
+            rows = "".join(
+                f'<tr><td>{number}</td><td><a href="/messages/{number}">{escape(mail.subject)}</a></td>'
+                f"<td>{escape(', '.join(mail.recipients))}</td><td>{escape(', '.join(mail.attachments))}</td></tr>"
+                for number, mail in reversed(list(enumerate(mails)))
+            )
+            self._answer(_PAGE.format(count=len(mails), rows=rows))
+
+    def do_DELETE(self) -> None:
+        """Throw everything away."""
+        self.inbox.mails.clear()
+        self._answer("")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+    def _answer(self, body: str, content_type: str = "text/html") -> None:
+        content = body.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", f"{content_type}; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def main() -> None:
+    """Serve until ended."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smtp-port", type=int, default=0)
+    parser.add_argument("--port", type=int, default=0)
+    arguments = parser.parse_args()
+    inbox = _Inbox()
+    page = type("Page", (_Page,), {"inbox": inbox})
+    server = ThreadingHTTPServer(("127.0.0.1", arguments.port), page)
+    smtp = Controller(
+        inbox, hostname="127.0.0.1", port=arguments.smtp_port or free_port(), data_size_limit=50 * 1024**2
+    )
+    smtp.start()
+    announce_ready(port=server.server_port, smtp_port=smtp.port)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

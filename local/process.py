@@ -1,0 +1,95 @@
+"""Starting a stand-in as a process of its own, waiting until it is ready, and never leaving it behind."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+_READY = "ready "
+_PR_SET_PDEATHSIG = 1
+_EXEC_THAT_DIES_WITH_PARENT = (
+    "import os, sys; from local.process import die_with_parent; die_with_parent(); os.execvp(sys.argv[1], sys.argv[1:])"
+)
+
+
+def announce_ready(**facts: Any) -> None:
+    """Called by a stand-in that listens now: tells its parent where, and will end with it."""
+    die_with_parent()
+    print(_READY + json.dumps(facts), flush=True)
+
+
+def die_with_parent() -> None:
+    """Make the kernel end this process when its parent ends, however it ends (Linux; elsewhere nothing)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Service:
+    """One stand-in, run as ``python -m <module>``; its facts are what it announced."""
+
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        seconds: float = 60,
+    ) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = log
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'plugins'}{os.pathsep}{ROOT}", **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=log.open("wb"),
+            text=True,
+        )
+        self.facts = self._await_ready(module, seconds)
+
+    def stop(self) -> None:
+        """End the process and wait for it."""
+        stop(self.process)
+
+    def _await_ready(self, module: str, seconds: float) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        output = self.process.stdout
+        while output is not None and (left := deadline - time.monotonic()) > 0:
+            if not select.select([output], [], [], left)[0]:
+                break
+            line = output.readline()
+            if line.startswith(_READY):
+                facts: dict[str, Any] = json.loads(line[len(_READY) :])
+                return facts
+            if not line:
+                break
+        self.stop()
+        raise RuntimeError(f"{module} did not become ready; its log:\n{self._log.read_text(errors='replace')[-3000:]}")
+
+
+def stop(process: subprocess.Popen[Any], patience: float = 10) -> None:
+    """End a child process, by force if it does not listen."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def start(command: Sequence[str], *, log: Path, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a program that is not one of our modules; it dies with this process."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    wrapper = [sys.executable, "-c", _EXEC_THAT_DIES_WITH_PARENT]
+    return subprocess.Popen([*wrapper, *command], stdout=log.open("ab"), stderr=subprocess.STDOUT, cwd=ROOT, **options)
