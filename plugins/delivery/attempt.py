@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from delivery.events import log_event
 from delivery.ledger.entry import Entry, RunRef, Status
-from delivery.transfer.batch import Interrupted, deliver_all
+from delivery.transfer.batch import deliver_all
 from delivery.transfer.contract import (
     Destination,
     DestinationUnavailable,
+    Interrupted,
     Job,
     Receipt,
     SourceChanged,

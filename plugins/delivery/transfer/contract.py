@@ -8,7 +8,7 @@ after :class:`Job`; the destination pulls the bytes from S3 itself. All that the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, Self
 
@@ -117,13 +117,5 @@ class Superseded(Exception):  # noqa: N818 - an outcome, not an error: someone n
     """A newer attempt owns the file (R3.5). The holder must stop without changing anything."""
 
 
-@dataclass(slots=True)
-class Limits:
-    """What one destination may use."""
-
-    part_size: int = 32 * 1024 * 1024
-    streams: int = 4
-    """Connections per large file, where the protocol allows several."""
-    parallel_jobs: int = 16
-    max_bytes_per_second: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+class Interrupted(Exception):  # noqa: N818 - an outcome, not an error: another attempt resumes
+    """The transfer was told to stop; what it has achieved is kept where the protocol allows."""

@@ -1,0 +1,108 @@
+"""A configuration, or what is wrong with one, as Markdown for its DAG's page in the Airflow UI (R2.6).
+
+Values from the file are data: they are escaped and cannot format, link or script anything on the page.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+from delivery.config.model import ClientConfig, GcsDestination, S3Destination, SftpDestination
+from delivery.config.problem import ConfigError
+
+
+def describe(config: ClientConfig) -> str:
+    """What happens to this client's files: where they wait, when and where they are sent, who is told."""
+    rows = [
+        ("Client", _client(config)),
+        ("Pick-up", _pickup(config)),
+        ("Destination", _destination(config)),
+        ("Credential", _credential(config)),
+        ("Starts", _schedule(config)),
+        ("Already sent before", _repeats(config)),
+        ("E-mails", _notifications(config)),
+    ]
+    table = "\n".join(f"| {name} | {text} |" for name, text in rows)
+    return (
+        f"Delivers the files of client **{_escape(config.delivery_key)}**.\n\n| | |\n|---|---|\n{table}\n\n"
+        f"Configured in `{config.name}.yaml`; every change is made there.\n"
+    )
+
+
+def describe_error(dag_id: str, error: ConfigError) -> str:
+    """What is wrong with the configuration behind the DAG ``dag_id``, and that nothing is delivered meanwhile."""
+    items = "\n".join(f"- {_escape(line)}" for line in str(error).splitlines())
+    return (
+        f"**The configuration of {_escape(dag_id)} is wrong, and nothing is delivered for it.**"
+        " Files stay in the pick-up; the other clients go on.\n\n"
+        f"{items}\n\n"
+        "Mend the file, check it with `make check-config`, and deploy it: this page then describes the delivery.\n"
+    )
+
+
+def _client(config: ClientConfig) -> str:
+    feed = f", feed {_escape(config.feed)}" if config.feed else ""
+    return f"{config.client_h_number}{feed}"
+
+
+def _pickup(config: ClientConfig) -> str:
+    pickup = config.pickup
+    parts = [_escape(f"s3://{pickup.bucket}/{pickup.prefix}")]
+    if pickup.include != ("*",):
+        parts.append(f"only {_list(pickup.include)}")
+    if pickup.exclude:
+        parts.append(f"not {_list(pickup.exclude)}")
+    return "; ".join(parts)
+
+
+def _destination(config: ClientConfig) -> str:
+    destination = config.destination
+    match destination:
+        case GcsDestination():
+            text = f"{destination.uri} (Google Cloud Storage)"
+        case SftpDestination():
+            text = f"{destination.uri} as {destination.username} (SFTP)"
+        case S3Destination():
+            text = f"{destination.uri} (S3)"
+    return _escape(text)
+
+
+def _credential(config: ClientConfig) -> str:
+    destination = config.destination
+    if isinstance(destination, S3Destination):
+        role = destination.role_arn
+        return f"the role {_escape(role)}" if role else "the environment's own role"
+    return f"the Airflow connection {_escape(destination.connection_id)}"
+
+
+def _schedule(config: ClientConfig) -> str:
+    condition = (
+        f"if {_escape(config.client_h_number + '.done')} is in the pick-up"
+        if config.trigger_on_done_file
+        else "if there is any file"
+    )
+    when = f"by the schedule {_escape(config.schedule)} (UTC)" if config.schedule else "by hand only"
+    return f"paused: `paused: true` is set; otherwise {when}, {condition}" if config.paused else f"{when}, {condition}"
+
+
+def _repeats(config: ClientConfig) -> str:
+    same = "the same content" if config.dedupe_by == "content" else "the same content and name"
+    if config.bypass_file_checks:
+        return f"a file with {same} is sent again (the checks are bypassed)"
+    return f"a file with {same} is not sent again but deleted from the pick-up"
+
+
+def _notifications(config: ClientConfig) -> str:
+    if not config.send_notifications:
+        return f"none (contacts: {_list(config.contacts)})"
+    return f"at the start and at the end, to {_list(config.contacts)}"
+
+
+def _list(values: tuple[str, ...]) -> str:
+    return ", ".join(_escape(value) for value in values)
+
+
+def _escape(text: str) -> str:
+    visible = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(visible, quote=False))

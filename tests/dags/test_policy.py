@@ -1,0 +1,146 @@
+"""What every client's DAG must be, whatever its YAML says: policy, not only "it imports"."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "include" / "client_configs"
+YAML_FILES = sorted(CONFIGS.glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def dags():
+    from delivery.dag import deliveries
+
+    return {dag.dag_id: dag for dag in deliveries(ROOT / "dags")}
+
+
+def test_r1_4_there_is_one_dag_for_each_yaml_file_and_not_none(dags):
+    assert len(YAML_FILES) > 0, f"No YAML file in {CONFIGS}: is the path right?"
+    assert sorted(dags) == [path.stem for path in YAML_FILES]
+
+
+def test_the_examples_cover_every_destination_and_way_of_working():
+    from delivery.config.loader import load_directory
+
+    configs = [loaded.config for loaded in load_directory(CONFIGS)]
+    assert {config.destination.type for config in configs} == {"gcs", "sftp", "s3"}
+    assert {config.trigger_on_done_file for config in configs} == {True, False}
+    assert any(config.bypass_file_checks for config in configs)
+    assert any(config.feed for config in configs)
+
+
+@pytest.mark.parametrize("dag_id", [path.stem for path in YAML_FILES])
+class TestEachDag:
+    def test_r4_1_runs_every_15_minutes_one_at_a_time_without_catch_up(self, dags, dag_id):
+        dag = dags[dag_id]
+        assert dag.schedule == "*/15 * * * *"
+        assert dag.max_active_runs == 1, "Two runs of one client at once would race for its files."
+        assert dag.catchup is False
+        assert "config-error" not in dag.tags, dag.doc_md
+
+    def test_r6_3_transfers_retry_three_times_with_exponential_back_off(self, dags, dag_id):
+        transfer = dags[dag_id].get_task("transfer_batch")
+        assert transfer.retries == 3
+        assert transfer.partial_kwargs["retry_exponential_backoff"] == 2.0
+        assert transfer.partial_kwargs["max_retry_delay"] <= timedelta(minutes=15)
+
+    def test_r2_6_is_tagged_by_client_and_destination(self, dags, dag_id):
+        from delivery.config.loader import load_file
+
+        config = load_file(CONFIGS / f"{dag_id}.yaml")
+        assert dags[dag_id].tags >= {"client-delivery", config.delivery_key, config.destination.type}
+
+    def test_r2_6_documents_its_configuration(self, dags, dag_id):
+        from delivery.config.loader import load_file
+
+        config = load_file(CONFIGS / f"{dag_id}.yaml")
+        for expected in (config.client_h_number, config.pickup.bucket, config.destination.type):
+            assert expected in dags[dag_id].doc_md
+
+    def test_r9_1_every_parameter_of_the_form_is_explained(self, dags, dag_id):
+        params = dags[dag_id].params
+        assert set(params) == {
+            "bypass_file_checks",
+            "resend_failed",
+            "file_pattern",
+            "ignore_done_file",
+            "send_notifications",
+            "wait_minutes",
+        }
+        for name in params:
+            param = params.get_param(name)
+            assert param.description, f"{name} has no description"
+            assert param.schema.get("title"), f"{name} has no title"
+
+    def test_r8_3_the_report_alone_decides_the_runs_colour(self, dags, dag_id):
+        leaves = [task.task_id for task in dags[dag_id].leaves]
+        assert leaves == ["report"], "A run's state is its leaves' state: a red e-mail must not make the run red."
+
+    def test_r4_4_an_idle_run_is_two_task_instances(self, dags, dag_id):
+        dag = dags[dag_id]
+        after_detection = dag.get_task("detect_files").get_flat_relative_ids(upstream=False)
+        assert set(dag.task_ids) - after_detection == {"health_check", "detect_files"}
+
+
+def imported(dag_id: str | None, task_id: str | None = None, configs: Path = CONFIGS) -> list[str]:
+    """The DAG ids that the DAG file yields in a fresh process, as Airflow parses it for a task (or for all)."""
+    context = {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": dag_id, "_AIRFLOW_PARSING_CONTEXT_TASK_ID": task_id}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "plugins"),
+        "AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(configs),
+        **{name: value for name, value in context.items() if value},
+    }
+    code = (
+        "import runpy, airflow.sdk\n"
+        f"names = runpy.run_path({str(ROOT / 'dags' / 'client_deliveries.py')!r})\n"
+        "print('\\n'.join(sorted(k for k, v in names.items() if isinstance(v, airflow.sdk.DAG) and k != 'dag')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_a_task_builds_only_its_own_dag():
+    dag_id = YAML_FILES[0].stem
+    assert imported(dag_id, "health_check") == [dag_id]
+
+
+def test_r2_6_a_broken_file_keeps_its_dag_and_harms_no_other(tmp_path):
+    good = YAML_FILES[0]
+    (tmp_path / good.name).write_text(good.read_text())
+    (tmp_path / "broken.yaml").write_text("name: broken\n\tclient: x\n")
+    assert imported(None, configs=tmp_path) == sorted(["broken", good.stem])
+    assert imported("broken", "configuration_error", configs=tmp_path) == ["broken"]
+
+
+def test_r2_6_a_broken_files_dag_says_what_is_wrong_and_runs_red(tmp_path, monkeypatch):
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from delivery.dag import deliveries
+
+    (tmp_path / "broken.yaml").write_text("name: broken\nclient_h_number: 7\n")
+    monkeypatch.setenv("AIRFLOW__DELIVERY__CONFIGS_DIRECTORY", str(tmp_path))
+    (dag,) = deliveries(ROOT / "dags")
+    assert dag.dag_id == "broken"
+    assert "config-error" in dag.tags
+    assert "client_h_number" in dag.doc_md
+    (task,) = dag.tasks
+    with pytest.raises(AirflowFailException, match="client_h_number"):
+        task.execute({})
+
+
+def test_plugins_folder_is_not_executed_by_airflow():
+    """Every .py below plugins/ that .airflowignore does not exclude is run as a top-level module of its stem."""
+    from airflow._shared.module_loading.file_discovery import find_path_from_directory
+
+    found = [path for path in find_path_from_directory(str(ROOT / "plugins"), ".airflowignore") if path.endswith(".py")]
+    assert found == []

@@ -1,0 +1,128 @@
+"""Whole DAG runs in this process: the real operators against the real servers, without a scheduler.
+
+The tasks are those of the DAG that the product builds, in its order and by its trigger rules; retries come without
+their delays. What only a scheduler can show is left to tests/system.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
+
+from delivery.config.model import ClientConfig
+from delivery.dag import build_dag
+from delivery.operators.transfer_batch import TransferBatchOperator
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class RunResult:
+    """What became of one life of a run: each task's state, and what failed tasks said."""
+
+    run_id: str
+    generation: int
+    states: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, BaseException] = field(default_factory=dict)
+    tries: dict[str, int] = field(default_factory=dict)
+    batches: list[Any] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        """The DAG run's colour: its only leaf's state, a skipped one being green."""
+        return "success" if self.states.get("report") in ("success", "skipped") else "failed"
+
+    @property
+    def executed(self) -> list[str]:
+        """The task instances that a worker had to run."""
+        return [task for task, state in self.states.items() if state in ("success", "failed")]
+
+
+class Runs:
+    """Runs one configuration's DAG again and again."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self.config = config
+        self.dag = build_dag(config)
+
+    def run(self, *, of: RunResult | None = None, **params: Any) -> RunResult:
+        """One scheduled or triggered run; with ``of``, that run cleared as a whole."""
+        return self._go(self._begin(of), params)
+
+    def clear_transfers(self, of: RunResult, **params: Any) -> RunResult:
+        """Clear the transfer tasks of a run with everything downstream, as the UI's button on them does."""
+        result = self._begin(of)
+        result.batches = of.batches
+        result.states |= dict.fromkeys(("health_check", "detect_files", "register_files", "notify_started"), "success")
+        self._transfer(result, params)
+        self._wind_up(result, params)
+        return result
+
+    def _begin(self, of: RunResult | None) -> RunResult:
+        if of is not None:
+            return RunResult(of.run_id, of.generation + 1)
+        return RunResult(f"manual__2026-03-01T12:00:00.{next(_numbers):06d}+00:00", 0)
+
+    def _go(self, result: RunResult, params: Mapping[str, Any]) -> RunResult:
+        for task_id in ("health_check", "detect_files", "register_files"):
+            value = self._task(result, task_id, params)
+            if result.states[task_id] == "failed":
+                result.states["report"] = "upstream_failed"
+                return result
+            if value is DownstreamTasksSkipped:
+                result.states["report"] = "skipped"
+                return result
+            result.batches = value if task_id == "register_files" else []
+        self._task(result, "notify_started", params)
+        self._transfer(result, params)
+        self._wind_up(result, params)
+        return result
+
+    def _transfer(self, result: RunResult, params: Mapping[str, Any]) -> None:
+        for number, batch in enumerate(result.batches):
+            task = TransferBatchOperator(task_id="transfer_batch", config=self.config, batch=batch, retries=3)
+            self._task(result, f"transfer_batch[{number}]", params, task)
+
+    def _wind_up(self, result: RunResult, params: Mapping[str, Any]) -> None:
+        self._task(result, "settle", params)
+        if result.states["settle"] == "success":
+            self._task(result, "notify_finished", params)
+            self._task(result, "deactivate", params)
+        if result.states.get("deactivate") == "success":
+            self._task(result, "report", params)
+        else:
+            result.states["report"] = "upstream_failed"
+
+    def _task(self, result: RunResult, name: str, params: Mapping[str, Any], task: Any = None) -> Any:
+        task = task or self.dag.get_task(name)
+        context = {
+            "dag_run": SimpleNamespace(run_id=result.run_id, clear_number=result.generation),
+            "params": {**self.dag.params.dump(), **params},
+        }
+        for attempt in range(1, task.retries + 2):
+            result.tries[name] = attempt
+            try:
+                value = task.execute(context)
+            except DownstreamTasksSkipped as skipped:
+                result.states[name] = "success"
+                return type(skipped)
+            except AirflowSkipException:
+                result.states[name] = "skipped"
+                return None
+            except TaskDeferred:
+                raise
+            except AirflowFailException as error:
+                result.states[name], result.errors[name] = "failed", error
+                return None
+            except Exception as error:
+                result.states[name], result.errors[name] = "failed", error
+                continue
+            result.states[name] = "success"
+            result.errors.pop(name, None)
+            return value
+        return None

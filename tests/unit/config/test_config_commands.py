@@ -1,0 +1,157 @@
+"""What DEXTR runs before a deployment (R2.8): check, and a new client's file."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from delivery.config import check, new_client
+from delivery.config.loader import load_file
+from delivery.config.outline import DESTINATIONS
+from delivery.config.problem import ConfigError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """An empty project as the working directory."""
+    (tmp_path / "include" / "client_configs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "include" / "client_configs"
+
+
+def test_good_files_are_counted(project, text, capsys):
+    (project / "acme.yaml").write_text(text("gcs"))
+    assert check.main([]) == 0
+    assert capsys.readouterr() == ("1 file checked, none wrong\n", "")
+
+
+def test_problems_are_printed_with_paths_that_an_editor_can_open(project, text, capsys):
+    (project / "acme.yaml").write_text(text("gcs", {"pickup.prefix": "in/acme", "paused": "x"}))
+    (project / "globex.yaml").write_text(
+        text("s3", {"name": "globex", "client_h_number": "H9999", "pickup.prefix": "g/"})
+    )
+    assert check.main([]) == 1
+    assert capsys.readouterr() == (
+        "include/client_configs/acme.yaml:7:3: pickup.prefix: found 'in/acme', expected a prefix that ends with '/'."
+        " Write 'in/acme/'.\n"
+        "include/client_configs/acme.yaml:15:1: paused: found 'x', expected true or false.\n"
+        "2 files checked, 1 wrong\n",
+        "",
+    )
+
+
+def test_one_file_is_checked_with_its_neighbours(project, text, capsys):
+    """R2.7: a second file for the same client is found although only the new one is named."""
+    (project / "acme.yaml").write_text(text("gcs"))
+    (project / "acme_two.yaml").write_text(text("gcs", {"name": "acme_two", "pickup.prefix": "two/"}))
+    (project / "broken.yaml").write_text("")
+    assert check.main([str(project / "acme_two.yaml")]) == 1
+    out = capsys.readouterr().out
+    assert "which is also that of acme.yaml" in out
+    assert out.endswith("1 file checked, 1 wrong\n")
+    assert "broken" not in out
+
+
+def test_a_file_named_twice_is_checked_once(project, text, capsys):
+    (project / "acme.yaml").write_text(text("gcs"))
+    assert check.main([str(project), str(project / "acme.yaml"), "include/client_configs/acme.yaml"]) == 0
+    assert capsys.readouterr().out == "1 file checked, none wrong\n"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("nowhere", "nowhere does not exist"),
+        ("nowhere/acme.yaml", "nowhere/acme.yaml does not exist"),
+        ("include/client_configs", "include/client_configs has no configuration files (*.yaml)"),
+        ("include/note.txt", "include/note.txt is not a configuration file (*.yaml)"),
+    ],
+)
+def test_nothing_to_check_is_an_error_of_usage(project, capsys, argument, message):
+    (project.parent / "note.txt").write_text("")
+    assert check.main([argument]) == 2
+    assert capsys.readouterr() == ("", f"check-config: {message}\n")
+
+
+def test_an_unknown_option_is_an_error_of_usage(capsys):
+    with pytest.raises(SystemExit) as caught:
+        check.main(["--quiet"])
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("kind", DESTINATIONS)
+def test_a_new_clients_file_asks_for_what_is_missing(project, capsys, kind):
+    """R2.8: it is YAML, it is refused until it is filled in, and only what a person must say is asked for."""
+    assert new_client.main(["globex", "--destination", kind]) == 0
+    out = capsys.readouterr().out
+    assert out == "include/client_configs/globex.yaml written. Fill in what is empty, then run: make check-config\n"
+    with pytest.raises(ConfigError) as caught:
+        load_file(project / "globex.yaml")
+    required = [
+        name for name, field in DESTINATIONS[kind].model_fields.items() if field.is_required() and name != "type"
+    ]
+    assert [problem.field for problem in caught.value.problems] == [
+        "client_h_number", "contacts", "pickup.bucket", "pickup.prefix", *(f"destination.{name}" for name in required),
+    ]  # fmt: skip
+    assert all(problem.found == "nothing" for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("kind", DESTINATIONS)
+def test_a_new_clients_file_is_right_when_the_examples_in_its_comments_are_filled_in(load, kind):
+    """R2.8: an example that would be refused is no help; the optional lines are meant to be uncommented."""
+    lines = new_client.template("acme", kind).splitlines()
+    filled = []
+    for index, line in enumerate(lines):
+        if re.fullmatch(r" *[a-z_]+:", line) and line.strip() not in ("pickup:", "destination:"):
+            comment = " ".join(part.strip(" #") for part in lines[:index] if part.strip())
+            line = f"{line} {comment.rpartition('Example: ')[2]}"  # noqa: PLW2901 - the line, filled in
+        filled.append(re.sub(r"^( *)# ([a-z_0-9]+: )(?=\S+)(?!.*\.$)", r"\1\2", line) if index > 6 else line)
+    config = load("\n".join(filled))
+    assert config.destination.type == kind
+    assert config.feed == "eligibility"
+    assert config.paused is True
+
+
+def test_a_file_that_is_there_is_never_overwritten(project, capsys):
+    (project / "acme.yaml").write_text("mine")
+    assert new_client.main(["acme"]) == 1
+    assert (project / "acme.yaml").read_text() == "mine"
+    assert capsys.readouterr() == (
+        "",
+        "new-client: include/client_configs/acme.yaml is already there and was left as it is. Choose another name.\n",
+    )
+
+
+@pytest.mark.parametrize("name", ["Acme", "acme.yaml", "../acme", "acme corp", "", "a" * 101, "1acme"])
+def test_a_name_that_would_be_refused_is_refused_at_once(project, capsys, name):
+    with pytest.raises(SystemExit) as caught:
+        new_client.main([name])
+    assert caught.value.code == 2
+    assert "is not accepted: lower-case letters, digits and '_'" in capsys.readouterr().err
+    assert list(project.parent.rglob("*.yaml")) == []
+
+
+def test_outside_the_project_nothing_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert new_client.main(["acme"]) == 1
+    assert "there is no directory include/client_configs" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_commands_run_as_modules(project):
+    """R2.8: as make and CI run them, with the exit code."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
+    new = [sys.executable, "-m", "delivery.config.new_client", "acme"]
+    assert subprocess.run(new, env=environment, capture_output=True, check=False).returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "delivery.config.check"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout.endswith("\n1 file checked, 1 wrong\n")

@@ -1,0 +1,94 @@
+"""The documentation page of a client's DAG (R2.6): what happens, nothing secret, nothing that the page would run."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from delivery.config.describe import describe, describe_error
+from delivery.config.problem import ConfigError, Problem
+
+
+def test_a_delivery_is_described(text, load):
+    page = describe(
+        load(
+            text(
+                "sftp",
+                {
+                    "feed": "claims",
+                    "contacts": "[jane@example.com, team@example.org]",
+                    "pickup.include": "['*.csv']",
+                    "pickup.exclude": "['*.tmp.csv']",
+                    "trigger_on_done_file": "true",
+                },
+            )
+        )
+    )
+    assert page == (
+        "Delivers the files of client **H1234\\#claims**.\n\n| | |\n|---|---|\n"
+        "| Client | H1234, feed claims |\n"
+        "| Pick-up | s3://example-pickup/acme/; only \\*.csv; not \\*.tmp.csv |\n"
+        "| Destination | sftp://sftp.example.org/incoming as acme \\(SFTP\\) |\n"
+        "| Credential | the Airflow connection acme\\_sftp |\n"
+        "| Starts | by the schedule \\*/15 \\* \\* \\* \\* (UTC), if H1234.done is in the pick-up |\n"
+        "| Already sent before | a file with the same content is not sent again but deleted from the pick-up |\n"
+        "| E-mails | at the start and at the end, to jane@example.com, team@example.org |\n\n"
+        "Configured in `acme.yaml`; every change is made there.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "row"),
+    [
+        ("gcs", {}, "| Destination | gs://example-landing/out/ \\(Google Cloud Storage\\) |"),
+        ("s3", {}, "| Credential | the environment's own role |"),
+        (
+            "s3",
+            {"destination.role_arn": "arn:aws:iam::111122223333:role/w"},
+            "| Credential | the role arn:aws:iam::111122223333:role/w |",
+        ),
+        ("gcs", {"schedule": "null"}, "| Starts | by hand only, if there is any file |"),
+        ("gcs", {"paused": "true"}, "| Starts | paused: `paused: true` is set; otherwise by the schedule"),
+        ("gcs", {"send_notifications": "false"}, "| E-mails | none (contacts: jane@example.com) |"),
+        ("gcs", {"bypass_file_checks": "true"}, "the same content is sent again (the checks are bypassed) |"),
+        (
+            "gcs",
+            {"dedupe_by": "content_and_name"},
+            "| Already sent before | a file with the same content and name is not",
+        ),
+    ],
+)
+def test_each_choice_has_its_words(text, load, kind, changes, row):
+    assert row in describe(load(text(kind, changes)))
+
+
+HOSTILE = "<img src=x onerror=alert(1)>|**b**[l](javascript:x)`c`"
+
+
+def test_values_cannot_format_link_or_script_anything(text, load):
+    page = describe(load(text("sftp", {"destination.username": f"'{HOSTILE}'"})))
+    [row] = [line for line in page.splitlines() if line.startswith("| Destination ")]
+    assert "<" not in row
+    assert re.findall(r"(?<!\\)[|`*\[\]()]", row.strip("|")) == ["|"]  # between the two cells
+
+
+def test_a_wrong_file_is_described_with_every_problem():
+    error = ConfigError(
+        [
+            Problem("acme.yaml", 9, 1, "paused", f"'{HOSTILE}'", "true or false", "Write true."),
+            Problem("acme.yaml", 2, 1, "client_h_number", "1", "'H' and 4 to 9 digits"),
+        ]
+    )
+    page = describe_error("acme", error)
+    assert page.startswith("**The configuration of acme is wrong, and nothing is delivered for it.** Files stay")
+    first, second = [line for line in page.splitlines() if line.startswith("- ")]
+    assert first == "- acme.yaml:2:1: client\\_h\\_number: found 1, expected 'H' and 4 to 9 digits."
+    assert "&lt;img src=x onerror=alert\\(1\\)&gt;" in second
+    assert "<" not in page
+    assert page.endswith("this page then describes the delivery.\n")
+
+
+def test_no_page_is_taken_for_a_file(text, load):
+    """Airflow reads a documentation text that ends with ``.md`` as a path."""
+    assert not describe(load(text("gcs"))).endswith(".md")

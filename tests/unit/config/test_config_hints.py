@@ -1,0 +1,108 @@
+"""What was probably meant, for a field or a value that is nearly right (R2.6)."""
+
+from __future__ import annotations
+
+import pytest
+
+TOP = (
+    "name, client_h_number, feed, contacts, send_notifications, pickup, destination, bypass_file_checks,"
+    " trigger_on_done_file, schedule, paused, dedupe_by, offload_threshold"
+)
+OF_ITS_OWN = "expected fields of its own, indented below it."
+A_TYPE = "expected one of gcs, sftp, s3."
+PICKUP = "bucket, prefix, region, role_arn, external_id, include, exclude"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("trigger_on_done", "trigger_on_done_file"),
+        ("trigger_on_donefile", "trigger_on_done_file"),
+        ("send_notification", "send_notifications"),
+        ("sendNotifications", "send_notifications"),
+        ("send-notifications", "send_notifications"),
+        ("Send Notifications", "send_notifications"),
+        ("h_number", "client_h_number"),
+        ("clientHNumber", "client_h_number"),
+        ("emails", "contacts"),
+        ("contact", "contacts"),
+        ("bypass", "bypass_file_checks"),
+        ("cron", "schedule"),
+        ("pick_up", "pickup"),
+        ("PAUSED", "paused"),
+    ],
+)
+def test_an_unknown_field_is_told_what_it_may_be(text, complaints, written, meant):
+    shown = f"'{written}'" if " " in written else written
+    assert complaints(text("gcs", {written: "x"})) == [
+        f"acme.yaml:15:1: {shown}: found an unknown field, expected one of {TOP}. Did you mean `{meant}`?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("folder", "prefix"),
+        ("bucket_name", "bucket"),
+        ("role", "role_arn"),
+        ("pattern", "include"),
+        ("exlude", "exclude"),
+    ],
+)
+def test_in_a_section_its_own_fields_are_suggested(text, complaints, written, meant):
+    assert complaints(text("gcs", {f"pickup.{written}": "x"})) == [
+        f"acme.yaml:8:3: pickup.{written}: found an unknown field, expected one of {PICKUP}. Did you mean `{meant}`?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "home"),
+    [
+        ("include", "under `pickup`"),
+        ("pickup.schedule", "at the top level"),
+        ("host_keys", "under a `destination` of type sftp"),
+        ("destination.host", "under a `destination` of type sftp"),
+        ("kms_key", "under a `destination` of type gcs or under a `destination` of type s3"),
+    ],
+)
+def test_a_field_in_the_wrong_section_is_sent_home(text, complaints, path, home):
+    [said] = complaints(text("gcs", {path: "x"}))
+    assert said.endswith(f". This field belongs {home}.")
+
+
+def test_an_unknown_field_like_no_other_gets_no_guess(text, complaints):
+    assert complaints(text("gcs", {"zzz": "x"})) == [
+        f"acme.yaml:15:1: zzz: found an unknown field, expected one of {TOP}."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("pickup", "", f"5:1: pickup: found nothing, {OF_ITS_OWN} Where the files wait."),
+        ("pickup", "acme/", f"5:1: pickup: found 'acme/', {OF_ITS_OWN}"),
+        ("pickup", "[acme/]", f"5:1: pickup: found a list, {OF_ITS_OWN}"),
+        ("destination", "", f"6:1: destination: found nothing, {OF_ITS_OWN} Where the files go."),
+        ("destination", "s3", f"6:1: destination: found 's3', {OF_ITS_OWN}"),
+        ("destination", "{}", f"6:1: destination: found no `type`, {A_TYPE} Add a line such as `type: gcs` to it."),
+        ("destination", "{type: [s3]}", f"6:15: destination.type: found a list, {A_TYPE}"),
+    ],
+)
+def test_a_section_that_is_none_is_explained(complaints, field, value, message):
+    other = {"pickup": "{bucket: example-pickup, prefix: acme/}", "destination": "{type: s3, bucket: landing}"}
+    sections = other | {field: value}
+    text = (
+        "name: acme\nclient_h_number: H1234\ncontacts: [jane@example.com]\nsend_notifications: true\n"
+        f"pickup: {sections['pickup']}\ndestination: {sections['destination']}\n"
+        "bypass_file_checks: false\ntrigger_on_done_file: false\n"
+    )
+    assert complaints(text) == [f"acme.yaml:{message}"]
+
+
+def test_a_section_that_is_missing_is_explained(text, complaints):
+    said = complaints("name: acme\n")
+    assert (
+        "acme.yaml:1:1: pickup: found nothing, expected fields of its own, indented below it. Where the files wait."
+        in said
+    )
+    assert len(said) == 7

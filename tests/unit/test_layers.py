@@ -1,0 +1,79 @@
+"""Who may import whom (design.md): the core never imports Airflow, and nothing imports the DAG files."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "plugins" / "delivery"
+AIRFLOW_ALLOWED = ("operators", "dag")
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that the file imports, anywhere in it: ``import x`` and ``from x import y``."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def part(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_there_is_something_to_check():
+    assert len(MODULES) > 20
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_keep_to_the_layers(path):
+    imported = imports(path)
+    if part(path) not in AIRFLOW_ALLOWED:
+        assert not {name for name in imported if name.split(".")[0] == "airflow"}, "only operators and dag know Airflow"
+        assert not {name for name in imported if name.startswith(("delivery.operators", "delivery.dag"))}
+    assert not {name for name in imported if name.split(".")[0] == "dags"}
+    if part(path) != "dag":
+        assert not {name for name in imported if name.startswith("delivery.dag")}
+
+
+def test_relative_imports_are_not_used():
+    """They would pass the rule above unseen."""
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not (isinstance(node, ast.ImportFrom) and node.level), path
+
+
+def test_the_dag_file_imports_only_delivery_dag():
+    imported = {name for name in imports(ROOT / "dags" / "client_deliveries.py") if not name.startswith("pathlib")}
+    assert imported == {"delivery.dag", "delivery.dag.deliveries"}
+
+
+def test_init_files_are_empty():
+    assert [path for path in MODULES if path.name == "__init__.py" and path.read_text()] == []
+
+
+def test_the_core_imports_with_airflow_blocked():
+    """What the container needs must work where no Airflow is installed."""
+    core = [
+        ".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts)
+        for path in MODULES
+        if part(path) not in AIRFLOW_ALLOWED and path.name != "__init__.py"
+    ]
+    code = f"import sys; sys.modules['airflow'] = None\nfor name in {core!r}: __import__(name)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "plugins"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
