@@ -364,6 +364,12 @@ class Handler(BaseHTTPRequestHandler):
                     self.server.counts.clear()
             case "faults":
                 answer = self.server.faults.replace(json.loads(body or b"[]"))
+            case request if request.startswith("objects/"):
+                bucket = request.removeprefix("objects/")
+                answer = [blob.name for blob in self.server.store.list(bucket, self.query.get("prefix", ""))]
+            case request if request.startswith("content/"):
+                self._download(*_bucket_and_name(request.removeprefix("content/")))
+                return
             case _:
                 answer = self.server.store.create_bucket(path.removeprefix("/_local/buckets/"))
         self._json(200, answer)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import boto3
 import httpx
@@ -105,6 +106,14 @@ class Stack:
     def gcs(self, path: str) -> Any:
         """Ask the GCS stand-in's control pages: ``events``, ``requests``."""
         return httpx.get(f"{self.gcs_url}/_local/{path}", timeout=30).json()
+
+    def gcs_contents(self, bucket: str, prefix: str) -> dict[str, bytes]:
+        """What is visible in the GCS stand-in: names and bytes."""
+        names = self.gcs(f"objects/{bucket}?prefix={quote(prefix)}")
+        return {
+            name: httpx.get(f"{self.gcs_url}/_local/content/{bucket}/{quote(name)}", timeout=60).content
+            for name in names
+        }
 
     def _prepare(self) -> None:
         s3 = self.client("s3")

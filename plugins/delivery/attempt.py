@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from delivery.ledger.entry import Entry, RunRef, Status
 from delivery.transfer.batch import deliver_all
 from delivery.transfer.contract import (
     Destination,
-    DestinationUnavailable,
     Interrupted,
     Job,
     Receipt,
@@ -82,15 +82,15 @@ class Batch:
         """
         started = time.monotonic()
         log_event(self._logger, "batch_started", files=len(entries), bytes=sum(entry.size for entry in entries))
-        try:
-            destination = open_destination()
-            with destination:
+        with ExitStack() as opened:
+            try:
+                destination = opened.enter_context(open_destination())
+            except Exception as error:
+                for entry in entries:
+                    if self._start(entry) is not None:
+                        self._finish(entry, error)
+            else:
                 deliver_all(entries, self._start, destination, self._finish, self._stop)
-        except DestinationUnavailable as error:
-            untried = [entry for entry in entries if entry.etag not in self._attempts]
-            for entry in untried:
-                self._start(entry)
-                self._finish(entry, error)
         log_event(
             self._logger,
             "batch_finished",
@@ -148,7 +148,8 @@ class Batch:
             self._log("source_kept" if kept else "source_removed", entry)
 
     def _failed(self, attempt: _Attempt, error: BaseException) -> None:
-        reason = str(error) if isinstance(error, TransferError) else f"{type(error).__name__}: {error}"
+        # What is not the engine's own error may quote anything, a credential included: its text is only logged, masked.
+        reason = str(error) if isinstance(error, TransferError) else f"unexpected {type(error).__name__}; see the log"
         # Content that is gone, and a name that the destination cannot have, are not mended by trying again.
         permanent = isinstance(error, (SourceChanged, UnsafeName))
         entry = self._ledger.failed(attempt.entry, reason, permanent=permanent)

@@ -12,6 +12,7 @@ from delivery.intake import Intake, Take
 from delivery.ledger.entry import Status
 from delivery.ledger.table import Assignment
 from delivery.operators.base import DeliveryOperator
+from delivery.sizes import human_size
 from delivery.transfer.plan import split
 
 if TYPE_CHECKING:
@@ -128,12 +129,3 @@ class RegisterFilesOperator(DeliveryOperator):
             changed = file.key in kept
             self.log_event("source_kept_changed" if changed else "source_removed", file=file.name, etag=file.etag)
         return reported
-
-
-def human_size(size: float) -> str:
-    """Bytes for people: ``1.5 GiB``."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"

@@ -58,7 +58,7 @@ def deliver_all(
             return error
         except (TransferError, Superseded, Interrupted) as error:
             return error
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this file's outcome and not the batch's end
+        except Exception as error:
             return error
 
     with ThreadPoolExecutor(max(1, min(destination.parallel_jobs, len(files)))) as pool:

@@ -113,9 +113,9 @@ class DestinationUnavailable(TransferError):
     """The destination as a whole cannot be used now: unreachable, credential refused, unknown host key, no bucket."""
 
 
-class Superseded(Exception):  # noqa: N818 - an outcome, not an error: someone newer owns the file
+class Superseded(Exception):
     """A newer attempt owns the file (R3.5). The holder must stop without changing anything."""
 
 
-class Interrupted(Exception):  # noqa: N818 - an outcome, not an error: another attempt resumes
+class Interrupted(Exception):
     """The transfer was told to stop; what it has achieved is kept where the protocol allows."""

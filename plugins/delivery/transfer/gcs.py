@@ -61,7 +61,7 @@ class GcsTarget:
         self._thread = threading.local()
 
     def __enter__(self) -> Self:
-        self._require_bucket()
+        # Looking at the bucket would need a permission that delivering does not; the first file shows whether it is there.
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -156,7 +156,9 @@ class GcsTarget:
     def _publish(self, method: str, key: str, generation: int, checksum: Crc32c, **request: Any) -> Any:
         """The request that makes the object visible, once, if nobody else has written it since the start."""
         headers = {**request.pop("headers", {}), "x-goog-if-generation-match": str(generation)}
-        answer = self._request(method, key, headers=headers, accept=(200, 404, 412), **request)
+        # 404 is "no such upload": completed by an earlier try, or aborted.
+        accept = (200, 404, 412) if method == "POST" else (200, 412)
+        answer = self._request(method, key, headers=headers, accept=accept, **request)
         if answer.status_code == 200:
             return answer if _crc_of(answer) else self._request("HEAD", key)
         # An earlier try of this very request may have taken effect although its answer was lost.
@@ -177,9 +179,6 @@ class GcsTarget:
             headers = {"x-goog-if-generation-match": generation}
             self._request("DELETE", key, headers=headers, accept=(204, 404, 412))
 
-    def _require_bucket(self) -> None:
-        self._request("GET", "", query="max-keys=0", accept=(200,), whole_destination=True)
-
     def _object_headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/octet-stream"}
         if self._config.storage_class:
@@ -197,7 +196,6 @@ class GcsTarget:
         headers: Mapping[str, str] | None = None,
         data: Any = None,
         accept: tuple[int, ...] = (200,),
-        whole_destination: bool = False,
     ) -> Any:
         """One call, tried again with growing, jittered pauses while the trouble is of the passing kind."""
         import requests
@@ -218,8 +216,7 @@ class GcsTarget:
                 ) from None
             except requests.RequestException as error:
                 if attempt == _ATTEMPTS or not _repeatable(data):
-                    kind = DestinationUnavailable if whole_destination else TransferError
-                    raise kind(
+                    raise TransferError(
                         f"Google Cloud Storage at {self._endpoint} cannot be reached ({type(error).__name__}). Check "
                         "the network's way out; it is tried again."
                     ) from error
@@ -236,7 +233,7 @@ class GcsTarget:
         code = answer.text.partition("<Code>")[2].partition("</Code>")[0] or str(status)
         if code == "NoSuchBucket":
             return DestinationUnavailable(
-                f"There is no bucket {bucket!r} in Google Cloud Storage. Correct destination.bucket, or have it created."
+                f"Google Cloud Storage has no bucket {bucket!r}. Correct destination.bucket, or have it created."
             )
         if status == 401:
             return DestinationUnavailable(
@@ -273,7 +270,7 @@ class _Upload:
 
     def put(self, upload_id: str, number: int, size: int, pieces: Iterator[bytes], checksum: Crc32c) -> str:
         """Send one part and compare what Google computed with what was read."""
-        answer = self._target._request(  # noqa: SLF001
+        answer = self._target._request(
             "PUT", self._key, query=f"partNumber={number}&uploadId={quote(upload_id)}", data=_Body(pieces, size)
         )
         require_equal(f"Part {number} of gs://…/{self._key}", _crc_of(answer), checksum.base64)

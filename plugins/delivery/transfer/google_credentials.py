@@ -15,15 +15,20 @@ _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 
 def credentials_from(secret: Secret) -> Any:
     """Credentials that renew themselves. Raises :class:`DestinationUnavailable`; never quotes the secret."""
+    from google.auth import identity_pool
     from google.auth.exceptions import GoogleAuthError
+    from google.oauth2 import service_account
 
     try:
         info = _info(secret)
-        if info.get("type") == "external_account" and "aws" in str(info.get("subject_token_type")):
-            return _federated_from_aws(info)
-        from google.auth import load_credentials_from_dict
-
-        return load_credentials_from_dict(info, scopes=_SCOPES)[0]
+        match info.get("type"):
+            case "service_account":
+                return service_account.Credentials.from_service_account_info(info, scopes=_SCOPES)
+            case "external_account" if "aws" in str(info.get("subject_token_type")):
+                return _federated_from_aws(info)
+            case "external_account":
+                return identity_pool.Credentials.from_info(info, scopes=_SCOPES)
+        raise ValueError(info.get("type"))
     except (GoogleAuthError, ValueError, TypeError, KeyError) as error:
         raise DestinationUnavailable(
             f"The Airflow connection {secret.connection_id!r} holds no usable Google credential "
@@ -41,7 +46,7 @@ def _info(secret: Secret) -> dict[str, Any]:
 
 
 def _federated_from_aws(info: dict[str, Any]) -> Any:
-    """Google's library asks the EC2 metadata service for AWS credentials; MWAA and Fargate have none, botocore knows."""
+    """Google's library would ask the EC2 metadata service, which MWAA and Fargate do not have; botocore knows better."""
     import botocore.session
     from google.auth import aws
 

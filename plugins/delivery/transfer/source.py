@@ -122,7 +122,7 @@ class Source:
             raise TransferError(f"S3 refuses to hand out {self.where}: {reason} [{code}].") from error
 
 
-class _Broken(Exception):  # noqa: N818 - control flow: the response is asked for again
+class _Broken(Exception):
     """A response that did not come to its end."""
 
 
@@ -131,5 +131,6 @@ def require_s3_checksum(source: Source, crc32c: str) -> None:
     own = source.crc32c()
     if own is not None and own != crc32c:
         raise IntegrityError(
-            f"{source.where}: the bytes that were read have crc32c:{crc32c}, but S3 says crc32c:{own}. It is tried again."
+            f"{source.where}: the bytes that were read have crc32c:{crc32c}, but S3 says crc32c:{own}. "
+            "It is tried again."
         )

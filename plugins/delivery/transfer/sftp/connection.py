@@ -58,8 +58,8 @@ class Connection:
             connection = socket.create_connection((self._config.host, self._config.port), timeout=_CONNECT_SECONDS)
         except OSError as error:
             raise DestinationUnavailable(
-                f"The SFTP server {self._where} cannot be reached: {error.strerror or error}. Check destination.host and "
-                "port, the firewalls in between, and with the client that the server is up."
+                f"The SFTP server {self._where} cannot be reached: {error.strerror or error}. Check destination.host "
+                "and port, the firewalls in between, and with the client that the server is up."
             ) from error
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -91,8 +91,8 @@ class Connection:
         except BaseSSHError as error:
             reason = session.get_error() or error
             raise DestinationUnavailable(
-                f"The SFTP server {self._where} does not agree on a secure connection: {_text(reason)}. If it only knows "
-                "old algorithms, or shows a host key of another type than destination.host_keys lists, ask the "
+                f"The SFTP server {self._where} does not agree on a secure connection: {_text(reason)}. If it only "
+                "knows old algorithms, or shows a host key of another type than destination.host_keys lists, ask the "
                 "client; as a last resort set destination.allow_weak_algorithms."
             ) from error
         return session
@@ -108,9 +108,9 @@ class Connection:
         expected = [key.split()[1] for key in self._config.host_keys]
         if found not in expected:
             raise DestinationUnavailable(
-                f"The SFTP server {self._where} shows the host key {_fingerprint(found)}, but destination.host_keys has "
-                f"{', '.join(_fingerprint(key) for key in expected)}. Nothing was sent: this may not be the client's server. Ask "
-                "the client, by another way than e-mail, whether the key has changed."
+                f"The SFTP server {self._where} shows the host key {_fingerprint(found)}, but destination.host_keys "
+                f"has {', '.join(_fingerprint(key) for key in expected)}. Nothing was sent: this may not be the "
+                "client's server. Ask the client, by another way than e-mail, whether the key has changed."
             )
 
     def _log_in(self) -> None:
@@ -130,8 +130,8 @@ class Connection:
         except BaseSSHError:
             # libssh's message is not shown: it is about the secret.
             raise DestinationUnavailable(
-                f"The SFTP server {self._where} refuses the login of {self._config.username!r} with the credential in the Airflow "
-                f"connection {secret.connection_id!r}. It may have expired or been changed: store the valid one."
+                f"The SFTP server {self._where} refuses the login of {self._config.username!r} with the credential in "
+                f"the Airflow connection {secret.connection_id!r}. It may have expired or been changed: store the valid one."
             ) from None
 
     def _open_sftp(self) -> SftpChannel:
@@ -157,8 +157,8 @@ def _private_key(text: str, secret: Secret) -> Any:
         return import_privkey_base64(text.strip().encode() + b"\n", passphrase=passphrase.encode())
     except (BaseSSHError, ValueError, TypeError):
         raise DestinationUnavailable(
-            f"The private key in the Airflow connection {secret.connection_id!r} cannot be read. Expected OpenSSH or PEM "
-            "text in the extra 'private_key', and its passphrase, if it has one, in 'private_key_passphrase'."
+            f"The private key in the Airflow connection {secret.connection_id!r} cannot be read. Expected OpenSSH or "
+            "PEM text in the extra 'private_key', and its passphrase, if it has one, in 'private_key_passphrase'."
         ) from None
 
 

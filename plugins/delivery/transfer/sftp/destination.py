@@ -182,8 +182,8 @@ class SftpTarget:
             return
         if mode is not None and stat.S_ISLNK(mode):
             raise TransferError(
-                f"{self._where}: {directory!r} is a symbolic link; files are only delivered into real directories below "
-                "destination.directory. Ask the client to remove it."
+                f"{self._where}: {directory!r} is a symbolic link; files are only delivered into real directories "
+                "below destination.directory. Ask the client to remove it."
             )
 
     def _verify(self, sftp: SftpChannel, part: str, path: str, checksum: Crc32c) -> str:
@@ -204,8 +204,8 @@ class SftpTarget:
             size = checksum.size  # a server without stat: each write was acknowledged, more it cannot say
         if size != checksum.size:
             raise IntegrityError(
-                f"{uri} has {size} bytes on the server, but {checksum.size} were sent. The file was not put in place; it is "
-                "tried again."
+                f"{uri} has {size} bytes on the server, but {checksum.size} were sent. The file was not put in place; "
+                "it is tried again."
             )
         return "size"
 

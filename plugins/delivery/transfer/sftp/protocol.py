@@ -36,7 +36,7 @@ class SftpError(Exception):
         self.code = code
 
 
-class ConnectionLost(Exception):  # noqa: N818 - an outcome of the network, told apart from the server's refusals
+class ConnectionLost(Exception):
     """The channel broke or fell silent."""
 
 

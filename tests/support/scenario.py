@@ -1,0 +1,125 @@
+"""A client under test: drop files, run, and look at what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from delivery.config.model import ClientConfig
+from delivery.ledger.entry import Entry
+from delivery.ledger.table import Ledger
+from local.mailbox import Mail
+from local.stack import LEDGER_TABLE, Stack
+from tests.support.runs import RunResult, Runs
+
+
+class Scenario:
+    """One client on the stand-ins."""
+
+    def __init__(self, stack: Stack, config: ClientConfig) -> None:
+        self.stack = stack
+        self.config = config
+        self.s3 = stack.client("s3")
+        self.ledger = Ledger(stack.client("dynamodb"), LEDGER_TABLE, config.delivery_key)
+        self._runs = Runs(config)
+
+    def drop(self, name: str, content: bytes | str = b"content") -> None:
+        """Put a file into the pick-up."""
+        body = content.encode() if isinstance(content, str) else content
+        self.s3.put_object(Bucket=self.config.pickup.bucket, Key=self.config.pickup.prefix + name, Body=body)
+
+    def drop_done(self) -> None:
+        """Put the done file into the pick-up."""
+        self.s3.put_object(Bucket=self.config.pickup.bucket, Key=self.config.done_file_key, Body=b"")
+
+    def withdraw(self, name: str) -> None:
+        """Remove a file from the pick-up."""
+        self.s3.delete_object(Bucket=self.config.pickup.bucket, Key=self.config.pickup.prefix + name)
+
+    def waiting(self) -> list[str]:
+        """What is in the pick-up, the done file included."""
+        prefix = self.config.pickup.prefix
+        page = self.s3.list_objects_v2(Bucket=self.config.pickup.bucket, Prefix=prefix)
+        return [item["Key"][len(prefix) :] for item in page.get("Contents", ())]
+
+    def run(self, **params: Any) -> RunResult:
+        """One run of the client's DAG."""
+        return self._runs.run(**params)
+
+    def clear(self, run: RunResult, **params: Any) -> RunResult:
+        """The run, cleared as a whole."""
+        return self._runs.run(of=run, **params)
+
+    def clear_transfers(self, run: RunResult) -> RunResult:
+        """Only its transfer tasks cleared, with what is downstream."""
+        return self._runs.clear_transfers(run)
+
+    def entries(self) -> dict[str, Entry]:
+        """All ledger entries of the client, by file name (read as no product code may: the whole partition)."""
+        from delivery.ledger import expressions
+
+        pages = (
+            self.stack.client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=LEDGER_TABLE,
+                KeyConditionExpression="clientHNumber = :key",
+                ExpressionAttributeValues={":key": {"S": self.config.delivery_key}},
+            )
+        )
+        items = [expressions.from_item(item) for page in pages for item in page["Items"]]
+        found = [Entry.from_item(item) for item in items if not item["etag"].startswith("mail#")]
+        return {entry.file_name: entry for entry in found}
+
+    def delivered(self) -> dict[str, bytes]:
+        """What the recipient has, by name."""
+        match self.config.destination.type:
+            case "s3":
+                bucket, prefix = self.config.destination.bucket, self.config.destination.prefix
+                page = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
+                return {
+                    item["Key"][len(prefix) :]: self.s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+                    for item in page.get("Contents", ())
+                }
+            case "gcs":
+                prefix = self.config.destination.prefix
+                return {
+                    name[len(prefix) :]: content
+                    for name, content in self.stack.gcs_contents(self.config.destination.bucket, prefix).items()
+                }
+            case _:
+                root = self.stack.sftp.root / self.config.destination.directory
+                return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    def mails(self) -> list[Mail]:
+        """The e-mails about this client."""
+        return [mail for mail in self.stack.mailbox.messages() if self.config.client_h_number in mail.subject]
+
+    def aws_faults(self, *rules: dict[str, Any]) -> None:
+        """Order faults of the AWS stand-in; none ends them."""
+        httpx.post(f"{self.stack.aws_url}/_local/faults", json=list(rules)).raise_for_status()
+
+    def gcs_faults(self, *rules: dict[str, Any]) -> None:
+        """Order faults of the GCS stand-in; none ends them."""
+        httpx.post(f"{self.stack.gcs_url}/_local/faults", json=list(rules)).raise_for_status()
+
+
+@pytest.fixture
+def scenario(stack, new_client) -> Any:
+    """``scenario("gcs", trigger_on_done_file=True)`` makes a client to try things on."""
+    made: list[Scenario] = []
+
+    def make(destination: str = "s3", **changes: Any) -> Scenario:
+        made.append(Scenario(stack, new_client(destination, **changes)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.aws_faults()
+        one.gcs_faults()
+
+
+MakeScenario = Callable[..., Scenario]

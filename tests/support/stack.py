@@ -1,0 +1,78 @@
+"""The stand-ins, started once for all tests; each test gets a client of its own on them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from delivery.config.model import ClientConfig
+from local.stack import GCS_BUCKET, PICKUP_BUCKET, S3_BUCKET, Stack
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("stack") / "run") as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def aws(stack) -> Stack:
+    """For what needs AWS only."""
+    return stack
+
+
+@pytest.fixture
+def delivery_environment(stack, monkeypatch) -> None:
+    """This process works against the stand-ins, as a worker would against AWS and Google."""
+    for name, value in stack.environment().items():
+        if not name.startswith("AIRFLOW__SECRETS"):
+            monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def new_client(stack, delivery_environment, monkeypatch) -> Callable[..., ClientConfig]:
+    """Makes a client with a pick-up, a ledger partition, a destination and a connection of its own."""
+
+    def make(destination: str = "s3", **changes: Any) -> ClientConfig:
+        number = f"{os.getpid() % 1000:03d}{next(_numbers):05d}"
+        name = f"client_{number}"
+        place: dict[str, Any] = {
+            "s3": {"type": "s3", "bucket": S3_BUCKET, "prefix": f"{name}/"},
+            "gcs": {"type": "gcs", "bucket": GCS_BUCKET, "prefix": f"{name}/", "connection_id": name},
+            "sftp": {
+                "type": "sftp",
+                "host": stack.sftp.host,
+                "port": stack.sftp.port,
+                "username": stack.sftp.username,
+                "directory": name,
+                "connection_id": name,
+                "host_keys": [stack.sftp.host_key],
+            },
+        }[destination]
+        if destination == "sftp":
+            (stack.sftp.root / name).mkdir()
+        extra = {"gcs": {"keyfile_dict": stack.gcs_key}, "sftp": {"private_key": stack.sftp.private_key}, "s3": {}}
+        connection = {"conn_type": "generic", "extra": json.dumps(extra[destination])}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
+        place |= changes.pop("place", {})
+        fields: dict[str, Any] = {
+            "name": name,
+            "client_h_number": f"H{number}",
+            "contacts": ["data@example.com"],
+            "send_notifications": True,
+            "pickup": {"bucket": PICKUP_BUCKET, "prefix": f"{name}/"},
+            "destination": place,
+            "bypass_file_checks": False,
+            "trigger_on_done_file": False,
+        }
+        return TypeAdapter(ClientConfig).validate_python(fields | changes)
+
+    return make
