@@ -5,7 +5,7 @@ export PYTHONPATH := plugins:.
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 .venv/.ready: requirements-dev.lock local/setup.sh
 	@PYTHON="$(PYTHON)" local/setup.sh
@@ -13,6 +13,50 @@ help: ## this list
 .PHONY: setup
 setup: .venv/.ready ## make .venv from the lock
 
+.PHONY: demo
+demo: .venv/.ready ## the main job on real input, on this machine; ONCE=1 ends by itself and tells by its exit code
+	@$(BIN)/python -m local.demo $(if $(ONCE),--once)
+
+.PHONY: test
+test: check ## everything that CI runs: format, lint, types, all tests but the slow ones
+	$(BIN)/pytest -m "not slow"
+
+.PHONY: test-unit
+test-unit: .venv/.ready ## the tests that need no server
+	$(BIN)/pytest tests/unit
+
+.PHONY: test-slow
+test-slow: .venv/.ready ## the tests that take minutes
+	$(BIN)/pytest -m slow
+
+.PHONY: check
+check: .venv/.ready check-config ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy plugins/delivery
+
+.PHONY: check-config
+check-config: .venv/.ready ## check the clients' YAML files, as Airflow will
+	@$(BIN)/python -m delivery.config.check $(FILES)
+
+.PHONY: new-client
+new-client: .venv/.ready ## a YAML file for a new client: NAME=… DESTINATION=gcs|sftp|s3
+	@$(BIN)/python -m delivery.config.new_client $(NAME) $(if $(DESTINATION),--destination $(DESTINATION))
+
+.PHONY: docs
+docs: .venv/.ready ## write what is generated from the model: JSON Schema and configuration reference
+	$(BIN)/python -m delivery.config.schema
+	$(BIN)/python -m delivery.config.reference
+
+.PHONY: measure
+measure: .venv/.ready ## the measurements in benchmarks/README.md
+	$(BIN)/python -m benchmarks.dag_parsing
+	$(BIN)/python -m benchmarks.requests_per_run
+
 .PHONY: lock
 lock: .venv/.ready ## resolve requirements-dev.in against MWAA's constraints into requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements-dev.in --output-file requirements-dev.lock
+
+.PHONY: clean
+clean: ## remove what the demo and the tests left, but not .venv
+	rm -rf .local dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

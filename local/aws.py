@@ -24,6 +24,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.ses.models import SESBackend
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from local import aws_dynamodb
 from local.faults import Faults
 from local.process import announce_ready
 
@@ -119,6 +120,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--smtp", metavar="HOST:PORT")
     arguments = parser.parse_args()
+    aws_dynamodb.install()
     if arguments.smtp:
         host, _, port = arguments.smtp.rpartition(":")
         relay_mail(host, int(port))

@@ -48,8 +48,12 @@ def deliveries(dags_folder: Path) -> Iterator[DAG]:
             yield build_error_dag(context.dag_id, error)
         return
     for loaded in load_directory(directory):
-        if context.dag_id in (None, loaded.dag_id):
-            yield build_dag(loaded.config) if loaded.config else build_error_dag(loaded.dag_id, loaded.error)
+        if context.dag_id not in (None, loaded.dag_id):
+            continue
+        if loaded.config is not None:
+            yield build_dag(loaded.config)
+        elif loaded.error is not None:
+            yield build_error_dag(loaded.dag_id, loaded.error)
 
 
 def configs_directory(dags_folder: Path) -> Path:
@@ -76,25 +80,26 @@ def build_dag(config: ClientConfig) -> DAG:
         params=_params(config),
         default_args={
             "owner": "dextr",
-            "config": config,
             "retries": RETRIES,
             "retry_delay": retry_delay,
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": _LONGEST_RETRY_DELAY,
         },
     ) as dag:
-        health_check = HealthCheckOperator(task_id="health_check")
-        detect = DetectFilesSensor(task_id="detect_files")
-        register = RegisterFilesOperator(task_id="register_files")
-        started = NotifyStartedOperator(task_id="notify_started")
+        health_check = HealthCheckOperator(config=config, task_id="health_check")
+        detect = DetectFilesSensor(config=config, task_id="detect_files")
+        register = RegisterFilesOperator(config=config, task_id="register_files")
+        started = NotifyStartedOperator(config=config, task_id="notify_started")
         transfer = TransferBatchOperator.partial(
-            task_id="transfer_batch", map_index_template="{{ task.batch['label'] }}"
+            task_id="transfer_batch", config=config, map_index_template="{{ task.batch['label'] }}"
         ).expand(batch=register.output)
         # From here on the run is wound up, whatever became of mail and transfers; but only if files were registered.
-        settle = SettleOperator(task_id="settle", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-        finished = NotifyFinishedOperator(task_id="notify_finished")
-        deactivate = DeactivateOperator(task_id="deactivate", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-        report = ReportOperator(task_id="report", retries=0)
+        settle = SettleOperator(config=config, task_id="settle", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+        finished = NotifyFinishedOperator(config=config, task_id="notify_finished")
+        deactivate = DeactivateOperator(
+            config=config, task_id="deactivate", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
+        )
+        report = ReportOperator(config=config, task_id="report", retries=0)
 
         health_check >> detect >> register >> [started, transfer]
         [register, started, transfer] >> settle >> finished

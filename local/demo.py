@@ -1,0 +1,269 @@
+"""The main job on real input, on this machine: `make demo`.
+
+Starts the stand-ins and a real Airflow, drops files for the example clients, lets the scheduler deliver them, and
+proves what arrived, byte by byte. A second round drops the same files again. Then it stays up for playing, until
+Ctrl-C; with ``--once`` it ends, with exit code 0 only if everything was delivered, verified and sent once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import shutil
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from delivery.ledger import expressions
+from delivery.ledger.entry import Entry, Status
+from delivery.sizes import human_size
+from local.airflow import Airflow
+from local.demo_clients import DemoClient, prepare_clients, recipient_files
+from local.process import ROOT
+from local.stack import LEDGER_TABLE, Stack
+from local.wait import wait_until
+
+_WORK = ROOT / ".local" / "demo"
+_ROWS_PER_CLIENT = 6
+_PATIENCE = 900.0
+_began = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    client: str
+    file: str
+    size: int
+    source: str
+    destination: str
+    status: str
+    attempts: int
+
+    @property
+    def right(self) -> bool:
+        """Delivered, and the recipient's bytes are those that were dropped."""
+        return self.source == self.destination and self.status == "success"
+
+
+def main() -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--once", action="store_true", help="end after the second round")
+    arguments = parser.parse_args()
+    if _WORK.exists():
+        shutil.rmtree(_WORK)
+    say("starting the stand-ins: AWS, Google Cloud Storage, SFTP servers, a mailbox")
+    with Stack(_WORK) as stack:
+        kind = {"openssh": "OpenSSH's sshd", "asyncssh": "asyncssh (no sshd is installed here)"}[stack.sftp.kind]
+        say(f"SFTP by key is served by {kind}, SFTP by password by asyncssh")
+        clients = prepare_clients(stack, _WORK / "client_configs")
+        environment = stack.environment() | {
+            "AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(_WORK / "client_configs"),
+            "AIRFLOW__DELIVERY__ENVIRONMENT": "demo",
+            "AIRFLOW__DELIVERY__RETRY_DELAY": "5",
+        }
+        say("starting Airflow: database, API server, scheduler, DAG processor, triggerer")
+        with Airflow(_WORK / "airflow", environment) as airflow:
+            say(f"Airflow is up: {airflow.url}")
+            succeeded = deliver(stack, airflow, clients) and deliver_again(stack, clients)
+            print_addresses(stack, airflow, clients)
+            if not arguments.once:
+                stay(airflow)
+    say("all delivered, verified, and sent once" if succeeded else "NOT everything is as it should be, see above")
+    return 0 if succeeded else 1
+
+
+def deliver(stack: Stack, airflow: Airflow, clients: list[DemoClient]) -> bool:
+    """The first round: drop, wait for the scheduler, compare."""
+    wanted = {client.config.name for client in clients}
+    airflow.wait_until(lambda: wanted <= airflow.dags().keys(), "every client has its DAG", seconds=120)
+    say(f"{len(wanted)} clients, one DAG each: {', '.join(sorted(wanted))}")
+    total = sum(len(client.files) for client in clients)
+    size = sum(file.size for client in clients for file in client.files)
+    say(f"round 1: dropping {total:,} files, {human_size(size)}, into the pick-ups")
+    for client in clients:
+        client.drop(stack, client.files)
+    watch(stack, clients)
+    rows = [row for client in clients for row in compare(stack, client)]
+    write_report(rows)
+    print_table(rows)
+    print_mails(stack)
+    wrong = [row for row in rows if not row.right]
+    say(f"round 1: {len(rows) - len(wrong):,} of {len(rows):,} files are at their destinations, checksums equal")
+    return not wrong and bool(rows)
+
+
+def deliver_again(stack: Stack, clients: list[DemoClient]) -> bool:
+    """The second round: the same files once more; they must be removed from the pick-ups and not be sent again."""
+    clients = [client for client in clients if not client.config.bypass_file_checks]
+    say("round 2: waiting until the delivered files are removed from the pick-ups, then dropping the small ones again")
+    for client in clients:
+        # Files of a client that goes by its done file wait for the next one: it comes with the second round.
+        if not client.config.trigger_on_done_file:
+            wait_empty(stack, client)
+    before = {client.config.name: marks(stack, client) for client in clients}
+    mails = len(stack.mailbox.messages())
+    again = 0
+    for client in clients:
+        small = [file for file in client.files if file.size < 1024**2]
+        client.drop(stack, small)
+        again += len(small)
+    say(f"round 2: {again:,} files dropped again")
+    for client in clients:
+        wait_empty(stack, client)
+        say(f"round 2: {client.config.name}: duplicates removed from the pick-up")
+    sent_again = [
+        f"{client.config.name}: {name}"
+        for client in clients
+        for name, mark in marks(stack, client).items()
+        if before[client.config.name].get(name) != mark
+    ]
+    new_mails = len(stack.mailbox.messages()) - mails
+    say(f"round 2: {len(sent_again)} files sent twice, {new_mails} e-mails about duplicates")
+    for line in sent_again[:20]:
+        say(f"  SENT TWICE {line}")
+    return not sent_again and not new_mails
+
+
+def watch(stack: Stack, clients: list[DemoClient]) -> None:
+    """Show how the ledger fills, until every file has an outcome and is closed."""
+    expected = sum(len(client.files) for client in clients)
+    shown = ""
+
+    def all_closed() -> bool:
+        nonlocal shown
+        entries = [entry for client in clients for entry in ledger_entries(stack, client).values()]
+        counts = Counter(entry.status for entry in entries)
+        moved = human_size(sum(entry.size for entry in entries if entry.status is Status.SUCCESS))
+        line = f"{counts[Status.SUCCESS]:,} of {expected:,} files delivered ({moved})"
+        line += f", {counts[Status.PROCESSING]:,} under way" * bool(counts[Status.PROCESSING])
+        line += f", {counts[Status.FAIL]:,} failed" * bool(counts[Status.FAIL])
+        if line != shown:
+            say(f"round 1: {line}")
+            shown = line
+        return len(entries) >= expected and not any(entry.open for entry in entries)
+
+    wait_until(all_closed, "every file is delivered", seconds=_PATIENCE, interval=3)
+
+
+def wait_empty(stack: Stack, client: DemoClient) -> None:
+    """Until nothing waits in the client's pick-up."""
+    wait_until(
+        lambda: not client.waiting(stack), f"{client.config.name}'s pick-up is empty", seconds=_PATIENCE, interval=1
+    )
+
+
+def compare(stack: Stack, client: DemoClient) -> list[Row]:
+    """What was dropped against what the recipient has."""
+    there, entries = recipient_files(stack, client.config), ledger_entries(stack, client)
+    rows = []
+    for file in client.files:
+        content = there.get(file.name)
+        entry = entries.get(file.name)
+        arrived = hashlib.sha256(content[0]).hexdigest() if content else "missing"
+        status, attempts = (entry.status.value, entry.send_attempts + 1) if entry else ("no entry", 0)
+        rows.append(Row(client.config.name, file.name, file.size, file.sha256(), arrived, status, attempts))
+    known = {file.name for file in client.files}
+    rows += [Row(client.config.name, name, 0, "never dropped", "?", "?", 0) for name in there if name not in known]
+    return rows
+
+
+def marks(stack: Stack, client: DemoClient) -> dict[str, str]:
+    """For each file at the destination a mark that changes when it is delivered again."""
+    return {name: mark for name, (_, mark) in recipient_files(stack, client.config).items()}
+
+
+def ledger_entries(stack: Stack, client: DemoClient) -> dict[str, Entry]:
+    """The client's whole partition, by file name."""
+    pages = (
+        stack.client("dynamodb")
+        .get_paginator("query")
+        .paginate(
+            TableName=LEDGER_TABLE,
+            KeyConditionExpression="clientHNumber = :key",
+            ExpressionAttributeValues={":key": {"S": client.config.delivery_key}},
+        )
+    )
+    items = [expressions.from_item(item) for page in pages for item in page["Items"]]
+    entries = [Entry.from_item(item) for item in items if not item["etag"].startswith("mail#")]
+    return {entry.file_name: entry for entry in entries}
+
+
+def write_report(rows: list[Row]) -> None:
+    """Every file, for a spreadsheet."""
+    with (_WORK / "report.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["client", "file", "bytes", "sha256 at source", "sha256 at destination", "ledger", "attempts"])
+        writer.writerows([r.client, r.file, r.size, r.source, r.destination, r.status, r.attempts] for r in rows)
+
+
+def print_table(rows: list[Row]) -> None:
+    """A few files of each client, everything that is wrong, and the rest in one line."""
+    heading = (
+        f"{'client':<26} {'file':<26} {'size':>10}  {'sha256 source':<13} {'destination':<13} {'ledger':<10} attempts"
+    )
+    print(f"\n{heading}\n{'-' * len(heading)}")
+    for name in dict.fromkeys(row.client for row in rows):
+        own = sorted((row for row in rows if row.client == name), key=lambda row: (row.right, "claims/" in row.file))
+        wrong = [row for row in own if not row.right]
+        shown = own[: max(_ROWS_PER_CLIENT, min(len(wrong), 50))]
+        for row in shown:
+            mark = "" if row.right else "  <-- WRONG"
+            print(
+                f"{row.client:<26} {row.file[:26]:<26} {human_size(row.size):>10}  {row.source[:12]:<13} "
+                f"{row.destination[:12]:<13} {row.status:<10} {row.attempts}{mark}"
+            )
+        rest = own[len(shown) :]
+        if rest:
+            right = sum(row.right for row in rest)
+            size = human_size(sum(row.size for row in rest))
+            print(f"{name:<26} {f'and {len(rest):,} more':<26} {size:>10}  {right:,} of {len(rest):,} equal, success")
+    print(f"\nAll of it: {(_WORK / 'report.csv').relative_to(ROOT)}\n")
+
+
+def print_mails(stack: Stack) -> None:
+    """The e-mails that were sent."""
+    print("E-mails")
+    for mail in stack.mailbox.messages():
+        print(f"  {mail.subject:<70} to {', '.join(mail.recipients)}")
+    print()
+
+
+def print_addresses(stack: Stack, airflow: Airflow, clients: list[DemoClient]) -> None:
+    """Where to look and what to play with."""
+    pickup = clients[0].config.pickup
+    print(
+        f"""
+Airflow UI   {airflow.url}   (no login needed)
+Mailbox      {stack.mailbox.url}
+Drop a file  .venv/bin/python -m local.drop {stack.aws_url} README.md {pickup.bucket} {pickup.prefix}
+             and watch the DAG {clients[0].config.name!r}: it looks every minute
+Add a client put a YAML file into {(_WORK / "client_configs").relative_to(ROOT)}
+"""
+    )
+
+
+def stay(airflow: Airflow) -> None:
+    """Until Ctrl-C, or until Airflow dies."""
+    say("staying up for playing; Ctrl-C ends everything")
+    try:
+        airflow.wait_until(lambda: False, "Ctrl-C", seconds=float("inf"))
+    except KeyboardInterrupt:
+        say("ending")
+
+
+def say(text: str) -> None:
+    """Progress, with the seconds since the start."""
+    print(f"[{time.monotonic() - _began:5.0f} s] {text}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        say("ended by Ctrl-C")
+        sys.exit(130)

@@ -1,0 +1,135 @@
+"""The example clients as the demo runs them: YAML with the stand-ins' addresses, secrets, and files to deliver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from delivery.config.loader import load_directory
+from delivery.config.model import ClientConfig
+from local.process import ROOT
+from local.sample_files import SampleFile, sample_files
+from local.stack import Stack
+
+EXAMPLES = ROOT / "include" / "client_configs"
+_EVERY_MINUTE = "* * * * *"
+
+_FILES: Mapping[str, list[SampleFile]] = {
+    "aurora_health": sample_files("aurora_health", small=400, large=(96,), awkward=True),
+    "aurora_health_eligibility": sample_files("aurora_health_eligibility", small=60),
+    "cedar_care": sample_files("cedar_care", small=500, large=(48,), awkward=True),
+    "harbor_benefits": sample_files("harbor_benefits", small=300),
+    "meadow_dental": sample_files("meadow_dental", small=150),
+    "pinnacle_plan": sample_files("pinnacle_plan", small=600, large=(40,)),
+    "summit_mutual": sample_files("summit_mutual", large=(150, 60), awkward=True),
+}
+
+
+@dataclass(frozen=True)
+class DemoClient:
+    """One example client and what it is to get."""
+
+    config: ClientConfig
+    files: list[SampleFile]
+
+    def drop(self, stack: Stack, files: list[SampleFile]) -> None:
+        """Put files into the pick-up, the done file last."""
+        s3, pickup = stack.client("s3"), self.config.pickup
+
+        def put(file: SampleFile) -> None:
+            s3.put_object(Bucket=pickup.bucket, Key=pickup.prefix + file.name, Body=file.content())
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(put, files))
+        if self.config.trigger_on_done_file:
+            s3.put_object(Bucket=pickup.bucket, Key=self.config.done_file_key, Body=b"")
+
+    def waiting(self, stack: Stack) -> list[str]:
+        """What is in the pick-up now."""
+        pickup = self.config.pickup
+        pages = stack.client("s3").get_paginator("list_objects_v2").paginate(Bucket=pickup.bucket, Prefix=pickup.prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", ())]
+
+
+def prepare_clients(
+    stack: Stack,
+    directory: Path,
+    *,
+    schedules: Mapping[str, str] | None = None,
+    otherwise: str | None = _EVERY_MINUTE,
+) -> list[DemoClient]:
+    """Write the clients' YAML into ``directory`` and store their secrets. Their files are dropped later."""
+    directory.mkdir(parents=True)
+    for path in sorted(EXAMPLES.glob("*.yaml")):
+        fields = yaml.safe_load(path.read_text())
+        fields["schedule"] = (schedules or {}).get(path.stem, otherwise)
+        if fields["destination"]["type"] == "sftp":
+            _point_to_stand_in(fields, stack)
+        (directory / path.name).write_text(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True))
+    clients = []
+    for loaded in load_directory(directory):
+        if loaded.config is None:
+            raise RuntimeError(f"An example is wrong:\n{loaded.error}")
+        _store_secret(stack, loaded.config)
+        clients.append(DemoClient(loaded.config, _FILES[loaded.config.name]))
+    return clients
+
+
+def _point_to_stand_in(fields: dict[str, object], stack: Stack) -> None:
+    destination = fields["destination"]
+    if not isinstance(destination, dict):
+        raise TypeError(f"destination: {destination!r}")
+    server = stack.sftp if "verify" in destination else stack.sftp_password
+    destination |= {
+        "host": server.host,
+        "port": server.port,
+        "username": server.username,
+        "host_keys": [server.host_key],
+    }
+    (server.root / destination["directory"]).mkdir()
+
+
+def _store_secret(stack: Stack, config: ClientConfig) -> None:
+    destination = config.destination
+    if destination.type == "gcs":
+        extra = {"keyfile_dict": stack.gcs_key}
+        stack.store_connection(destination.connection_id, {"conn_type": "google_cloud_platform", "extra": extra})
+    elif destination.type == "sftp":
+        by_key = destination.port == stack.sftp.port
+        secret = (
+            {"extra": {"private_key": stack.sftp.private_key}} if by_key else {"password": stack.sftp_password.password}
+        )
+        stack.store_connection(destination.connection_id, {"conn_type": "sftp", **secret})
+
+
+def recipient_files(stack: Stack, config: ClientConfig) -> dict[str, tuple[bytes, str]]:
+    """What the recipient has: content, and a mark that changes whenever the file is delivered again."""
+    destination = config.destination
+    if destination.type == "gcs":
+        marks = {
+            event["name"]: str(event["generation"]) for event in stack.gcs("events") if event["event"] == "visible"
+        }
+        contents = stack.gcs_contents(destination.bucket, destination.prefix)
+        return {name[len(destination.prefix) :]: (content, marks[name]) for name, content in contents.items()}
+    if destination.type == "s3":
+        s3 = stack.client("s3")
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=destination.bucket, Prefix=destination.prefix)
+        return {
+            item["Key"][len(destination.prefix) :]: (
+                s3.get_object(Bucket=destination.bucket, Key=item["Key"])["Body"].read(),
+                item["LastModified"].isoformat(),
+            )
+            for page in pages
+            for item in page.get("Contents", ())
+        }
+    server = stack.sftp if destination.port == stack.sftp.port else stack.sftp_password
+    root = server.root / destination.directory
+    return {
+        str(path.relative_to(root)): (path.read_bytes(), f"{path.stat().st_ino}/{path.stat().st_mtime_ns}")
+        for path in root.rglob("*")
+        if path.is_file()
+    }

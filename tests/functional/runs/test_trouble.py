@@ -1,0 +1,376 @@
+"""Bad input and trouble: each ends as a clear error in the right places, nothing is lost, the others go on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from delivery.ledger.entry import MAX_ATTEMPTS, Status
+from delivery.operators.deactivate import DeactivateOperator
+from delivery.operators.register_files import RegisterFilesOperator
+from delivery.operators.settle import SettleOperator
+from delivery.operators.transfer_batch import TransferBatchOperator
+from delivery.pickup import Pickup
+from local.sshd import AsyncSsh
+from tests.support.runs import RunResult
+
+
+class ProcessDied(BaseException):
+    """What a killed process looks like from outside: nothing of it runs on."""
+
+
+def failed_everywhere(client, run: RunResult, name: str, reason: str) -> None:
+    """The reason is in the task's failure, the ledger, the report and the finish e-mail; the run is red."""
+    assert run.state == "failed"
+    entry = client.entries()[name]
+    assert (entry.status, entry.active) == (Status.FAIL, False)
+    assert reason in str(entry.last_error)
+    assert reason in str(run.errors["report"])
+    assert name in str(run.errors["report"])
+    finish = client.mails()[-1]
+    assert "FAILED" in finish.subject
+    assert reason in " ".join(finish.text.split())
+
+
+# -- the pick-up -----------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_pickup_bucket_is_said_and_nothing_else_happens(scenario):
+    client = scenario(pickup={"bucket": "no-such-pickup", "prefix": "x/"})
+    run = client.run()
+    assert run.state == "failed"
+    assert "there is no bucket 'no-such-pickup'; correct pickup.bucket" in str(run.errors["detect_files"])
+    assert client.entries() == {}
+    assert client.mails() == []
+
+
+def test_a_missing_pickup_bucket_is_told_from_a_missing_done_file(scenario):
+    client = scenario(pickup={"bucket": "no-such-pickup", "prefix": "x/"}, trigger_on_done_file=True)
+    assert "there is no bucket" in str(client.run().errors["detect_files"])
+
+
+def test_denied_access_to_the_pickup_names_the_role(scenario):
+    role = "arn:aws:iam::111122223333:role/pickup-reader"
+    client = scenario(pickup={"bucket": "example-pickup", "prefix": "denied/", "role_arn": role})
+    client.aws_faults({"call": "s3.ListObjectsV2", "status": 403, "code": "AccessDenied", "times": 0})
+    run = client.run()
+    assert f"access denied to the role {role}" in str(run.errors["detect_files"])
+
+
+def test_a_passing_trouble_of_s3_is_retried_by_airflow(scenario):
+    client = scenario()
+    client.drop("a.csv")
+    # More often than botocore tries by itself, less often than with Airflow's retries.
+    client.aws_faults({"call": "s3.ListObjectsV2", "status": 503, "code": "SlowDown", "times": 7})
+    run = client.run()
+    assert run.state == "success"
+    assert run.tries["detect_files"] == 2
+    assert client.delivered() == {"a.csv": b"content"}
+
+
+def test_a_file_deleted_between_listing_and_sending_fails_with_its_reason_and_the_others_go_on(scenario, monkeypatch):
+    client = scenario("gcs")
+    client.drop("gone.csv", "gone")
+    client.drop("stays.csv", "stays")
+    after(monkeypatch, RegisterFilesOperator, lambda: client.withdraw("gone.csv"))
+    run = client.run()
+    failed_everywhere(client, run, "gone.csv", "is gone: it was removed from the pick-up before it could be sent")
+    assert client.entries()["gone.csv"].send_attempts == 1
+    assert client.delivered() == {"stays.csv": b"stays"}
+
+
+@pytest.mark.parametrize("destination", ["s3", "gcs", "sftp"])
+def test_a_file_changed_before_it_is_sent_fails_and_its_new_content_is_delivered_next(
+    scenario, monkeypatch, destination
+):
+    client = scenario(destination)
+    client.drop("a.csv", "old")
+    after(monkeypatch, RegisterFilesOperator, lambda: client.drop("a.csv", "new"))
+    first = client.run()
+    monkeypatch.undo()
+    monkeypatch.setenv("AIRFLOW__DELIVERY__LEDGER_TABLE", "client-file-ledger")
+    assert first.state == "failed"
+    assert "changed" in str(first.errors["report"])
+    assert client.delivered() == {}
+
+
+def test_r4_5_a_done_file_that_comes_during_the_run_starts_the_next_one(scenario, monkeypatch):
+    """The second set arrives, done file and all, while the first is being registered."""
+    client = scenario("s3", trigger_on_done_file=True)
+    client.drop("first.csv", "first")
+    client.drop_done()
+    listing = Pickup.files
+
+    def files(self: Pickup):
+        found = list(listing(self))
+        if not client.entries() and "second.csv" not in client.waiting():
+            # A second passes: S3 dates objects by the second, and an empty done file's ETag never changes.
+            client.drop("second.csv", "second")
+            client.stack.client("s3").put_object(
+                Bucket=client.config.pickup.bucket, Key=client.config.done_file_key, Body=b"second set"
+            )
+        return iter(found)
+
+    monkeypatch.setattr(Pickup, "files", files)
+    client.run()
+    assert set(client.delivered()) <= {"first.csv", "second.csv"}
+    monkeypatch.setattr(Pickup, "files", listing)
+    client.run()
+    assert set(client.delivered()) == {"first.csv", "second.csv"}
+
+
+# -- the destination -------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_destination_bucket_fails_every_file_with_the_advice(scenario):
+    client = scenario("gcs", place={"bucket": "no-such-bucket"})
+    client.drop("a.csv", "a")
+    client.drop("b.csv", "b")
+    run = client.run()
+    failed_everywhere(client, run, "a.csv", "Google Cloud Storage has no bucket 'no-such-bucket'")
+    assert client.entries()["b.csv"].status is Status.FAIL
+    assert client.entries()["b.csv"].send_attempts == MAX_ATTEMPTS
+
+
+def test_a_missing_connection_names_it_and_where_it_belongs(scenario):
+    client = scenario("sftp", place={"connection_id": "nowhere"})
+    client.drop("a.csv")
+    run = client.run()
+    failed_everywhere(client, run, "a.csv", "There is no Airflow connection 'nowhere'")
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        ({"keyfile_dict": "{not json"}, "holds no usable Google credential"),
+        ({"keyfile_dict": {"type": "service_account"}}, "holds no usable Google credential"),
+        ({}, "holds no usable Google credential"),
+    ],
+)
+def test_r2_5_a_malformed_google_secret_is_named_and_never_quoted(scenario, monkeypatch, extra, reason):
+    client = scenario("gcs")
+    connection = json.dumps({"conn_type": "generic", "password": "hunter2-secret", "extra": json.dumps(extra)})
+    monkeypatch.setenv(f"AIRFLOW_CONN_{client.config.name.upper()}", connection)
+    client.drop("a.csv")
+    run = client.run()
+    failed_everywhere(client, run, "a.csv", reason)
+    assert "hunter2" not in str(run.errors) + str(client.entries()) + client.mails()[-1].text
+
+
+def test_an_expired_google_credential_is_told_from_other_trouble(scenario):
+    client = scenario("gcs")
+    client.gcs_faults({"call": "token", "status": 400, "code": "invalid_grant", "times": 0})
+    client.drop("a.csv")
+    failed_everywhere(client, client.run(), "a.csv", "Google refuses the credential")
+
+
+def test_an_unknown_host_key_sends_nothing_and_shows_both_fingerprints(scenario, tmp_path):
+    other = AsyncSsh(tmp_path / "other")
+    try:
+        client = scenario("sftp", place={"host_keys": [other.server.host_key]})
+    finally:
+        other.stop()
+    client.drop("a.csv")
+    run = client.run()
+    failed_everywhere(client, run, "a.csv", "shows the host key SHA256:")
+    assert client.delivered() == {}
+
+
+def test_an_unreachable_host_is_said(scenario):
+    client = scenario("sftp", place={"port": 1})
+    client.drop("a.csv")
+    failed_everywhere(client, client.run(), "a.csv", "cannot be reached")
+
+
+def test_a_refused_login_names_the_connection_and_not_the_secret(scenario, monkeypatch):
+    client = scenario("sftp")
+    connection = json.dumps({"conn_type": "sftp", "password": "hunter2-secret"})
+    monkeypatch.setenv(f"AIRFLOW_CONN_{client.config.name.upper()}", connection)
+    client.drop("a.csv")
+    run = client.run()
+    failed_everywhere(client, run, "a.csv", "refuses the login")
+    assert "hunter2" not in str(run.errors)
+
+
+def test_a_full_disk_on_the_server_is_said_and_leaves_no_partial_file(scenario, tmp_path, monkeypatch):
+    server = AsyncSsh(tmp_path / "full", full_after=100_000)
+    try:
+        (server.server.root / "incoming").mkdir()
+        place = {
+            "port": server.server.port,
+            "username": server.server.username,
+            "directory": "incoming",
+            "host_keys": [server.server.host_key],
+            "connections": 1,
+        }
+        client = scenario("sftp", place=place)
+        connection = json.dumps({"conn_type": "sftp", "password": server.server.password})
+        monkeypatch.setenv(f"AIRFLOW_CONN_{client.config.name.upper()}", connection)
+        client.drop("large.bin", b"x" * 1_000_000)
+        run = client.run()
+        failed_everywhere(client, run, "large.bin", "disk is full")
+        assert not (server.server.root / "incoming" / "large.bin").exists()
+    finally:
+        server.stop()
+
+
+def test_one_clients_trouble_is_no_others(scenario):
+    broken, sound = scenario("sftp", place={"port": 1}), scenario("sftp")
+    for client in (broken, sound):
+        client.drop("a.csv")
+    assert broken.run().state == "failed"
+    assert sound.run().state == "success"
+    assert sound.delivered() == {"a.csv": b"content"}
+
+
+@pytest.mark.parametrize("name", ["../up.csv", "a/../../b.csv", "line\u2028break.csv"])
+def test_r6_8_a_name_that_could_escape_is_refused_and_the_others_go(scenario, name):
+    client = scenario("sftp")
+    client.drop(name, "bad")
+    client.drop("good.csv", "good")
+    run = client.run()
+    assert run.state == "failed"
+    assert client.entries()[name].status is Status.FAIL
+    assert "Rename the file" in str(client.entries()[name].last_error)
+    assert client.delivered() == {"good.csv": b"good"}
+
+
+# -- rerunning -------------------------------------------------------------------------------------------------------
+
+
+def broken_then_mended(scenario, monkeypatch):
+    """A client whose first run failed because its secret was missing; now it is there."""
+    client = scenario("gcs")
+    variable = f"AIRFLOW_CONN_{client.config.name.upper()}"
+    import os
+
+    good = os.environ[variable]
+    monkeypatch.setenv(variable, json.dumps({"conn_type": "generic"}))
+    client.drop("a.csv")
+    run = client.run()
+    assert client.entries()["a.csv"].send_attempts == MAX_ATTEMPTS
+    monkeypatch.setenv(variable, good)
+    return client, run
+
+
+def test_r5_4_a_failed_file_is_held_until_someone_asks(scenario, monkeypatch):
+    client, _ = broken_then_mended(scenario, monkeypatch)
+    idle = client.run()
+    assert idle.executed == ["health_check", "detect_files"]
+    assert client.waiting() == ["a.csv"]
+    client.drop("b.csv", "b")
+    client.run()
+    assert client.delivered() == {"b.csv": b"b"}
+    assert "a.csv" in client.mails()[-1].text
+    assert "1 held" in client.mails()[-1].subject
+
+
+def test_r5_4_clearing_the_run_sends_what_failed_with_fresh_attempts(scenario, monkeypatch):
+    client, run = broken_then_mended(scenario, monkeypatch)
+    again = client.clear(run)
+    assert again.state == "success"
+    assert client.delivered() == {"a.csv": b"content"}
+    assert client.entries()["a.csv"].send_attempts == 0
+
+
+def test_r5_4_clearing_only_the_transfer_task_does_too(scenario, monkeypatch):
+    client, run = broken_then_mended(scenario, monkeypatch)
+    again = client.clear_transfers(run)
+    assert again.state == "success"
+    assert client.delivered() == {"a.csv": b"content"}
+
+
+def test_r5_4_a_cleared_run_that_fails_again_has_three_attempts_and_no_more(scenario, monkeypatch):
+    client, run = broken_then_mended(scenario, monkeypatch)
+    monkeypatch.setenv(f"AIRFLOW_CONN_{client.config.name.upper()}", json.dumps({"conn_type": "generic"}))
+    again = client.clear(run)
+    assert again.state == "failed"
+    assert again.tries["transfer_batch[0]"] == MAX_ATTEMPTS
+    assert client.entries()["a.csv"].send_attempts == MAX_ATTEMPTS
+
+
+def test_r5_4_resend_failed_does_it_from_the_trigger_form(scenario, monkeypatch):
+    client, _ = broken_then_mended(scenario, monkeypatch)
+    assert client.run(resend_failed=True).state == "success"
+    assert client.delivered() == {"a.csv": b"content"}
+
+
+# -- runs that die ---------------------------------------------------------------------------------------------------
+
+
+def die_in(monkeypatch, operator, *, before: bool = True) -> None:
+    """The process dies when this task starts (or right after it has done its work)."""
+    execute = operator.execute
+
+    def dies(self, context):
+        if not before:
+            execute(self, context)
+        raise ProcessDied
+
+    monkeypatch.setattr(operator, "execute", dies)
+
+
+def after(monkeypatch, operator, action) -> None:
+    """Do something right after this task."""
+    execute = operator.execute
+
+    def and_then(self, context):
+        value = execute(self, context)
+        action()
+        return value
+
+    monkeypatch.setattr(operator, "execute", and_then)
+
+
+@pytest.mark.parametrize(
+    ("operator", "before"),
+    [
+        (RegisterFilesOperator, True),
+        (RegisterFilesOperator, False),
+        (TransferBatchOperator, True),
+        (TransferBatchOperator, False),
+        (SettleOperator, True),
+        (SettleOperator, False),
+        (DeactivateOperator, True),
+        (DeactivateOperator, False),
+    ],
+)
+@pytest.mark.parametrize("done_file", [True, False])
+def test_r4_2_r4_6_a_run_that_dies_is_resumed_by_the_next_and_told_once(
+    scenario, monkeypatch, operator, before, done_file
+):
+    client = scenario("gcs", trigger_on_done_file=done_file)
+    for name in ("a.csv", "b.csv"):
+        client.drop(name, name)
+    if done_file:
+        client.drop_done()
+    with monkeypatch.context() as death:
+        die_in(death, operator, before=before)
+        with pytest.raises(ProcessDied):
+            client.run()
+    assert client.run().state == "success"
+    client.run()
+    assert client.delivered() == {"a.csv": b"a.csv", "b.csv": b"b.csv"}
+    generations = [e for e in client.stack.gcs("events") if e["name"].startswith(client.config.destination.prefix)]
+    assert len(generations) == 2, "each file became visible once"
+    entries = client.entries().values()
+    assert {(entry.status, entry.active, entry.open) for entry in entries} == {(Status.SUCCESS, False, False)}
+    assert [mail.subject.split("] ")[1] for mail in client.mails()] == [
+        "Job started: 2 files",
+        "Job finished: 2 delivered",
+    ]
+
+
+def test_r4_2_what_was_left_active_is_logged_as_an_error(scenario, monkeypatch, caplog):
+    client = scenario()
+    client.drop("a.csv")
+    with monkeypatch.context() as death:
+        die_in(death, TransferBatchOperator)
+        with pytest.raises(ProcessDied):
+            client.run()
+    caplog.clear()
+    client.run()
+    left = [record for record in caplog.records if "entry_left_active" in record.getMessage()]
+    assert [record.levelname for record in left] == ["ERROR"]
+    assert "a.csv" in left[0].getMessage()
