@@ -70,11 +70,12 @@ def build_dag(config: ClientConfig) -> DAG:
     with DAG(
         dag_id=config.name,
         description=f"Delivers files of {config.delivery_key} to {config.destination.uri}",
-        schedule=config.schedule,
+        # Airflow heeds is_paused only for a DAG that it has never seen; a schedule it heeds at every edit of the YAML.
+        schedule=None if config.paused else config.schedule,
         start_date=_START,
         catchup=False,
         max_active_runs=1,
-        is_paused_upon_creation=config.paused,
+        is_paused_upon_creation=False,
         tags={"client-delivery", config.delivery_key, config.destination.type},
         doc_md=describe(config),
         params=_params(config),
@@ -116,6 +117,7 @@ def build_error_dag(dag_id: str, error: ConfigError) -> DAG:
         start_date=_START,
         catchup=False,
         max_active_runs=1,
+        is_paused_upon_creation=False,
         tags={"client-delivery", "config-error"},
         doc_md=describe_error(dag_id, error),
         default_args={"owner": "dextr"},

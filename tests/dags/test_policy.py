@@ -109,6 +109,16 @@ def imported(dag_id: str | None, task_id: str | None = None, configs: Path = CON
     return done.stdout.split()
 
 
+def test_r2_1_paused_takes_the_schedule_away_and_is_never_a_matter_of_first_sight():
+    from delivery.config.loader import load_file
+    from delivery.dag import build_dag
+
+    config = load_file(YAML_FILES[0])
+    paused = build_dag(config.model_copy(update={"paused": True}))
+    assert paused.schedule is None
+    assert paused.is_paused_upon_creation is False
+
+
 def test_a_task_builds_only_its_own_dag():
     dag_id = YAML_FILES[0].stem
     assert imported(dag_id, "health_check") == [dag_id]

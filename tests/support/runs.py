@@ -31,6 +31,8 @@ class RunResult:
     errors: dict[str, BaseException] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
     batches: list[Any] = field(default_factory=list)
+    returned: dict[str, Any] = field(default_factory=dict)
+    """What each task pushed to XCom."""
 
     @property
     def state(self) -> str:
@@ -103,6 +105,7 @@ class Runs:
         context = {
             "dag_run": SimpleNamespace(run_id=result.run_id, clear_number=result.generation),
             "params": {**self.dag.params.dump(), **params},
+            "ti": SimpleNamespace(xcom_pull=lambda task_ids: result.returned[task_ids]),
         }
         for attempt in range(1, task.retries + 2):
             result.tries[name] = attempt
@@ -122,7 +125,7 @@ class Runs:
             except Exception as error:
                 result.states[name], result.errors[name] = "failed", error
                 continue
-            result.states[name] = "success"
+            result.states[name], result.returned[name] = "success", value
             result.errors.pop(name, None)
             return value
         return None

@@ -29,7 +29,7 @@ _EXPECTED_CRON = "a cron expression of five fields (minute hour day month weekda
 @lru_cache(maxsize=256)
 def _is_cron(expression: str) -> bool:
     # Costs some 20 ms of a DAG file's parse time, and most configurations keep the default.
-    from croniter import croniter  # type: ignore[import-untyped]
+    from croniter import croniter
 
     try:
         croniter(expression).get_next()

@@ -14,7 +14,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from delivery.sizes import human_size
 
@@ -156,7 +156,7 @@ def _printable(text: str) -> str:
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=lambda name: name is not None and name.endswith(".html"),
+    autoescape=select_autoescape(enabled_extensions=("html",)),
     trim_blocks=True,
     lstrip_blocks=True,
 )

@@ -42,8 +42,8 @@ def send(message: EmailMessage, ses: SESClient) -> str:
             raise NotificationError(_advice(error, str(message["From"])), maybe_sent=sent) from error
         except BotoCoreError as error:
             raise NotificationError(
-                f"SES did not answer ({type(error).__name__}), so it is not known whether the e-mail was sent. It is not "
-                "sent a second time. The delivery itself is not affected.",
+                f"SES did not answer ({type(error).__name__}), so it is not known whether the e-mail was sent. It is "
+                "not sent a second time. The delivery itself is not affected.",
                 maybe_sent=True,
             ) from error
         message_id, sent = answer["MessageId"], True
@@ -54,7 +54,7 @@ def _advice(error: object, sender: str) -> str:
     response = getattr(error, "response", {}).get("Error", {})
     code, reason = response.get("Code", ""), response.get("Message", "")
     advice = {
-        "MessageRejected": f"verify the sender {sender} in SES, and leave the SES sandbox if the contacts are outside it",
+        "MessageRejected": f"verify the sender {sender} in SES; leave its sandbox if the contacts are outside it",
         "MailFromDomainNotVerified": "finish verifying the sender's domain in SES",
         "AccessDenied": "allow ses:SendRawEmail to the environment's role",
         "AccessDeniedException": "allow ses:SendRawEmail to the environment's role",

@@ -18,13 +18,14 @@ class DeactivateOperator(DeliveryOperator):
     """
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Returns how many entries were closed, and how many were left for the next run."""
+        """Returns how many entries were closed, how many of them failed, and how many are left for the next run."""
         run = self.run_of(context)
         entries = run.ledger.open_now()
         terminal = [entry for entry in entries if entry.status is not Status.PROCESSING]
         unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
         counts = {
             "closed": len(run.ledger.close(terminal, run.owner)),
+            "failed": sum(entry.status is Status.FAIL for entry in terminal),
             "unfinished": len(run.ledger.deactivate(unfinished)),
         }
         self.log_event("entries_deactivated", **counts)

@@ -61,7 +61,7 @@ class GcsTarget:
         self._thread = threading.local()
 
     def __enter__(self) -> Self:
-        # Looking at the bucket would need a permission that delivering does not; the first file shows whether it is there.
+        # Looking at the bucket would need a permission that delivering does not: the first file shows if it is there.
         return self
 
     def __exit__(self, *exc: object) -> None:

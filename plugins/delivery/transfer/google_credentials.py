@@ -19,6 +19,7 @@ def credentials_from(secret: Secret) -> Any:
     from google.auth.exceptions import GoogleAuthError
     from google.oauth2 import service_account
 
+    problem = "its type is neither service_account nor external_account"
     try:
         info = _info(secret)
         match info.get("type"):
@@ -28,13 +29,12 @@ def credentials_from(secret: Secret) -> Any:
                 return _federated_from_aws(info)
             case "external_account":
                 return identity_pool.Credentials.from_info(info, scopes=_SCOPES)
-        raise ValueError(info.get("type"))
     except (GoogleAuthError, ValueError, TypeError, KeyError) as error:
-        raise DestinationUnavailable(
-            f"The Airflow connection {secret.connection_id!r} holds no usable Google credential "
-            f"({type(error).__name__}). Expected the extra 'keyfile_dict' with a service-account key or a "
-            "workload-identity-federation configuration, as JSON."
-        ) from None
+        problem = type(error).__name__
+    raise DestinationUnavailable(
+        f"The Airflow connection {secret.connection_id!r} holds no usable Google credential ({problem}). Expected the "
+        "extra 'keyfile_dict' with a service-account key or a workload-identity-federation configuration, as JSON."
+    )
 
 
 def _info(secret: Secret) -> dict[str, Any]:
@@ -46,16 +46,17 @@ def _info(secret: Secret) -> dict[str, Any]:
 
 
 def _federated_from_aws(info: dict[str, Any]) -> Any:
-    """Google's library would ask the EC2 metadata service, which MWAA and Fargate do not have; botocore knows better."""
+    """Google's library would ask the EC2 metadata service, which MWAA and Fargate lack; botocore knows where to ask."""
     import botocore.session
     from google.auth import aws
 
-    class Supplier(aws.AwsSecurityCredentialsSupplier):  # type: ignore[misc]
+    class Supplier(aws.AwsSecurityCredentialsSupplier):
         def __init__(self) -> None:
             self._session = botocore.session.get_session()
 
         def get_aws_security_credentials(self, context: Any, request: Any) -> Any:
-            frozen = self._session.get_credentials().get_frozen_credentials()
+            credentials: Any = self._session.get_credentials()
+            frozen = credentials.get_frozen_credentials()
             return aws.AwsSecurityCredentials(frozen.access_key, frozen.secret_key, frozen.token)
 
         def get_aws_region(self, context: Any, request: Any) -> str:

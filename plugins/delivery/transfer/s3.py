@@ -83,7 +83,7 @@ class S3Target:
         if "upload_id" not in resume:
             return
         key = object_key(self._config.prefix, name)
-        where = {"Bucket": self._config.bucket, "Key": key}
+        where: dict[str, Any] = {"Bucket": self._config.bucket, "Key": key}
         try:
             self._s3.abort_multipart_upload(**where, UploadId=resume["upload_id"])
         except self._s3.exceptions.NoSuchUpload:
@@ -93,7 +93,7 @@ class S3Target:
 
     def _copied(self, key: str, job: Job, source: Source, journal: Journal) -> Receipt | None:
         """Have S3 copy the object; None if the writing role may not read it."""
-        origin = {
+        origin: dict[str, Any] = {
             "CopySource": {"Bucket": job.source.bucket, "Key": job.source.key},
             "CopySourceIfMatch": f'"{job.source.etag}"',
         }
@@ -229,14 +229,14 @@ class S3Target:
         )
         return answer["UploadId"]
 
-    def _complete(self, key: str, upload_id: str, parts: list[dict[str, Any]]) -> None:
+    def _complete(self, key: str, upload_id: str, parts: list[Any]) -> None:
         self._s3.complete_multipart_upload(
             Bucket=self._config.bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
         )
 
     def _verified(self, key: str, job: Job, crc32c: str | None) -> Receipt:
         """What S3 says it stores, against what was read (R6.4)."""
-        where = {"Bucket": self._config.bucket, "Key": key}
+        where: dict[str, Any] = {"Bucket": self._config.bucket, "Key": key}
         head = self._explained("read back", key, lambda: self._s3.head_object(**where, ChecksumMode="ENABLED"))
         uri = f"s3://{self._config.bucket}/{key}"
         if head["ContentLength"] != job.source.size:

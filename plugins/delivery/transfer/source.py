@@ -52,7 +52,7 @@ class Source:
     def crc32c(self) -> str | None:
         """S3's own CRC32C over the whole object, base64, if it has one."""
         if self._head is None:
-            where = {"Bucket": self.object.bucket, "Key": self.object.key, "IfMatch": self._etag}
+            where: dict[str, Any] = {"Bucket": self.object.bucket, "Key": self.object.key, "IfMatch": self._etag}
             self._head = self._explained(lambda: self._s3.head_object(**where, ChecksumMode="ENABLED"))
         whole = self._head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
         return self._head.get("ChecksumCRC32C") if whole else None

@@ -131,7 +131,8 @@ class Connection:
             # libssh's message is not shown: it is about the secret.
             raise DestinationUnavailable(
                 f"The SFTP server {self._where} refuses the login of {self._config.username!r} with the credential in "
-                f"the Airflow connection {secret.connection_id!r}. It may have expired or been changed: store the valid one."
+                f"the Airflow connection {secret.connection_id!r}. It may have expired or been changed: store the "
+                "valid one."
             ) from None
 
     def _open_sftp(self) -> SftpChannel:

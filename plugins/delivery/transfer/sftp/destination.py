@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any, Self
 from delivery.transfer.contract import (
     DestinationUnavailable,
     IntegrityError,
+    Interrupted,
     Job,
     Journal,
     Receipt,
+    SourceChanged,
+    Superseded,
     TransferError,
 )
 from delivery.transfer.integrity import Crc32c, require_equal
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
 _LEAST_BETWEEN_CHECKPOINTS = 16 * 1024**2
 _CHECKPOINTS_PER_FILE = 50
+_EARLIER_ATTEMPTS = 8
 
 
 class SftpTarget:
@@ -85,25 +89,42 @@ class SftpTarget:
     # -- one file ----------------------------------------------------------------------------------------------------
 
     def _send(self, sftp: SftpChannel, path: str, job: Job, journal: Journal) -> Receipt:
-        directory, _, base = path.rpartition("/")
-        part = f"{directory}/" * bool(directory) + _temporary_name(base, job)
+        part = _temporary_path(path, job.source.etag, job.token)
         source = Source(self._s3, job.source)
-        handle, checksum = self._adopted(sftp, part, job) or (self._created(sftp, path, part), Crc32c())
-        if job.source.size > _LEAST_BETWEEN_CHECKPOINTS:
-            journal.checkpoint(_state(part, job, checksum))
-        journal.progress(checksum.size)
-        self._write(sftp, handle, source, part, checksum, job, journal)
-        if b"fsync@openssh.com" in sftp.extensions:
-            with contextlib.suppress(SftpError):
-                sftp.sync(handle)
-        sftp.close(handle)
-        require_s3_checksum(source, checksum.base64)
-        verified_by = self._verify(sftp, part, path, checksum)
-        self._set_mode(sftp, part)
-        journal.confirm()
+        resumable = job.source.size > _LEAST_BETWEEN_CHECKPOINTS
+        adopted = self._adopted(sftp, part, job)
+        if adopted is None:
+            self._remove_earlier(sftp, path, job)
+        handle, checksum = adopted or (self._created(sftp, path, part), Crc32c())
+        try:
+            if resumable:
+                journal.checkpoint(_state(part, job, checksum))
+            journal.progress(checksum.size)
+            self._write(sftp, handle, source, part, checksum, job, journal)
+            if b"fsync@openssh.com" in sftp.extensions:
+                with contextlib.suppress(SftpError):
+                    sftp.sync(handle)
+            sftp.close(handle)
+            require_s3_checksum(source, checksum.base64)
+            verified_by = self._verify(sftp, part, path, checksum)
+            self._set_mode(sftp, part)
+            journal.confirm()
+        except (TransferError, SftpError, Superseded, Interrupted) as error:
+            # What no attempt can use is not left on the client's server.
+            if not resumable or isinstance(error, (SourceChanged, IntegrityError)):
+                with contextlib.suppress(SftpError):
+                    sftp.remove(part)
+            raise
         self._put_in_place(sftp, part, path)
         uri = f"{self._where}/{path.lstrip('/')}"
         return Receipt(uri, checksum.size, f"crc32c:{checksum.base64}", verified_by)
+
+    @staticmethod
+    def _remove_earlier(sftp: SftpChannel, path: str, job: Job) -> None:
+        """What the last few attempts left when their connection broke; a first attempt has nobody before it."""
+        for token in range(max(1, job.token - _EARLIER_ATTEMPTS), job.token):
+            with contextlib.suppress(SftpError):
+                sftp.remove(_temporary_path(path, job.source.etag, token))
 
     def _write(  # noqa: PLR0917
         self, sftp: SftpChannel, handle: bytes, source: Source, part: str, checksum: Crc32c, job: Job, journal: Journal
@@ -286,11 +307,12 @@ class SftpTarget:
         return TransferError(f"{where}: the server refuses ({message}, SFTP status {error.code}).")
 
 
-def _temporary_name(base: str, job: Job) -> str:
-    """Hidden, unlike every other file's and attempt's, and never longer than the final name may be."""
-    tail = f".{job.source.etag[:12]}.{job.token}.part"
+def _temporary_path(path: str, etag: str, token: int) -> str:
+    """Beside the final place, hidden, unlike every other attempt's, and no longer than a name may be."""
+    directory, slash, base = path.rpartition("/")
+    tail = f".{etag[:12]}.{token}.part"
     room = 255 - len(tail.encode()) - 1
-    return "." + base.encode()[:room].decode(errors="ignore") + tail
+    return f"{directory}{slash}.{base.encode()[:room].decode(errors='ignore')}{tail}"
 
 
 def _state(part: str, job: Job, checksum: Crc32c) -> dict[str, Any]:
