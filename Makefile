@@ -51,6 +51,7 @@ docs: .venv/.ready ## write what is generated from the model: JSON Schema and co
 .PHONY: measure
 measure: .venv/.ready ## the measurements in benchmarks/README.md
 	$(BIN)/python -m benchmarks.dag_parsing
+	$(BIN)/python -m benchmarks.idle_run
 	$(BIN)/python -m benchmarks.requests_per_run
 
 .PHONY: lock

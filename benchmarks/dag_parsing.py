@@ -35,7 +35,7 @@ print(json.dumps({
 
 def write_configurations(directory: Path, count: int) -> None:
     """``count`` different clients, made from one of the examples."""
-    example = (ROOT / "include" / "client_configs" / "acme_claims.yaml").read_text()
+    example = (ROOT / "include" / "client_configs" / "aurora_health.yaml").read_text()
     for number in range(count):
         name = f"client_{number:04d}"
         text = re.sub(r"(?m)^name: .*$", f"name: {name}", example)

@@ -108,6 +108,10 @@ class Airflow:
             start_new_session=True,
         )
 
+    def pid(self, component: str) -> int:
+        """The component's process id."""
+        return self._processes[component].pid
+
     def stop(self, component: str, *, kill: bool = False) -> None:
         """End one component and all its children; ``kill`` gives them no chance to clean up."""
         process = self._processes.pop(component)

@@ -1,27 +1,31 @@
 """What the e-mails say (R7): pure functions from a job to a message.
 
-File names and error texts are untrusted: they are escaped in HTML and neutralised in CSV, and never reach a header.
+File names and error texts are untrusted: see :mod:`delivery.notify.untrusted`. None of them reaches a header.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import EmailMessage
+from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from delivery.notify.csv_table import Cell, csv_table
+from delivery.notify.untrusted import elided, printable
 from delivery.sizes import human_size
 
 LISTED = 100
-"""Files in the table of an e-mail; all others are in the attached CSV (R7.4)."""
-_MOST_CSV_ROWS = 50_000
-_ORDER = ("fail", "processing", "success")
+"""Files of this job in the body of an e-mail, failed ones first; the attached CSV has all (R7.4)."""
+LISTED_BESIDES = 20
+"""Held files, and files that came under a second name, in the body of an e-mail."""
+_LONGEST_NAME = 160
+_LONGEST_DETAIL = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,11 @@ class FileLine:
 
     name: str
     size: int
+    """In bytes."""
     status: str
+    """As in the ledger (R3.2): ``processing``, ``success`` or ``fail``."""
     attempts: int
+    """Failed ones."""
     error: str | None = None
     note: str | None = None
     delivered_to: str | None = None
@@ -47,117 +54,209 @@ class JobSummary:
     configuration: str
     run_id: str
     time: datetime
+    """With its time zone; shown in UTC."""
     source: str
     destination: str
     files: Sequence[FileLine]
-    held: Sequence[FileLine] = field(default_factory=tuple)
+    held: Sequence[FileLine] = ()
     """Failed in an earlier run, not sent again (R5.4)."""
-    duplicates: Sequence[FileLine] = field(default_factory=tuple)
+    duplicates: Sequence[FileLine] = ()
     """Not sent, for the same content was, under another name (R5.7)."""
     run_url: str | None = None
     environment: str | None = None
 
 
+class Outcome(StrEnum):
+    """What became of a file, in the word that the e-mail uses. What needs attention comes first."""
+
+    FAILED = "failed"
+    HELD = "held"
+    NOT_SENT = "not sent"
+    IN_PROGRESS = "in progress"
+    DELIVERED = "delivered"
+
+
+_OF_STATUS = {"fail": Outcome.FAILED, "processing": Outcome.IN_PROGRESS, "success": Outcome.DELIVERED}
+
+
+class _Row(NamedTuple):
+    outcome: Outcome
+    file: FileLine
+
+    @property
+    def name(self) -> str:
+        return elided(printable(self.file.name), _LONGEST_NAME)
+
+    @property
+    def size(self) -> str:
+        return human_size(self.file.size)
+
+    @property
+    def details(self) -> list[str]:
+        """What failed, if it still matters, and the note."""
+        texts = [self.file.note or ""]
+        if self.outcome in {Outcome.FAILED, Outcome.HELD, Outcome.IN_PROGRESS}:
+            attempts = _count(self.file.attempts, "failed attempt") if self.file.attempts else ""
+            texts = [": ".join(filter(None, (attempts, self.file.error))), *texts]
+        one_line = (" ".join(text.split()) for text in texts)
+        return [elided(printable(text), _LONGEST_DETAIL) for text in one_line if text]
+
+    @property
+    def cells(self) -> list[Cell]:
+        file = self.file
+        return [
+            file.name,
+            file.size,
+            str(self.outcome),
+            file.status,
+            file.attempts,
+            file.timestamp,
+            file.delivered_to,
+            file.error,
+            file.note,
+        ]
+
+
+_CSV_HEADER = (
+    "file",
+    "bytes",
+    "outcome",
+    "status",
+    "failed attempts",
+    "last change",
+    "delivered to",
+    "last error",
+    "note",
+)
+
+
+class _Section(NamedTuple):
+    heading: str
+    advice: str
+    rows: Sequence[_Row]
+    """Those that are listed."""
+    more: int
+    """How many are not."""
+
+
+class _Count(NamedTuple):
+    outcome: Outcome
+    files: int
+    size: str
+
+
 def started(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
-    """The 'Job started' e-mail (R7.1)."""
-    return _message("Job started", _files(len(summary.files)), summary, sender, recipients)
+    """The 'Job started' e-mail (R7.1). Raises ``ValueError`` for an address that is none, or a time without zone."""
+    return _message("Job started", _count(len(summary.files), "file"), summary, sender, recipients)
 
 
 def finished(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
-    """The 'Job finished' e-mail (R7.1)."""
-    counts = Counter(line.status for line in summary.files)
-    outcome = [f"{counts['success']} delivered"] if counts["success"] or not counts["fail"] else []
-    outcome += [f"{counts['fail']} FAILED"] if counts["fail"] else []
-    outcome += [f"{len(summary.held)} held"] if summary.held else []
+    """The 'Job finished' e-mail (R7.1). Raises ``ValueError`` for an address that is none, or a time without zone."""
+    statuses = [file.status for file in summary.files]
+    delivered, failed, unfinished = (statuses.count(status) for status in ("success", "fail", "processing"))
+    outcome = [f"{delivered:,} delivered"] if delivered or not failed else []
+    outcome += [f"{failed:,} FAILED"] if failed else []
+    outcome += [f"{unfinished:,} in progress"] if unfinished else []
+    outcome += [f"{len(summary.held):,} held"] if summary.held else []
     return _message("Job finished", ", ".join(outcome), summary, sender, recipients)
 
 
-def _message(title: str, outcome: str, summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
-    client = summary.client_h_number + (f" {summary.feed}" if summary.feed else "")
+def _message(title: str, headline: str, summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
+    client = f"{summary.client_h_number} {summary.feed}" if summary.feed else summary.client_h_number
     where = f"{summary.environment}: " if summary.environment else ""
-    ordered = sorted(summary.files, key=lambda line: (_ORDER.index(line.status), line.name))
+    files = sorted(
+        (_Row(_OF_STATUS[file.status], file) for file in summary.files),
+        key=lambda row: (_RANK[row.outcome], row.file.name),
+    )
+    held = [_Row(Outcome.HELD, file) for file in summary.held]
+    duplicates = [_Row(Outcome.NOT_SENT, file) for file in summary.duplicates]
+    every = sorted([*files, *held, *duplicates], key=lambda row: _RANK[row.outcome])
+    table, in_table = csv_table(_CSV_HEADER, [row.cells for row in every])
     shown = {
         "title": title,
-        "outcome": outcome,
-        "summary": summary,
-        "client": client,
-        "time": f"{summary.time:%Y-%m-%d %H:%M:%S} UTC",
-        "counts": Counter(line.status for line in summary.files),
-        "total": human_size(sum(line.size for line in summary.files)),
-        "tables": [
-            (heading, advice, lines[:LISTED], len(lines) - LISTED)
-            for heading, advice, lines in (
-                ("Files", "", ordered),
-                (
-                    "Held: failed before, not sent again",
-                    "They stay in the pick-up. To send them, clear the failed run in Airflow, or trigger the client's "
-                    "DAG with “Resend failed files”.",
-                    list(summary.held),
-                ),
-                (
-                    "Not sent: the same content was delivered under another name",
-                    "If both names are wanted, set dedupe_by: content_and_name in the client's configuration.",
-                    list(summary.duplicates),
-                ),
-            )
-            if lines
-        ],
+        "headline": headline,
+        "client": printable(client),
+        "environment": printable(summary.environment or ""),
+        "facts": _facts(summary, client),
+        "run_url": summary.run_url,
+        "counts": _counts(every),
+        "sections": _sections(files, held, duplicates),
+        "in_table": in_table,
+        "files_in_all": len(every),
     }
     message = EmailMessage()
-    message["Subject"] = f"{where}[{client}] {title}: {outcome}"
+    message["Subject"] = printable(f"{where}[{client}] {title}: {headline}")
     message["From"] = sender
     message["To"] = ", ".join(recipients)
+    # Keeps out-of-office answers from coming back.
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(_templates.get_template("mail.txt").render(shown))
-    message.add_alternative(_templates.get_template("mail.html").render(shown), subtype="html")
-    table = _csv([*ordered, *summary.held, *summary.duplicates])
-    message.add_attachment(
-        table.encode("utf-8-sig"), maintype="text", subtype="csv", filename=f"{summary.configuration}-files.csv"
-    )
+    # Quoted-printable: SES takes seven bits only, and lines of at most 998.
+    message.set_content(_templates.get_template("mail.txt").render(shown), cte="quoted-printable")
+    message.add_alternative(_templates.get_template("mail.html").render(shown), subtype="html", cte="quoted-printable")
+    name = re.sub(r"[^\w.-]+", "-", f"{client}-files.csv", flags=re.ASCII)
+    message.add_attachment(table, maintype="text", subtype="csv", filename=name, params={"charset": "utf-8"})
     return message
 
 
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
+_RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
-def _csv(lines: Sequence[FileLine]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["file", "bytes", "status", "attempts", "time", "delivered to", "error", "note"])
-    for line in lines[:_MOST_CSV_ROWS]:
-        cells = [
-            line.name,
-            line.size,
-            line.status,
-            line.attempts,
-            line.timestamp,
-            line.delivered_to,
-            line.error,
-            line.note,
-        ]
-        writer.writerow([_harmless(cell) for cell in cells])
-    if len(lines) > _MOST_CSV_ROWS:
-        writer.writerow([f"and {len(lines) - _MOST_CSV_ROWS} more files; all are in the ledger"])
-    return out.getvalue()
+def _facts(summary: JobSummary, client: str) -> list[tuple[str, str]]:
+    if summary.time.tzinfo is None:
+        raise ValueError(f"the time of a job needs its time zone; {summary.time.isoformat()} has none")
+    facts = [
+        ("Client H number", client),
+        ("Time", f"{summary.time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),
+        ("From", summary.source),
+        ("To", summary.destination),
+        ("Configuration", summary.configuration),
+        ("Run", summary.run_id),
+    ]
+    return [(label, printable(value)) for label, value in facts]
 
 
-def _harmless(cell: object) -> object:
-    """A spreadsheet must not take a name for a formula."""
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
-        return f"'{cell}"
-    return cell
+def _counts(rows: Sequence[_Row]) -> list[_Count]:
+    """For each outcome that there is: how many files, and their size. What was done comes before what was not."""
+    found = []
+    for outcome in reversed(Outcome):
+        sizes = [row.file.size for row in rows if row.outcome is outcome]
+        if sizes:
+            found.append(_Count(outcome, len(sizes), human_size(sum(sizes))))
+    return found
 
 
-def _printable(text: str) -> str:
-    """Control characters shown, not obeyed: a name cannot add lines to the plain-text e-mail."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+def _sections(files: Sequence[_Row], held: Sequence[_Row], duplicates: Sequence[_Row]) -> list[_Section]:
+    sections = (
+        (f"Files: {len(files):,}", "", files, LISTED),
+        (
+            f"Held: failed earlier, not sent again: {len(held):,}",
+            "They wait in the pick-up. To send them, clear the run that failed in Airflow, or trigger the DAG with "
+            "“Resend failed files”.",
+            held,
+            LISTED_BESIDES,
+        ),
+        (
+            f"Not sent: same content as another file: {len(duplicates):,}",
+            "If both names are wanted, set “dedupe_by: content_and_name” in the client's configuration.",
+            duplicates,
+            LISTED_BESIDES,
+        ),
+    )
+    return [
+        _Section(heading, advice, rows[:limit], max(0, len(rows) - limit))
+        for heading, advice, rows, limit in sections
+        if rows
+    ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=select_autoescape(enabled_extensions=("html",)),
+    undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters.update(size=human_size, printable=_printable)

@@ -1,0 +1,64 @@
+"""What a run with nothing to do costs: task instances, and CPU seconds of the scheduler's whole process tree.
+
+Each task gets a new interpreter, as on MWAA, and for comparison a fork, as Airflow's default. What the scheduler spends
+in the same time without runs is taken off.
+
+    python -m benchmarks.idle_run
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from local.airflow import Airflow
+from local.demo_clients import prepare_clients
+from local.stack import Stack
+
+RUNS = 8
+CLIENT = "aurora_health"
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and of all its children that have ended (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(airflow: Airflow) -> tuple[float, int]:
+    """CPU seconds and task instances of one idle run, on average."""
+    pid = airflow.pid("scheduler")
+    executed = 0
+    airflow.finished_run(CLIENT, airflow.trigger(CLIENT))
+    started, before = time.monotonic(), cpu_seconds(pid)
+    for _ in range(RUNS):
+        run_id = airflow.trigger(CLIENT)
+        if airflow.finished_run(CLIENT, run_id) != "success":
+            raise RuntimeError(run_id)
+        executed += sum(task["state"] == "success" for task in airflow.tasks(CLIENT, run_id))
+    spent, wall = cpu_seconds(pid) - before, time.monotonic() - started
+    before = cpu_seconds(pid)
+    time.sleep(wall)
+    idle = cpu_seconds(pid) - before
+    return (spent - idle) / RUNS, executed // RUNS
+
+
+def main() -> None:
+    print(f"{'interpreter':<14}{'task instances':>15}{'CPU s per idle run':>20}{'per task':>10}")
+    for new_interpreter in (True, False):
+        directory = Path(tempfile.mkdtemp())
+        with Stack(directory / "stack") as stack:
+            configs = directory / "client_configs"
+            prepare_clients(stack, configs, otherwise=None)
+            environment = stack.environment() | {"AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(configs)}
+            with Airflow(directory / "airflow", environment, new_interpreter=new_interpreter) as airflow:
+                airflow.wait_until(lambda: CLIENT in airflow.dags(), "the DAG is there", seconds=120)
+                seconds, tasks = measure(airflow)
+        name = "new, as MWAA" if new_interpreter else "fork"
+        print(f"{name:<14}{tasks:>15}{seconds:>20.2f}{seconds / tasks:>10.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
