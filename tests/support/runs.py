@@ -110,7 +110,7 @@ class Runs:
         for attempt in range(1, task.retries + 2):
             result.tries[name] = attempt
             try:
-                value = task.execute(context)
+                value = _execute(task, context)
             except DownstreamTasksSkipped as skipped:
                 result.states[name] = "success"
                 return type(skipped)
@@ -129,3 +129,9 @@ class Runs:
             result.errors.pop(name, None)
             return value
         return None
+
+
+def _execute(task: Any, context: Mapping[str, Any]) -> Any:
+    """Airflow wraps ``execute`` to warn when no task runner calls it; here that is intended."""
+    function = type(task).execute
+    return getattr(function, "__wrapped__", function)(task, context)
