@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import re
 import smtplib
@@ -77,7 +78,7 @@ def operation(environ: dict[str, Any]) -> str:
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return f"{service}.{target.rpartition('.')[2]}"
     if service != "s3":
-        return f"{service}.{environ['REQUEST_METHOD']}"
+        return f"{service}.{_action(environ)}"
     method, key = environ["REQUEST_METHOD"], environ["PATH_INFO"].strip("/").count("/") > 0
     if "uploadId" in query:
         copies = "HTTP_X_AMZ_COPY_SOURCE" in environ
@@ -92,6 +93,14 @@ def operation(environ: dict[str, Any]) -> str:
         return "s3.ListObjectsV2"
     verb = {"GET": "Get", "HEAD": "Head", "PUT": "Put", "DELETE": "Delete", "POST": "Post"}.get(method, method)
     return f"s3.{verb}{'Object' if key else 'Bucket'}"
+
+
+def _action(environ: dict[str, Any]) -> str:
+    """The ``Action`` of a query-protocol request (SES, STS), which stands in its body; the body stays readable."""
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    found = re.search(rb"(?:^|&)Action=(\w+)", body)
+    return found[1].decode() if found else environ["REQUEST_METHOD"]
 
 
 def relay_mail(host: str, port: int) -> None:

@@ -89,8 +89,8 @@ def _read(message: EmailMessage, sender: str, recipients: list[str]) -> Mail:
 
     attachments = {}
     for part in message.iter_attachments():
-        content = part.get_content()
-        attachments[part.get_filename() or ""] = content if isinstance(content, str) else content.decode("utf-8-sig")
+        content = part.get_payload(decode=True)
+        attachments[part.get_filename() or ""] = content.decode("utf-8-sig") if isinstance(content, bytes) else ""
     return Mail(str(message["subject"]), sender, tuple(recipients), body("plain"), body("html"), attachments)
 
 

@@ -146,12 +146,12 @@ class _Count(NamedTuple):
 
 
 def started(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
-    """The 'Job started' e-mail (R7.1). Raises ``ValueError`` for an address that is none, or a time without zone."""
+    """The 'Job started' e-mail (R7.1). Raises ``ValueError`` for a time without its zone."""
     return _message("Job started", _count(len(summary.files), "file"), summary, sender, recipients)
 
 
 def finished(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
-    """The 'Job finished' e-mail (R7.1). Raises ``ValueError`` for an address that is none, or a time without zone."""
+    """The 'Job finished' e-mail (R7.1). Raises ``ValueError`` for a time without its zone."""
     statuses = [file.status for file in summary.files]
     delivered, failed, unfinished = (statuses.count(status) for status in ("success", "fail", "processing"))
     outcome = [f"{delivered:,} delivered"] if delivered or not failed else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import TYPE_CHECKING
@@ -40,23 +41,23 @@ class NotificationError(Exception):
 def send(message: EmailMessage, ses: SESClient) -> str:
     """Send to everyone in ``To``; returns SES's message id, of the last call if there are several.
 
-    Throttled and broken calls are repeated by the client's own retries only. Raises :class:`NotificationError`.
+    A call is repeated only as ``ses`` itself is configured to: a client that repeats unanswered calls can send an
+    e-mail twice (R7.2). Raises :class:`NotificationError`.
     """
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-    sender = str(message["From"])
-    recipients = [address.addr_spec for address in message["To"].addresses]
-    raw = message.as_bytes(policy=SMTP)
+    recipients = [str(address) for address in message["To"].addresses]
     message_id = ""
-    for start in range(0, len(recipients), MAX_RECIPIENTS):
+    for sent in range(0, len(recipients), MAX_RECIPIENTS):
+        part = deepcopy(message)
+        # SES goes by the header, so nobody counts twice.
+        part.replace_header("To", ", ".join(recipients[sent : sent + MAX_RECIPIENTS]))
+        already = f" The first {sent} recipients have it, so it is not sent again." if sent else ""
         try:
-            answer = ses.send_raw_email(
-                Source=sender, Destinations=recipients[start : start + MAX_RECIPIENTS], RawMessage={"Data": raw}
-            )
+            answer = ses.send_raw_email(RawMessage={"Data": part.as_bytes(policy=SMTP)})
         except ClientError as error:
-            raise NotificationError(
-                f"SES refuses the e-mail: {_reason(error, sender)}{_already(start)}", maybe_sent=start > 0
-            ) from error
+            reason = _reason(error, str(message["From"]))
+            raise NotificationError(f"SES refuses the e-mail: {reason}{already}", maybe_sent=sent > 0) from error
         except HTTPClientError as error:
             raise NotificationError(
                 f"SES did not answer ({error}), so it is not known whether the e-mail was sent; it is not sent again.",
@@ -65,8 +66,8 @@ def send(message: EmailMessage, ses: SESClient) -> str:
         except BotoCoreError as error:
             raise NotificationError(
                 f"SES cannot be called ({error}). What to do: check the AWS connection that sends and the network's "
-                f"way to SES.{_already(start)}",
-                maybe_sent=start > 0,
+                f"way to SES.{already}",
+                maybe_sent=sent > 0,
             ) from error
         message_id = answer["MessageId"]
     return message_id
@@ -77,7 +78,3 @@ def _reason(error: ClientError, sender: str) -> str:
     code, reason = answer.get("Code", ""), answer.get("Message", "")
     advice = _ADVICE.get(_SAME_AS.get(code, code), "see the SES console").format(sender=sender)
     return f"{reason} [{code}]. What to do: {advice}."
-
-
-def _already(sent: int) -> str:
-    return f" The first {sent} recipients have it; it is not sent again." if sent else ""

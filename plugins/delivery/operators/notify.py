@@ -58,6 +58,7 @@ class NotifyOperator(DeliveryOperator):
 
     def _send(self, run: Run, entries: Sequence[Entry], claimed: Iterable[RunRef]) -> None:
         from airflow.providers.amazon.aws.hooks.ses import SesHook
+        from botocore.config import Config
 
         from delivery.notify import messages
         from delivery.notify.sending import NotificationError, send
@@ -66,7 +67,10 @@ class NotifyOperator(DeliveryOperator):
         summary = self._summary(run, entries)
         message = build(summary, run.settings.mail_sender, self.config.contacts)
         try:
-            message_id = send(message, SesHook(aws_conn_id=run.settings.ses_connection_id).get_conn())
+            # One call, no more: a call whose answer was lost may have sent the e-mail (R7.2). Airflow's retries do the rest.
+            once = Config(retries={"total_max_attempts": 1})
+            hook = SesHook(aws_conn_id=run.settings.ses_connection_id, config=once)
+            message_id = send(message, hook.get_conn())
         except NotificationError as error:
             if not error.maybe_sent:
                 for ref in claimed:
