@@ -67,7 +67,7 @@ class NotifyOperator(DeliveryOperator):
         summary = self._summary(run, entries)
         message = build(summary, run.settings.mail_sender, self.config.contacts)
         try:
-            # One call, no more: a call whose answer was lost may have sent the e-mail (R7.2). Airflow's retries do the rest.
+            # One call and no more: one whose answer was lost may have sent the e-mail (R7.2). Airflow retries the rest.
             once = Config(retries={"total_max_attempts": 1})
             hook = SesHook(aws_conn_id=run.settings.ses_connection_id, config=once)
             message_id = send(message, hook.get_conn())
