@@ -36,7 +36,6 @@ class Airflow:
         port: int | None = None,
         dags: Path = ROOT / "dags",
         plugins: Path = ROOT / "plugins",
-        new_interpreter: bool = False,
     ) -> None:
         self.directory = directory
         self.port = port or free_port()
@@ -55,7 +54,6 @@ class Airflow:
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-            "AIRFLOW__CORE__EXECUTE_TASKS_NEW_PYTHON_INTERPRETER": str(new_interpreter),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
