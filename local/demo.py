@@ -16,13 +16,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from delivery.ledger import expressions
-from delivery.ledger.entry import Entry, Status
+from delivery.ledger.entry import Status
 from delivery.sizes import human_size
 from local.airflow import Airflow
 from local.demo_clients import DemoClient, prepare_clients, recipient_files
 from local.process import ROOT
-from local.stack import LEDGER_TABLE, Stack
+from local.stack import Stack
 from local.wait import wait_until
 
 _WORK = ROOT / ".local" / "demo"
@@ -136,7 +135,7 @@ def watch(stack: Stack, clients: list[DemoClient]) -> None:
 
     def all_closed() -> bool:
         nonlocal shown
-        entries = [entry for client in clients for entry in ledger_entries(stack, client).values()]
+        entries = [entry for client in clients for entry in stack.ledger_entries(client.config.delivery_key).values()]
         counts = Counter(entry.status for entry in entries)
         moved = human_size(sum(entry.size for entry in entries if entry.status is Status.SUCCESS))
         line = f"{counts[Status.SUCCESS]:,} of {expected:,} files delivered ({moved})"
@@ -159,7 +158,8 @@ def wait_empty(stack: Stack, client: DemoClient) -> None:
 
 def compare(stack: Stack, client: DemoClient) -> list[Row]:
     """What was dropped against what the recipient has."""
-    there, entries = recipient_files(stack, client.config), ledger_entries(stack, client)
+    there = recipient_files(stack, client.config)
+    entries = stack.ledger_entries(client.config.delivery_key)
     rows = []
     for file in client.files:
         content = there.get(file.name)
@@ -175,22 +175,6 @@ def compare(stack: Stack, client: DemoClient) -> list[Row]:
 def marks(stack: Stack, client: DemoClient) -> dict[str, str]:
     """For each file at the destination a mark that changes when it is delivered again."""
     return {name: mark for name, (_, mark) in recipient_files(stack, client.config).items()}
-
-
-def ledger_entries(stack: Stack, client: DemoClient) -> dict[str, Entry]:
-    """The client's whole partition, by file name."""
-    pages = (
-        stack.client("dynamodb")
-        .get_paginator("query")
-        .paginate(
-            TableName=LEDGER_TABLE,
-            KeyConditionExpression="clientHNumber = :key",
-            ExpressionAttributeValues={":key": {"S": client.config.delivery_key}},
-        )
-    )
-    items = [expressions.from_item(item) for page in pages for item in page["Items"]]
-    entries = [Entry.from_item(item) for item in items if not item["etag"].startswith("mail#")]
-    return {entry.file_name: entry for entry in entries}
 
 
 def write_report(rows: list[Row]) -> None:

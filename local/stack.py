@@ -12,6 +12,8 @@ from urllib.parse import quote
 import boto3
 import httpx
 
+from delivery.ledger import expressions
+from delivery.ledger.entry import Entry
 from delivery.ledger.schema import create_table
 from local.gcs import service_account_key
 from local.mailbox import Mailbox
@@ -102,6 +104,21 @@ class Stack:
             secrets_manager.create_secret(Name=name, SecretString=json.dumps(connection))
         except secrets_manager.exceptions.ResourceExistsException:
             secrets_manager.put_secret_value(SecretId=name, SecretString=json.dumps(connection))
+
+    def ledger_entries(self, delivery_key: str) -> dict[str, Entry]:
+        """All ledger entries of a client, by file name: the whole partition, as no product code may read it."""
+        pages = (
+            self.client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=LEDGER_TABLE,
+                KeyConditionExpression="clientHNumber = :key",
+                ExpressionAttributeValues={":key": {"S": delivery_key}},
+            )
+        )
+        items = [expressions.from_item(item) for page in pages for item in page["Items"]]
+        entries = [Entry.from_item(item) for item in items if not item["etag"].startswith("mail#")]
+        return {entry.file_name: entry for entry in entries}
 
     def gcs(self, path: str) -> Any:
         """Ask the GCS stand-in's control pages: ``events``, ``requests``."""

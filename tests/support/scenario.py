@@ -58,21 +58,8 @@ class Scenario:
         return self._runs.clear_transfers(run)
 
     def entries(self) -> dict[str, Entry]:
-        """All ledger entries of the client, by file name (read as no product code may: the whole partition)."""
-        from delivery.ledger import expressions
-
-        pages = (
-            self.stack.client("dynamodb")
-            .get_paginator("query")
-            .paginate(
-                TableName=LEDGER_TABLE,
-                KeyConditionExpression="clientHNumber = :key",
-                ExpressionAttributeValues={":key": {"S": self.config.delivery_key}},
-            )
-        )
-        items = [expressions.from_item(item) for page in pages for item in page["Items"]]
-        found = [Entry.from_item(item) for item in items if not item["etag"].startswith("mail#")]
-        return {entry.file_name: entry for entry in found}
+        """All ledger entries of the client, by file name."""
+        return self.stack.ledger_entries(self.config.delivery_key)
 
     def delivered(self) -> dict[str, bytes]:
         """What the recipient has, by name."""

@@ -8,7 +8,6 @@ so where one attempt speaks for one file, and the bulk operations return the ent
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from delivery.ledger import expressions
 from delivery.ledger.entry import HELD, MAX_ATTEMPTS, Entry, RunRef, Status, now, work_ref
-from delivery.ledger.schema import OPEN_INDEX, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from delivery.ledger.schema import OPEN_INDEX, PARTITION_KEY, SORT_KEY
 from delivery.transfer.contract import Receipt, Superseded
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ _READ_BATCH = 100
 _TRANSACTION = 100
 _ERROR_LENGTH = 1000
 _MAX_DUPLICATE_NAMES = 100
-_MAIL_MARK_DAYS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,23 +302,6 @@ class Ledger:
             condition = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
             writes[entry.etag] = self._update(entry.etag, assign, condition)
         return self._write_all(writes)
-
-    # -- e-mails: at most one of each --------------------------------------------------------------------------------
-
-    def claim_mail(self, kind: str, ref: RunRef) -> bool:
-        """Claim the right to send the ``kind`` (``started``, ``finished``) of e-mail for one life of a run (R7.2)."""
-        request = expressions.update(
-            self._table,
-            self._key(f"mail#{ref}"),
-            {kind: self._clock(), TTL_ATTRIBUTE: int(time.time()) + _MAIL_MARK_DAYS * 86_400},
-            Attr(kind).not_exists(),
-        )
-        return self._try(_Write("Update", request))
-
-    def release_mail(self, kind: str, ref: RunRef) -> None:
-        """Give the claim back: the e-mail was refused and certainly not sent."""
-        request = expressions.update(self._table, self._key(f"mail#{ref}"), {kind: None}, Attr(kind).exists())
-        self._try(_Write("Update", request))
 
     # -- plumbing ----------------------------------------------------------------------------------------------------
 

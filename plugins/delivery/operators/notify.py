@@ -36,7 +36,7 @@ class NotifyOperator(DeliveryOperator):
         if not run.notifies:
             raise AirflowSkipException("Notifications are off for this run.")
         entries = self.subjects(run)
-        claimed = {ref for ref in {self.life(entry) for entry in entries} if run.ledger.claim_mail(self.kind, ref)}
+        claimed = {ref for ref in {self.life(entry) for entry in entries} if run.mail_marks.claim(self.kind, ref)}
         entries = [entry for entry in entries if self.life(entry) in claimed]
         if not entries:
             # Announced already by the run that died, or nothing to announce.
@@ -74,7 +74,7 @@ class NotifyOperator(DeliveryOperator):
         except NotificationError as error:
             if not error.maybe_sent:
                 for ref in claimed:
-                    run.ledger.release_mail(self.kind, ref)
+                    run.mail_marks.release(self.kind, ref)
             raise
         self.log_event("mail_sent", kind=self.kind, recipients=len(self.config.contacts), message_id=message_id)
 

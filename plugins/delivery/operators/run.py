@@ -13,9 +13,11 @@ from delivery.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
     from delivery.config.model import ClientConfig
+    from delivery.ledger.mail_marks import MailMarks
     from delivery.ledger.table import Ledger
     from delivery.pickup import Pickup
 
@@ -42,10 +44,22 @@ class Run:
     @cached_property
     def ledger(self) -> Ledger:
         """The client's part of the ledger."""
-        from delivery.aws import dynamodb_client
         from delivery.ledger.table import Ledger
 
-        return Ledger(dynamodb_client(), self.settings.ledger_table, self.config.delivery_key)
+        return Ledger(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    @cached_property
+    def mail_marks(self) -> MailMarks:
+        """Which e-mails of the client have been sent."""
+        from delivery.ledger.mail_marks import MailMarks
+
+        return MailMarks(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    @cached_property
+    def _dynamodb(self) -> DynamoDBClient:
+        from delivery.aws import dynamodb_client
+
+        return dynamodb_client()
 
     @cached_property
     def source_s3(self) -> S3Client:

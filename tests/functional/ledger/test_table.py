@@ -270,15 +270,6 @@ def test_r5_7_duplicates_are_noted_once_and_reopen_the_entry(ledger):
     assert not ledger.note_duplicates(reopened, ["b.csv"], OTHER)
 
 
-def test_r7_2_each_mail_is_claimed_once_per_life_of_a_run(ledger):
-    assert ledger.claim_mail("started", RUN)
-    assert not ledger.claim_mail("started", RUN)
-    assert ledger.claim_mail("finished", RUN)
-    assert ledger.claim_mail("started", RunRef(RUN.run_id, 1))
-    ledger.release_mail("started", RUN)
-    assert ledger.claim_mail("started", RUN)
-
-
 def test_r8_3_a_failure_left_by_a_dead_run_belongs_to_the_run_that_closes_it(ledger):
     entry = in_state(ledger, "fail/active")
     ledger.deactivate([entry])

@@ -1,0 +1,46 @@
+"""R7.2: each e-mail is claimed once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from delivery.ledger.entry import RunRef
+from delivery.ledger.mail_marks import MailMarks
+from tests.support.factories import RUN
+
+
+@pytest.fixture
+def marks(ledger, dynamodb, ledger_table) -> MailMarks:
+    return MailMarks(dynamodb, ledger_table, ledger.delivery_key)
+
+
+def test_r7_2_each_kind_is_claimed_once_per_life_of_a_run(marks):
+    assert marks.claim("started", RUN)
+    assert not marks.claim("started", RUN)
+    assert marks.claim("finished", RUN)
+    assert marks.claim("started", RunRef(RUN.run_id, 1))
+
+
+def test_r7_2_a_released_claim_can_be_claimed_again(marks):
+    marks.claim("started", RUN)
+    marks.release("started", RUN)
+    assert marks.claim("started", RUN)
+
+
+def test_r7_2_of_racing_claims_exactly_one_wins(marks):
+    with ThreadPoolExecutor(4) as pool:
+        won = list(pool.map(lambda _: marks.claim("finished", RUN), range(4)))
+    assert sorted(won) == [False, False, False, True]
+
+
+def test_r3_3_only_marks_expire_and_they_are_no_open_entries(marks, ledger, dynamodb, ledger_table):
+    marks.claim("started", RUN)
+    items = dynamodb.query(
+        TableName=ledger_table,
+        KeyConditionExpression="clientHNumber = :key",
+        ExpressionAttributeValues={":key": {"S": ledger.delivery_key}},
+    )["Items"]
+    assert ["expiresAt" in item for item in items] == [True]
+    assert ledger.open_entries() == []
