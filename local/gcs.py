@@ -367,6 +367,8 @@ class Handler(BaseHTTPRequestHandler):
             case request if request.startswith("objects/"):
                 bucket = request.removeprefix("objects/")
                 answer = [blob.name for blob in self.server.store.list(bucket, self.query.get("prefix", ""))]
+            case request if request.startswith("uploads/"):
+                answer = [blob.name for _, blob in self.server.store.open_uploads(request.removeprefix("uploads/"))]
             case request if request.startswith("content/"):
                 self._download(*_bucket_and_name(request.removeprefix("content/")))
                 return

@@ -48,6 +48,7 @@ class Outcome:
 @dataclass(slots=True)
 class _Attempt:
     entry: Entry
+    journal: LedgerJournal
     began: float
 
 
@@ -71,6 +72,7 @@ class Batch:
         self._logger = logger
         self._stop = stop
         self._attempts: dict[str, _Attempt] = {}
+        self._destination: Destination | None = None
         self._lock = threading.Lock()
         self.outcome = Outcome()
 
@@ -84,7 +86,7 @@ class Batch:
         log_event(self._logger, "batch_started", files=len(entries), bytes=sum(entry.size for entry in entries))
         with ExitStack() as opened:
             try:
-                destination = opened.enter_context(open_destination())
+                self._destination = destination = opened.enter_context(open_destination())
             except Exception as error:
                 for entry in entries:
                     if self._start(entry) is not None:
@@ -107,14 +109,12 @@ class Batch:
         except Superseded as error:
             self._note_superseded(entry, error)
             return None
+        journal = LedgerJournal(self._ledger, begun, Progress(self._logger, begun.file_name, begun.size))
         with self._lock:
-            self._attempts[entry.etag] = _Attempt(begun, time.monotonic())
+            self._attempts[entry.etag] = _Attempt(begun, journal, time.monotonic())
         self._log("file_started", begun, attempt=begun.send_attempts + 1)
         source = SourceObject(begun.bucket, begun.key, begun.source_etag, begun.size)
-        return (
-            Job(begun.file_name, source, begun.fencing_token, begun.resume),
-            LedgerJournal(self._ledger, begun, Progress(self._logger, begun.file_name, begun.size)),
-        )
+        return Job(begun.file_name, source, begun.fencing_token, begun.resume), journal
 
     def _finish(self, entry: Entry, result: Receipt | BaseException) -> None:
         attempt = self._attempts[entry.etag]
@@ -161,8 +161,19 @@ class Batch:
             level=logging.ERROR if final else logging.WARNING,
             error=reason,
         )
+        if final:
+            self._clean_up(attempt)
         if not isinstance(error, TransferError):
             self._logger.error("Unexpected error while delivering %r", entry.file_name, exc_info=error)
+
+    def _clean_up(self, attempt: _Attempt) -> None:
+        """No attempt follows: what is left at the destination for one is removed."""
+        if self._destination is None or not attempt.journal.state:
+            return
+        try:
+            self._destination.discard(attempt.entry.file_name, attempt.journal.state)
+        except Exception as error:
+            self._log("leftovers_not_removed", attempt.entry, level=logging.WARNING, error=type(error).__name__)
 
     def _note_superseded(self, entry: Entry, error: Superseded) -> None:
         self._log("file_superseded", entry, level=logging.WARNING, error=str(error))
@@ -183,10 +194,13 @@ class LedgerJournal:
         self._entry = entry
         self._progress = progress
         self._confirmed = time.monotonic()
+        self.state = entry.resume
+        """What was last kept."""
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
         """Keep the resume state. Raises :class:`Superseded`."""
         self._ledger.checkpoint(self._entry, state)
+        self.state = state
         self._confirmed = time.monotonic()
 
     def confirm(self) -> None:

@@ -51,7 +51,7 @@ def require_equal(what: str, found: str | None, expected: str) -> None:
     if found != expected:
         raise IntegrityError(
             f"{what} has the checksum crc32c:{found}, but what was read from S3 has crc32c:{expected}. "
-            "The delivery was withdrawn; it is tried again."
+            "It does not count as delivered; it is tried again."
         )
 
 

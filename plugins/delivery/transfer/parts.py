@@ -20,6 +20,7 @@ from delivery.transfer.throttle import Throttle
 
 _MIB = 1024**2
 _CHECKPOINT_INTERVAL = 5.0
+_CHECKPOINTS_PER_FILE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def upload_parts(  # noqa: PLR0917
         number: (start, min(start + parts.part_size, size))
         for number, start in enumerate(range(0, size, parts.part_size), 1)
     }
-    keeper = _Keeper(parts, journal)
+    keeper = _Keeper(parts, journal, size)
     journal.progress(sum(end - start for number, (start, end) in spans.items() if number in parts.done))
     failed = threading.Event()
 
@@ -94,7 +95,7 @@ def upload_parts(  # noqa: PLR0917
         pieces = _counted(checksum.over(source.read(start, end)), journal, throttle)
         try:
             etag = upload.put(parts.upload_id, number, end - start, pieces, checksum)
-            keeper.arrived(number, etag, checksum.value)
+            keeper.arrived(number, etag, checksum)
         except BaseException:
             failed.set()
             raise
@@ -121,22 +122,23 @@ def _counted(pieces: Iterator[bytes], journal: Journal, throttle: Throttle) -> I
 
 
 class _Keeper:
-    """Keeps the checkpoint up to date, not more often than every few seconds: each one is a write to the ledger."""
+    """Keeps the checkpoint up to date: every fiftieth of the file, or every few seconds."""
 
-    def __init__(self, parts: Parts, journal: Journal, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, parts: Parts, journal: Journal, size: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._parts = parts
         self._journal = journal
+        self._step = size // _CHECKPOINTS_PER_FILE
         self._clock = clock
         self._lock = threading.Lock()
         self._kept_at = clock()
-        self._unkept = False
+        self._unkept = 0
 
-    def arrived(self, number: int, etag: str, crc: int) -> None:
+    def arrived(self, number: int, etag: str, checksum: Crc32c) -> None:
         """One more part is at the destination."""
         with self._lock:
-            self._parts.done[number] = (etag, crc)
-            self._unkept = True
-            if self._clock() - self._kept_at >= _CHECKPOINT_INTERVAL:
+            self._parts.done[number] = (etag, checksum.value)
+            self._unkept += checksum.size
+            if self._unkept >= self._step or self._clock() - self._kept_at >= _CHECKPOINT_INTERVAL:
                 self._keep()
 
     def keep_rest(self) -> None:
@@ -147,4 +149,4 @@ class _Keeper:
 
     def _keep(self) -> None:
         self._journal.checkpoint(self._parts.state())
-        self._kept_at, self._unkept = self._clock(), False
+        self._kept_at, self._unkept = self._clock(), 0

@@ -19,7 +19,7 @@ from delivery.transfer.contract import (
     SourceChanged,
     TransferError,
 )
-from delivery.transfer.integrity import Crc32c, require_equal
+from delivery.transfer.integrity import Crc32c, encode, require_equal
 from delivery.transfer.naming import object_key
 from delivery.transfer.parts import PartLimits, Parts, upload_parts
 from delivery.transfer.source import Source, require_s3_checksum
@@ -148,7 +148,7 @@ class S3Target:
                 copies = [pool.submit(copy, number, start) for number, start in enumerate(range(0, size, part_size), 1)]
             parts = [copied.result() for copied in copies]
             journal.confirm()
-            self._complete(key, upload_id, parts)
+            self._complete(key, upload_id, {"MultipartUpload": {"Parts": parts}})
         except BaseException:
             self._s3.abort_multipart_upload(Bucket=self._config.bucket, Key=key, UploadId=upload_id)
             raise
@@ -178,9 +178,14 @@ class S3Target:
         upload = _Upload(self, key)
         checksum = upload_parts(job, source, upload, parts, journal, self._throttle, self._limits.streams)
         require_s3_checksum(source, checksum.base64)
-        listed = [{"PartNumber": number, "ETag": etag} for number, (etag, _) in sorted(parts.done.items())]
+        listed = [
+            {"PartNumber": number, "ETag": etag, "ChecksumCRC32C": encode(crc)}
+            for number, (etag, crc) in sorted(parts.done.items())
+        ]
+        # S3 completes only if what it has is what was read: a wrong byte never becomes visible.
+        whole = {"MultipartUpload": {"Parts": listed}, "ChecksumCRC32C": checksum.base64, "ChecksumType": "FULL_OBJECT"}
         journal.confirm()
-        self._explained("write", key, lambda: self._complete(key, parts.upload_id, listed))
+        self._explained("write", key, lambda: self._complete(key, parts.upload_id, whole))
         return checksum
 
     def _resumed(self, key: str, job: Job) -> Parts | None:
@@ -229,10 +234,8 @@ class S3Target:
         )
         return answer["UploadId"]
 
-    def _complete(self, key: str, upload_id: str, parts: list[Any]) -> None:
-        self._s3.complete_multipart_upload(
-            Bucket=self._config.bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
-        )
+    def _complete(self, key: str, upload_id: str, content: Mapping[str, Any]) -> None:
+        self._s3.complete_multipart_upload(Bucket=self._config.bucket, Key=key, UploadId=upload_id, **content)
 
     def _verified(self, key: str, job: Job, crc32c: str | None) -> Receipt:
         """What S3 says it stores, against what was read (R6.4)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
 from delivery.ledger.entry import MAX_ATTEMPTS, Status
@@ -213,6 +214,45 @@ def test_a_full_disk_on_the_server_is_said_and_leaves_no_partial_file(scenario, 
         assert not (server.server.root / "incoming" / "large.bin").exists()
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("destination", ["gcs", "s3"])
+def test_r6_7_a_transfer_that_is_cut_goes_on_where_it_was(scenario, destination):
+    """The second part is refused once, so hard that the attempt fails; the next attempt sends only what is missing."""
+    # A bandwidth limit makes the S3 destination stream, instead of having S3 copy.
+    client = scenario(destination, place={"max_bytes_per_second": 10**9})
+    content = bytes(range(256)) * (4096 * 72)
+    client.drop("large.bin", content)
+    refuse = {"call": "UploadPart$", "status": 400, "code": "InvalidArgument", "skip": 2, "times": 1}
+    (client.gcs_faults if destination == "gcs" else client.aws_faults)(refuse)
+    before = _reads(client)
+    run = client.run()
+    reads = _reads(client) - before
+    assert run.state == "success"
+    assert run.tries["transfer_batch[0]"] == 2
+    assert client.delivered() == {"large.bin": content}
+    assert client.entries()["large.bin"].resume is None
+    # Three parts: at most one of them was read twice.
+    assert reads <= 4
+
+
+def _reads(client) -> int:
+    return httpx.get(f"{client.stack.aws_url}/_local/requests").json().get("s3.GetObject", 0)
+
+
+@pytest.mark.parametrize("destination", ["gcs", "s3"])
+def test_r6_7_a_transfer_that_fails_for_good_leaves_no_open_upload(scenario, destination):
+    client = scenario(destination, place={"max_bytes_per_second": 10**9})
+    client.drop("large.bin", bytes(40 * 1024**2))
+    refuse = {"call": "UploadPart$", "status": 400, "code": "InvalidArgument", "skip": 1, "times": 0}
+    (client.gcs_faults if destination == "gcs" else client.aws_faults)(refuse)
+    assert client.run().state == "failed"
+    assert client.delivered() == {}
+    if destination == "gcs":
+        assert client.stack.gcs(f"uploads/{client.config.destination.bucket}") == []
+    else:
+        uploads = client.s3.list_multipart_uploads(Bucket=client.config.destination.bucket)
+        assert "Uploads" not in uploads
 
 
 def test_one_clients_trouble_is_no_others(scenario):

@@ -1,0 +1,89 @@
+"""R6.2: many files, one failing, all told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from delivery.transfer.batch import deliver_all
+from delivery.transfer.contract import DestinationUnavailable, Interrupted, Job, Receipt, SourceObject, TransferError
+
+
+class FakeDestination:
+    def __init__(self, behaviour: Callable[[str], None], parallel_jobs: int = 2) -> None:
+        self.parallel_jobs = parallel_jobs
+        self.asked: list[str] = []
+        self._behaviour = behaviour
+
+    def deliver(self, job: Job, journal: Any) -> Receipt:
+        self.asked.append(job.name)
+        self._behaviour(job.name)
+        journal.confirm()
+        return Receipt(f"x://{job.name}", 1, "crc32c:x", "checksum")
+
+
+class FakeJournal:
+    checkpoint = progress = confirm = staticmethod(lambda *_: None)
+
+
+def started(name: str) -> tuple[Job, Any]:
+    return Job(name, SourceObject("b", name, "e", 1), 1), FakeJournal()
+
+
+def run(names: list[str], destination: FakeDestination, stop: threading.Event | None = None) -> dict[str, Any]:
+    outcomes: dict[str, Any] = {}
+    deliver_all(names, started, destination, outcomes.__setitem__, stop)
+    return outcomes
+
+
+def raising(names: set[str], error: Exception) -> Callable[[str], None]:
+    def behave(name: str) -> None:
+        if name in names:
+            raise error
+
+    return behave
+
+
+@pytest.mark.parametrize("error", [TransferError("no"), ValueError("a bug")])
+def test_r6_2_one_files_failure_stops_no_other(error):
+    outcomes = run(["a", "b", "c"], FakeDestination(raising({"b"}, error)))
+    assert outcomes["b"] is error
+    assert {name for name, outcome in outcomes.items() if isinstance(outcome, Receipt)} == {"a", "c"}
+
+
+def test_an_unavailable_destination_is_asked_no_more():
+    error = DestinationUnavailable("gone")
+    destination = FakeDestination(raising({"a", "b", "c", "d"}, error), parallel_jobs=1)
+    assert run(["a", "b", "c", "d"], destination) == dict.fromkeys("abcd", error)
+    assert destination.asked == ["a"]
+
+
+def test_what_is_stopped_is_interrupted_and_nothing_begins():
+    stop = threading.Event()
+    destination = FakeDestination(lambda _: stop.set(), parallel_jobs=1)
+    outcomes = run(["a", "b"], destination, stop)
+    assert isinstance(outcomes["a"], Interrupted)
+    assert "b" not in outcomes
+
+
+def test_a_skipped_file_has_no_outcome():
+    outcomes: dict[str, Any] = {}
+    destination = FakeDestination(lambda _: None)
+    deliver_all(["a", "b"], lambda name: None if name == "a" else started(name), destination, outcomes.__setitem__)
+    assert set(outcomes) == {"b"}
+
+
+def test_an_error_of_the_callers_surfaces_after_the_others_are_done():
+    outcomes: dict[str, Any] = {}
+
+    def on_outcome(name: str, outcome: Any) -> None:
+        if name == "a":
+            raise RuntimeError("ledger down")
+        outcomes[name] = outcome
+
+    with pytest.raises(RuntimeError, match="ledger down"):
+        deliver_all(["a", "b", "c"], started, FakeDestination(lambda _: None), on_outcome)
+    assert set(outcomes) == {"b", "c"}

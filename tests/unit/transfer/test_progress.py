@@ -1,0 +1,46 @@
+"""The log of a long transfer is alive, and a limit of bandwidth is kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+
+from delivery.transfer.progress import Progress
+from delivery.transfer.throttle import Throttle
+
+
+def test_progress_is_logged_every_interval_with_rate_and_time_left(caplog):
+    now = [0.0]
+    with caplog.at_level(logging.INFO):
+        progress = Progress(logging.getLogger("t"), "big.bin", 1000, interval=10, clock=lambda: now[0])
+        for second in range(1, 26):
+            now[0] = float(second)
+            progress(10)
+    lines = [json.loads(record.getMessage()) for record in caplog.records]
+    assert [line["moved"] for line in lines] == [100, 200]
+    assert lines[0] | {"event": "file_progress"} == {
+        "event": "file_progress",
+        "file": "big.bin",
+        "moved": 100,
+        "bytes": 1000,
+        "percent": 10.0,
+        "bytes_per_second": 10,
+        "seconds_left": 90,
+    }
+
+
+def test_a_throttle_spreads_bytes_over_time():
+    throttle = Throttle(1_000_000)
+    started = time.monotonic()
+    for _ in range(5):
+        throttle.take(50_000)
+    assert time.monotonic() - started >= 0.2
+
+
+def test_without_a_limit_nothing_waits():
+    throttle = Throttle(None)
+    started = time.monotonic()
+    for _ in range(1000):
+        throttle.take(1_000_000_000)
+    assert time.monotonic() - started < 0.5
