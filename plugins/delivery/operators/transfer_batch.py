@@ -41,7 +41,8 @@ class TransferBatchOperator(DeliveryOperator):
         """Returns counts. Raises if a file failed, for good or to be tried again."""
         run = self.run_of(context)
         self._rearm(run)
-        entries = [entry for entry in self._entries(run) if entry.status is Status.PROCESSING and entry.active]
+        known = self._entries(run)
+        entries = [entry for entry in known if entry.status is Status.PROCESSING and entry.active]
         from delivery.attempt import Batch
 
         batch = Batch(
@@ -53,14 +54,19 @@ class TransferBatchOperator(DeliveryOperator):
             stop=self._stop,
         )
         outcome = batch.deliver(entries, lambda: self._destination(run))
+        if self._stop.is_set():
+            raise AirflowException(
+                f"The task was told to stop after {outcome.delivered} of {len(entries)} files. The next try goes on."
+            )
         if outcome.unfinished:
             raise AirflowException(
                 f"{len(outcome.unfinished)} of {self.batch['files']} files are not delivered yet and will be tried "
                 f"again: {_named(outcome.unfinished)}"
             )
-        if outcome.failed:
+        earlier = {entry.file_name: str(entry.last_error) for entry in known if entry.status is Status.FAIL}
+        if failed := earlier | outcome.failed:
             raise AirflowFailException(
-                f"{len(outcome.failed)} of {self.batch['files']} files failed for good: {_named(outcome.failed)} "
+                f"{len(failed)} of {self.batch['files']} files failed for good: {_named(failed)} "
                 "Mend the cause, then clear this task or the run: the failed files get fresh attempts."
             )
         return {"delivered": outcome.delivered}

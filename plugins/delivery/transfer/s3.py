@@ -62,7 +62,7 @@ class S3Target:
         self._may_copy = config.max_bytes_per_second is None
 
     def __enter__(self) -> Self:
-        self._explained("reach", "", lambda: self._s3.head_bucket(Bucket=self._config.bucket), whole=True)
+        # Looking at the bucket would need a permission that delivering does not: the first file shows if it is there.
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -262,7 +262,7 @@ class S3Target:
         }
         return {name: value for name, value in chosen.items() if value is not None}
 
-    def _explained(self, verb: str, key: str, call: Callable[[], Any], *, whole: bool = False) -> Any:
+    def _explained(self, verb: str, key: str, call: Callable[[], Any]) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -270,8 +270,7 @@ class S3Target:
         except ClientError as error:
             raise self._refused(verb, key, error) from error
         except BotoCoreError as error:
-            kind = DestinationUnavailable if whole else TransferError
-            raise kind(
+            raise TransferError(
                 f"S3 cannot be reached ({type(error).__name__}) to {verb} s3://{self._config.bucket}/{key}."
             ) from error
 

@@ -276,6 +276,45 @@ def test_r6_8_a_name_that_could_escape_is_refused_and_the_others_go(scenario, na
     assert client.delivered() == {"good.csv": b"good"}
 
 
+def test_a_missing_s3_bucket_is_said_by_the_first_file(scenario):
+    client = scenario("s3", place={"bucket": "no-such-bucket"})
+    client.drop("a.csv")
+    failed_everywhere(client, client.run(), "a.csv", "There is no bucket 'no-such-bucket'")
+
+
+def test_r6_3_a_task_that_is_told_to_stop_is_not_green_and_its_next_try_goes_on(scenario, monkeypatch):
+    client = scenario("gcs")
+    for name in ("a.csv", "b.csv"):
+        client.drop(name, name)
+    execute, told = TransferBatchOperator.execute, []
+
+    def stopped_once(self, context):
+        if told:
+            self._stop.clear()
+        else:
+            told.append(True)
+            self.on_kill()
+        return execute(self, context)
+
+    monkeypatch.setattr(TransferBatchOperator, "execute", stopped_once)
+    run = client.run()
+    assert run.state == "success"
+    assert run.tries["transfer_batch[0]"] == 2
+    assert set(client.delivered()) == {"a.csv", "b.csv"}
+
+
+def test_r8_3_a_file_that_failed_in_an_earlier_try_keeps_its_task_red(scenario, monkeypatch):
+    client = scenario("gcs")
+    client.drop("gone.csv", "gone")
+    client.drop("slow.csv", "slow")
+    after(monkeypatch, RegisterFilesOperator, lambda: client.withdraw("gone.csv"))
+    client.gcs_faults({"call": "PutObject", "status": 400, "code": "InvalidArgument", "times": 1})
+    run = client.run()
+    assert client.delivered() == {"slow.csv": b"slow"}
+    assert run.tries["transfer_batch[0]"] == 2
+    assert "gone.csv" in str(run.errors["transfer_batch[0]"])
+
+
 # -- rerunning -------------------------------------------------------------------------------------------------------
 
 
