@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
+    from delivery.transfer.s3.access import S3Access
+
 _CONNECTIONS = 64
 _SESSION_NAME = "client-file-delivery"
 
@@ -20,6 +22,15 @@ def s3_client(*, region: str | None = None, role_arn: str | None = None, externa
     """An S3 client; credentials of an assumed role renew themselves, for a large transfer outlives them."""
     client: S3Client = _session(role_arn, external_id).client("s3", region_name=region, config=_config(_CONNECTIONS))
     return client
+
+
+def s3_access(*, region: str | None = None, role_arn: str | None = None, external_id: str | None = None) -> S3Access:
+    """The same identity for the transfer engine, which sends the requests that move bytes itself."""
+    from delivery.transfer.s3.access import S3Access
+
+    session = _session(role_arn, external_id)
+    client: S3Client = session.client("s3", region_name=region, config=_config(_CONNECTIONS))
+    return S3Access(client, session.get_credentials())
 
 
 def dynamodb_client() -> DynamoDBClient:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from delivery.ledger.mail_marks import MailMarks
     from delivery.ledger.table import Ledger
     from delivery.pickup import Pickup
+    from delivery.transfer.s3.access import S3Access
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,14 @@ class Run:
 
         pickup = self.config.pickup
         return s3_client(region=pickup.region, role_arn=pickup.role_arn, external_id=pickup.external_id)
+
+    @cached_property
+    def source_access(self) -> S3Access:
+        """The same identity for the transfer engine."""
+        from delivery.aws import s3_access
+
+        pickup = self.config.pickup
+        return s3_access(region=pickup.region, role_arn=pickup.role_arn, external_id=pickup.external_id)
 
     @cached_property
     def pickup(self) -> Pickup:

@@ -118,15 +118,15 @@ class TransferBatchOperator(DeliveryOperator):
         config = self.config.destination
         secret = None if config.type == "s3" else resolve(config.connection_id)
         if config.type == "s3":
-            from delivery.aws import s3_client
+            from delivery.aws import s3_access
 
-            destination_s3 = s3_client(region=config.region, role_arn=config.role_arn, external_id=config.external_id)
+            destination_s3 = s3_access(region=config.region, role_arn=config.role_arn, external_id=config.external_id)
         else:
             destination_s3 = None
         return open_destination(
             config,
             secret=secret,
-            source_s3=run.source_s3,
+            source_s3=run.source_access,
             destination_s3=destination_s3,
             gcs_endpoint=run.settings.gcs_endpoint,
         )

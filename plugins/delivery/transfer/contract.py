@@ -51,7 +51,8 @@ class Receipt:
     checksum: str
     """``<algorithm>:<value>``, for example ``crc32c:yZRlqg==``, of the bytes read and, where it says, stored."""
     verified_by: str
-    """How the destination's copy was compared: ``checksum``, ``size`` or ``read-back``."""
+    """How the destination's copy was compared: ``checksum``, ``size``, ``read-back``, or ``acknowledged`` by a server
+    that tells nothing else."""
 
 
 class Journal(Protocol):

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 from delivery.transfer.contract import Destination, DestinationUnavailable
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
     from delivery.config.model import Destination as DestinationConfig
     from delivery.secret import Secret
+    from delivery.transfer.s3.access import S3Access
 
 
 def open_destination(
     config: DestinationConfig,
     *,
     secret: Secret | None,
-    source_s3: S3Client,
-    destination_s3: S3Client | None,
+    source_s3: S3Access,
+    destination_s3: S3Access | None,
     gcs_endpoint: str,
 ) -> Destination:
     """The destination, to be entered. ``secret`` is for GCS and SFTP, ``destination_s3`` for S3.
@@ -26,15 +25,15 @@ def open_destination(
     Raises :class:`DestinationUnavailable` if the credential is unusable.
     """
     if config.type == "s3":
-        from delivery.transfer.s3 import S3Target
+        from delivery.transfer.s3.destination import S3Target
 
         if destination_s3 is None:
-            raise DestinationUnavailable("An S3 destination needs an S3 client that may write to it.")
+            raise DestinationUnavailable("An S3 destination needs an S3 identity that may write to it.")
         return S3Target(config, source_s3, destination_s3)
     if secret is None:
         raise DestinationUnavailable(f"A destination of type {config.type!r} needs a credential.")
     if config.type == "gcs":
-        from delivery.transfer.gcs import GcsTarget
+        from delivery.transfer.gcs.destination import GcsTarget
 
         return GcsTarget(config, secret, source_s3, gcs_endpoint)
     from delivery.transfer.sftp.destination import SftpTarget

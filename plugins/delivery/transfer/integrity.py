@@ -1,44 +1,111 @@
-"""CRC32C: computed as the bytes go by, and put together from the checksums of parts."""
+"""Checksums: computed as the bytes go by, and put together from those of parts (R6.4).
+
+CRC32C is what every destination is compared by. S3 keeps a checksum of its own over most objects, by default
+CRC64NVME; where there is one, the same is computed of the bytes that were read, and must be equal.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any, NamedTuple
 
-import google_crc32c
+from awscrt import checksums
 
 from delivery.transfer.contract import IntegrityError
 
 
-class Crc32c:
-    """The checksum and the size of the bytes that went by."""
+class Algorithm(NamedTuple):
+    """A checksum whose parts can be put together."""
 
-    def __init__(self) -> None:
-        self.value = 0
+    update: Callable[[bytes | memoryview, int], int]
+    """The checksum of the bytes behind those that have the given one."""
+    combine: Callable[[int, int, int], int]
+    """The checksum of two pieces from theirs, and the second one's size."""
+    width: int
+    """Bytes."""
+
+
+CRC32C = "crc32c"
+_ALGORITHMS: Mapping[str, Algorithm] = {
+    CRC32C: Algorithm(checksums.crc32c, checksums.combine_crc32c, 4),
+    "crc64nvme": Algorithm(checksums.crc64nvme, checksums.combine_crc64nvme, 8),
+    "crc32": Algorithm(checksums.crc32, checksums.combine_crc32, 4),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnChecksum:
+    """A checksum that S3 has of its own over a whole object."""
+
+    algorithm: str
+    value: str
+    """Base64."""
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str] | Message) -> OwnChecksum | None:
+        """What an answer's headers tell; None if there is none over the whole object that is computed here."""
+        if headers.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":
+            return None  # of a multipart upload's parts, whose bounds nobody tells
+        for algorithm in _ALGORITHMS:
+            value = headers.get(f"x-amz-checksum-{algorithm}")
+            if value and "-" not in value:
+                return cls(algorithm, value)
+        return None
+
+
+class Digest:
+    """The checksums and the number of the bytes that went by.
+
+    :param own: the algorithm of the checksum that S3 has of its own over the object.
+    """
+
+    def __init__(self, own: str = CRC32C) -> None:
+        self.own = own
         self.size = 0
+        self.values = dict.fromkeys((CRC32C, own), 0)
 
-    def over(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass the pieces on, and count them."""
-        for piece in pieces:
-            self.value = google_crc32c.extend(self.value, piece)
-            self.size += len(piece)
-            yield piece
+    def update(self, piece: bytes | memoryview) -> None:
+        """Count the next bytes."""
+        for name, value in self.values.items():
+            self.values[name] = _ALGORITHMS[name].update(piece, value)
+        self.size += len(piece)
 
-    def append(self, value: int, size: int) -> None:
-        """Count ``size`` more bytes, of which only the checksum is known."""
-        self.value = combine(self.value, value, size)
+    def append(self, values: Mapping[str, int], size: int) -> None:
+        """Count ``size`` more bytes, of which only the checksums are known."""
+        for name, value in self.values.items():
+            self.values[name] = _ALGORITHMS[name].combine(value, values[name], size)
         self.size += size
 
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"size": self.size, "values": dict(self.values)}
+
+    @classmethod
+    def resumed(cls, state: Mapping[str, Any]) -> Digest:
+        """The inverse of :meth:`state`."""
+        digest = cls()
+        digest.size = int(state["size"])
+        digest.values = {name: int(value) for name, value in state["values"].items()}
+        digest.own = next((name for name in digest.values if name != CRC32C), CRC32C)
+        return digest
+
     @property
-    def base64(self) -> str:
-        """As Google and AWS write it: base64 of the big-endian value."""
-        return encode(self.value)
+    def crc32c(self) -> str:
+        """As Google and AWS write it."""
+        return encode(self.values[CRC32C])
+
+    @property
+    def own_value(self) -> str:
+        """The checksum by S3's own algorithm."""
+        return encode(self.values[self.own], _ALGORITHMS[self.own].width)
 
 
-def encode(value: int) -> str:
-    """A checksum as Google and AWS write it."""
-    return base64.b64encode(value.to_bytes(4, "big")).decode()
+def encode(value: int, width: int = 4) -> str:
+    """A checksum as Google and AWS write it: base64 of the big-endian value."""
+    return base64.b64encode(value.to_bytes(width, "big")).decode()
 
 
 def decode(text: str) -> int:
@@ -47,46 +114,9 @@ def decode(text: str) -> int:
 
 
 def require_equal(what: str, found: str | None, expected: str) -> None:
-    """Raises :class:`IntegrityError` if a stored checksum is not that of the bytes that were read."""
+    """Raises :class:`IntegrityError` if a stored CRC32C is not that of the bytes that were read."""
     if found != expected:
         raise IntegrityError(
             f"{what} has the checksum crc32c:{found}, but what was read from S3 has crc32c:{expected}. "
             "It does not count as delivered; it is tried again."
         )
-
-
-def combine(first: int, second: int, second_size: int) -> int:
-    """The checksum of two pieces put together, from theirs.
-
-    Appending zero bytes to a message is a linear map over the checksum's 32 bits: the first checksum goes through
-    the map of ``second_size`` zero bytes, and the second is added.
-    """
-    return _apply(_zeros(second_size), first) ^ second if second_size else first
-
-
-@lru_cache(maxsize=64)
-def _zeros(count: int) -> tuple[int, ...]:
-    """The map of ``count`` zero bytes, by repeated squaring. Parts are of one size, so this is cached."""
-    result = tuple(1 << bit for bit in range(32))
-    power = tuple(_one_zero_byte(1 << bit) for bit in range(32))
-    while count:
-        if count & 1:
-            result = tuple(_apply(power, row) for row in result)
-        power = tuple(_apply(power, row) for row in power)
-        count >>= 1
-    return result
-
-
-def _one_zero_byte(crc: int) -> int:
-    for _ in range(8):
-        crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-    return crc
-
-
-def _apply(matrix: tuple[int, ...], vector: int) -> int:
-    result = 0
-    for row in matrix:
-        if vector & 1:
-            result ^= row
-        vector >>= 1
-    return result

@@ -8,124 +8,172 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from delivery.transfer.contract import Job, Journal
-from delivery.transfer.integrity import Crc32c
-from delivery.transfer.source import Source
+from delivery.transfer.contract import Journal
+from delivery.transfer.integrity import Digest
+from delivery.transfer.source import Source, Span
 from delivery.transfer.throttle import Throttle
 
 _MIB = 1024**2
+_LARGEST_PART = 5 * 1024 * _MIB
+"""Google's and Amazon's limit; with 10,000 of them in one upload."""
 _CHECKPOINT_INTERVAL = 5.0
 _CHECKPOINTS_PER_FILE = 50
 
 
 @dataclass(frozen=True, slots=True)
 class PartLimits:
-    """What a service allows."""
+    """How a file is cut."""
 
-    part_size: int = 32 * _MIB
-    """Bytes; grows with the file so that ``most_parts`` are enough."""
-    most_parts: int = 10_000
-    streams: int = 4
+    part_size: int = 16 * _MIB
+    """Bytes; grows with the file."""
+    usual_parts: int = 2_000
+    """No more than these, unless the parts would become larger than the services allow."""
+    streams: int = 16
 
     def size_for(self, total: int) -> int:
         """The part size for a file of ``total`` bytes: a multiple of 1 MiB."""
-        least = -(-total // self.most_parts)
-        return max(self.part_size, -(-least // _MIB) * _MIB)
+        wanted = -(-total // self.usual_parts)
+        return min(max(self.part_size, -(-wanted // _MIB) * _MIB), _LARGEST_PART)
+
+
+@dataclass(slots=True)
+class Run:
+    """Parts that have arrived, one behind the other, and the checksum of them all."""
+
+    first: int
+    last: int
+    digest: Digest
 
 
 @dataclass(slots=True)
 class Parts:
-    """An upload in parts: what has arrived so far."""
+    """An upload in parts, and what of it has arrived so far."""
 
     upload_id: str
     part_size: int
+    size: int
+    """Of the whole, bytes."""
     etag: str
     """The source's."""
-    done: dict[int, tuple[str, int]] = field(default_factory=dict)
-    """Part number, and the ETag that the service gave and the part's CRC32C."""
+    runs: list[Run] = field(default_factory=list)
+    """Without gaps inside, in order."""
+    part_etags: dict[int, str] = field(default_factory=dict)
+    """What the service calls each part that has arrived."""
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """Where a part starts, and before which byte it ends."""
+        start = (number - 1) * self.part_size
+        return start, min(start + self.part_size, self.size)
+
+    def missing(self) -> list[int]:
+        """The parts that have not arrived."""
+        done = {number for run in self.runs for number in range(run.first, run.last + 1)}
+        return [number for number in range(1, -(-self.size // self.part_size) + 1) if number not in done]
+
+    def arrived(self, number: int, part_etag: str, digest: Digest) -> None:
+        """One more part is at the destination."""
+        self.part_etags[number] = part_etag
+        self.runs.append(Run(number, number, digest))
+        self.runs.sort(key=lambda run: run.first)
+        merged = self.runs[:1]
+        for run in self.runs[1:]:
+            if merged[-1].last + 1 == run.first:
+                merged[-1].digest.append(run.digest.values, run.digest.size)
+                merged[-1].last = run.last
+            else:
+                merged.append(run)
+        self.runs = merged
+
+    def keep_only(self, there: Mapping[int, str]) -> None:
+        """The service was asked what it has, by part: only that counts, whatever the checkpoint says."""
+        self.runs = [run for run in self.runs if all(number in there for number in range(run.first, run.last + 1))]
+        self.part_etags = dict(there)
 
     def state(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """For the checkpoint: a few runs, however many parts."""
         return {
             "upload_id": self.upload_id,
             "part_size": self.part_size,
             "etag": self.etag,
-            "done": {str(number): [etag, crc] for number, (etag, crc) in self.done.items()},
+            "runs": [[run.first, run.last, run.digest.state()] for run in self.runs],
         }
 
     @classmethod
-    def resumed(cls, state: Mapping[str, Any] | None, etag: str) -> Parts | None:
+    def resumed(cls, state: Mapping[str, Any] | None, etag: str, size: int) -> Parts | None:
         """What an earlier attempt left, if it was at the same content."""
         if not state or state.get("etag") != etag or "upload_id" not in state:
             return None
-        done = {int(number): (part[0], int(part[1])) for number, part in state["done"].items()}
-        return cls(state["upload_id"], int(state["part_size"]), etag, done)
+        runs = [Run(int(first), int(last), Digest.resumed(kept)) for first, last, kept in state["runs"]]
+        return cls(state["upload_id"], int(state["part_size"]), size, etag, runs)
 
 
 class PartUpload(Protocol):
     """One multipart upload at the destination."""
 
-    def put(self, upload_id: str, number: int, size: int, pieces: Iterator[bytes], checksum: Crc32c) -> str:
-        """Send one part; ``checksum`` counts the pieces as they go by. Verify it, and return the part's ETag."""
+    def put(self, upload_id: str, number: int, span: Span) -> str:
+        """Send one part, verify it against the span's digest, and return the part's ETag."""
 
 
-def upload_parts(  # noqa: PLR0917
-    job: Job, source: Source, upload: PartUpload, parts: Parts, journal: Journal, throttle: Throttle, streams: int
-) -> Crc32c:
-    """Send every part that has not arrived yet, ``streams`` at a time. Returns the checksum of the whole."""
-    size = job.source.size
-    spans = {
-        number: (start, min(start + parts.part_size, size))
-        for number, start in enumerate(range(0, size, parts.part_size), 1)
-    }
-    keeper = _Keeper(parts, journal, size)
-    journal.progress(sum(end - start for number, (start, end) in spans.items() if number in parts.done))
-    failed = threading.Event()
+def upload_parts(
+    source: Source, upload: PartUpload, parts: Parts, *, journal: Journal, throttle: Throttle, streams: int
+) -> Digest:
+    """Send every part that has not arrived yet, ``streams`` at a time. Returns the digest of the whole."""
+    keeper = Keeper(parts.state, journal, parts.size)
+    journal.progress(sum(run.digest.size for run in parts.runs))
 
     def send(number: int) -> None:
+        span = Span(source, *parts.bounds(number), journal, throttle)
+        etag = upload.put(parts.upload_id, number, span)
+        with keeper.noting(len(span)):
+            parts.arrived(number, etag, span.digest)
+
+    try:
+        side_by_side(send, parts.missing(), streams)
+    finally:
+        keeper.keep_rest()
+    whole = source.digest()
+    for run in parts.runs:
+        whole.append(run.digest.values, run.digest.size)
+    return whole
+
+
+def side_by_side(send: Callable[[int], Any], numbers: Iterable[int], streams: int) -> None:
+    """Send parts, ``streams`` at a time. After a failure no further one begins; it is raised when all are done."""
+    failed = threading.Event()
+
+    def one(number: int) -> None:
         if failed.is_set():
             return
-        start, end = spans[number]
-        checksum = Crc32c()
-        pieces = _counted(checksum.over(source.read(start, end)), journal, throttle)
         try:
-            etag = upload.put(parts.upload_id, number, end - start, pieces, checksum)
-            keeper.arrived(number, etag, checksum)
+            send(number)
         except BaseException:
             failed.set()
             raise
 
-    left = [number for number in spans if number not in parts.done]
-    try:
-        with ThreadPoolExecutor(max(1, min(streams, len(left)))) as pool:
-            futures = [pool.submit(send, number) for number in left]
-        for future in futures:
-            future.result()
-    finally:
-        keeper.keep_rest()
-    whole = Crc32c()
-    for number, (start, end) in spans.items():
-        whole.append(parts.done[number][1], end - start)
-    return whole
+    wanted = list(numbers)
+    with ThreadPoolExecutor(max(1, min(streams, len(wanted)))) as pool:
+        sent = [pool.submit(one, number) for number in wanted]
+    for future in sent:
+        future.result()
 
 
-def _counted(pieces: Iterator[bytes], journal: Journal, throttle: Throttle) -> Iterator[bytes]:
-    for piece in pieces:
-        throttle.take(len(piece))
-        yield piece
-        journal.progress(len(piece))
-
-
-class _Keeper:
+class Keeper:
     """Keeps the checkpoint up to date: every fiftieth of the file, or every few seconds."""
 
-    def __init__(self, parts: Parts, journal: Journal, size: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        state: Callable[[], Mapping[str, Any]],
+        journal: Journal,
+        size: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state = state
         self._journal = journal
         self._step = size // _CHECKPOINTS_PER_FILE
         self._clock = clock
@@ -133,11 +181,12 @@ class _Keeper:
         self._kept_at = clock()
         self._unkept = 0
 
-    def arrived(self, number: int, etag: str, checksum: Crc32c) -> None:
-        """One more part is at the destination."""
+    @contextmanager
+    def noting(self, size: int) -> Iterator[None]:
+        """Around a change of the state: ``size`` more bytes have arrived."""
         with self._lock:
-            self._parts.done[number] = (etag, checksum.value)
-            self._unkept += checksum.size
+            yield
+            self._unkept += size
             if self._unkept >= self._step or self._clock() - self._kept_at >= _CHECKPOINT_INTERVAL:
                 self._keep()
 
@@ -148,5 +197,5 @@ class _Keeper:
                 self._keep()
 
     def _keep(self) -> None:
-        self._journal.checkpoint(self._parts.state())
+        self._journal.checkpoint(self._state())
         self._kept_at, self._unkept = self._clock(), 0

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from delivery.transfer.contract import IntegrityError, SourceChanged, SourceObject, TransferError
+from delivery.transfer.contract import IntegrityError, Journal, SourceChanged, SourceObject, TransferError
+from delivery.transfer.http import BrokenOff, Response, Unreachable, error_code
+from delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    from delivery.transfer.s3.access import S3Access
+    from delivery.transfer.throttle import Throttle
 
 CHUNK = 1024 * 1024
 """Bytes held at a time by one stream."""
@@ -21,116 +25,174 @@ _LONGEST_PAUSE = 8.0
 class Source:
     """One object, readable from any offset by any number of threads."""
 
-    def __init__(self, s3: S3Client, obj: SourceObject) -> None:
+    def __init__(self, s3: S3Access, obj: SourceObject) -> None:
         self._s3 = s3
         self.object = obj
-        self._head: Any = None
+        self._lock = threading.Lock()
+        self._looked = False
+        self._own: OwnChecksum | None = None
 
-    def read(self, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from ``start`` to before ``end``, in pieces of at most :data:`CHUNK`.
+    def whole(self, throttle: Throttle) -> tuple[bytes, Digest]:
+        """A small object's bytes, by one request, compared with S3's own checksum.
 
-        A response that breaks off is asked for again from where it broke off. Raises :class:`SourceChanged` when
-        the object is no longer the one that was registered, :class:`TransferError` when S3 does not answer.
+        Raises as :meth:`read` and :meth:`require_same` do.
         """
-        offset, failures = start, 0
-        while offset < end:
-            try:
-                for piece in self._pieces(offset, end):
-                    offset += len(piece)
-                    failures = 0
-                    yield piece
-            except _Broken as broken:
-                failures += 1
-                if failures >= _ATTEMPTS:
-                    raise TransferError(
-                        f"Reading {self.where} broke off at byte {offset} of {self.object.size}, {failures} times in a "
-                        f"row: {broken}."
-                    ) from broken
-                # Full jitter, so that many streams do not come back at once.
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2**failures)))  # noqa: S311 - not for secrecy
+        content = bytearray(self.object.size)
+        filled = 0
+        for piece in self.read(0, self.object.size):
+            content[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        throttle.take(filled)
+        digest = self.digest()
+        digest.update(memoryview(content))
+        self.require_same(digest)
+        return bytes(content), digest
 
-    def crc32c(self) -> str | None:
-        """S3's own CRC32C over the whole object, base64, if it has one."""
-        if self._head is None:
-            where: dict[str, Any] = {"Bucket": self.object.bucket, "Key": self.object.key, "IfMatch": self._etag}
-            self._head = self._explained(lambda: self._s3.head_object(**where, ChecksumMode="ENABLED"))
-        whole = self._head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
-        return self._head.get("ChecksumCRC32C") if whole else None
+    def read(self, start: int, end: int) -> Iterator[memoryview]:
+        """The bytes from ``start`` to before ``end``, in pieces of :data:`CHUNK`; the last one may be shorter.
+
+        A piece is only valid until the next one is asked for. A response that breaks off is asked for again from
+        where it broke off. Raises :class:`SourceChanged` when the object is no longer the one that was registered,
+        :class:`TransferError` when S3 does not hand it out.
+        """
+        buffer = memoryview(bytearray(min(CHUNK, end - start)))
+        answer: Response | None = None
+        offset, failures = start, 0
+        try:
+            while offset < end:
+                piece = buffer[: min(CHUNK, end - offset)]
+                filled = 0
+                while filled < len(piece):
+                    try:
+                        answer = answer or self._opened(offset + filled, end)
+                        count = answer.readinto(piece[filled:])
+                        if not count:
+                            raise BrokenOff("the response ended early")  # noqa: TRY301 - as any other broken answer
+                    except BrokenOff as error:
+                        if answer is not None:
+                            answer.close()
+                            answer = None
+                        failures += 1
+                        self._pause(failures, offset + filled, error)
+                    else:
+                        filled += count
+                failures = 0
+                offset += len(piece)
+                yield piece
+        finally:
+            if answer is not None:
+                answer.close()
+
+    def digest(self) -> Digest:
+        """An empty digest that can be compared with S3's own checksum later."""
+        own = self.own_checksum()
+        return Digest(own.algorithm if own else CRC32C)
+
+    def require_same(self, digest: Digest) -> None:
+        """Where S3 has a checksum of its own over the object, it must be that of the bytes that were read."""
+        own = self.own_checksum()
+        if digest.size != self.object.size or (own is not None and own.value != digest.own_value):
+            theirs = f"{own.algorithm}:{own.value}" if own else "no checksum"
+            raise IntegrityError(
+                f"{self.where}: what was read has {digest.size} bytes and {digest.own}:{digest.own_value}, but S3 says "
+                f"{self.object.size} bytes and {theirs}. It is tried again."
+            )
+
+    def require_unchanged(self) -> None:
+        """Raises :class:`SourceChanged` if the object is no longer the one that was registered."""
+        self._request("HEAD", {}).close()
 
     @property
     def where(self) -> str:
         """For messages."""
         return f"s3://{self.object.bucket}/{self.object.key}"
 
-    @property
-    def _etag(self) -> str:
-        return f'"{self.object.etag}"'
+    def own_checksum(self) -> OwnChecksum | None:
+        """The checksum that S3 has of its own over the whole object. Raises as :meth:`read` does."""
+        with self._lock:
+            if not self._looked:
+                self._request("HEAD", {}).close()
+            return self._own
 
-    def _pieces(self, start: int, end: int) -> Iterator[bytes]:
-        from botocore.exceptions import HTTPClientError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+    def _opened(self, start: int, end: int) -> Response:
+        whole = (start, end) == (0, self.object.size)
+        answer = self._request("GET", {} if whole else {"Range": f"bytes={start}-{end - 1}"})
+        length = int(answer.headers.get("Content-Length") or -1)
+        if length != end - start or answer.status != (200 if whole else 206):
+            answer.close()
+            raise IntegrityError(
+                f"{self.where}: S3 answered a request for {end - start} bytes with {length}. It is tried again."
+            )
+        return answer
 
-        request: dict[str, Any] = {"Bucket": self.object.bucket, "Key": self.object.key, "IfMatch": self._etag}
-        if (start, end) != (0, self.object.size):
-            request["Range"] = f"bytes={start}-{end - 1}"
-        if self.object.version_id:
-            request["VersionId"] = self.object.version_id
+    def _request(self, method: str, headers: Mapping[str, str]) -> Response:
+        asked = {"If-Match": f'"{self.object.etag}"', "X-Amz-Checksum-Mode": "ENABLED", **headers}
+        query = {"versionId": self.object.version_id} if self.object.version_id else {}
         try:
-            answer = self._explained(lambda: self._s3.get_object(**request))
-        except HTTPClientError as error:
-            raise _Broken(str(error)) from error
-        body = answer["Body"]
-        if "Range" not in request:
-            self._head = answer  # of the whole object: it has the checksum as well
-        wanted = end - start
-        try:
-            while wanted:
-                piece = body.read(min(CHUNK, wanted))
-                if not piece:
-                    raise _Broken("the response ended early")
-                if len(piece) > wanted:
-                    raise IntegrityError(f"{self.where}: S3 sent more bytes than were asked for.")
-                wanted -= len(piece)
-                yield piece
-        except (IncompleteReadError, ResponseStreamingError, ReadTimeoutError, HTTPClientError) as error:
-            raise _Broken(type(error).__name__) from error
-        finally:
-            body.close()
+            answer = self._s3.exchange(method, self.object.bucket, self.object.key, query=query, headers=asked)
+        except Unreachable as error:
+            raise TransferError(f"S3 cannot be reached to read {self.where}: {error}. It is tried again.") from error
+        if answer.status not in (200, 206):
+            with answer:
+                raise self._refused(answer)
+        if answer.status == 200:
+            self._own, self._looked = OwnChecksum.of(answer.headers), True
+        return answer
 
-    def _explained(self, call: Any) -> Any:
-        from botocore.exceptions import ClientError
+    def _refused(self, answer: Response) -> TransferError:
+        code, reason = error_code(answer)
+        if answer.status == 412:
+            return SourceChanged(
+                f"{self.where} has changed since it was registered: it no longer has the ETag {self.object.etag}. "
+                "What is there now is a new file, which the next run sends."
+            )
+        if answer.status == 404 and code != "NoSuchBucket":
+            return SourceChanged(
+                f"{self.where} is gone: it was removed from the pick-up before it could be sent. Drop it again if it "
+                "is to be sent."
+            )
+        if code == "InvalidObjectState":
+            return TransferError(f"{self.where} is archived and cannot be read. Restore it, then clear the run.")
+        if region := answer.headers.get("x-amz-bucket-region"):
+            reason = f"{reason}; the bucket is in {region}: is pickup.region right?"
+        return TransferError(f"S3 refuses to hand out {self.where}: {reason} [{code}].")
 
-        try:
-            return call()
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in ("PreconditionFailed", "412"):
-                raise SourceChanged(
-                    f"{self.where} has changed since it was registered: it no longer has the ETag {self.object.etag}. "
-                    "What is there now is a new file, which the next run sends."
-                ) from error
-            if code in ("NoSuchKey", "404"):
-                raise SourceChanged(
-                    f"{self.where} is gone: it was removed from the pick-up before it could be sent. Drop it again if "
-                    "it is to be sent."
-                ) from error
-            if code == "InvalidObjectState":
-                raise TransferError(
-                    f"{self.where} is archived ({error.response['Error'].get('StorageClass', 'Glacier')}) and cannot "
-                    "be read. Restore it, then clear the run."
-                ) from error
-            reason = error.response["Error"].get("Message", "")
-            raise TransferError(f"S3 refuses to hand out {self.where}: {reason} [{code}].") from error
+    def _pause(self, failures: int, offset: int, error: Exception) -> None:
+        if failures >= _ATTEMPTS:
+            raise TransferError(
+                f"Reading {self.where} broke off at byte {offset} of {self.object.size}, {failures} times in a row: "
+                f"{error}."
+            ) from error
+        # Full jitter, so that many streams do not come back at once.
+        time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2**failures)))  # noqa: S311 - not for secrecy
 
 
-class _Broken(Exception):
-    """A response that did not come to its end."""
+class Span:
+    """Some of the object, for a request's body: read anew, counted anew, for every try.
 
+    :param source: read from ``start`` to before ``end``.
+    """
 
-def require_s3_checksum(source: Source, crc32c: str) -> None:
-    """Where S3 has a CRC32C of its own over the object, it must be that of the bytes read (R6.4)."""
-    own = source.crc32c()
-    if own is not None and own != crc32c:
-        raise IntegrityError(
-            f"{source.where}: the bytes that were read have crc32c:{crc32c}, but S3 says crc32c:{own}. "
-            "It is tried again."
-        )
+    def __init__(self, source: Source, start: int, end: int, journal: Journal, throttle: Throttle) -> None:
+        self._source = source
+        self._start = start
+        self._end = end
+        self._journal = journal
+        self._throttle = throttle
+        self._moved = 0
+        self.digest = source.digest()
+        """Of the latest try."""
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    def __iter__(self) -> Iterator[memoryview]:
+        self._journal.progress(-self._moved)
+        self._moved = 0
+        self.digest = self._source.digest()
+        for piece in self._source.read(self._start, self._end):
+            self._throttle.take(len(piece))
+            self.digest.update(piece)
+            yield piece
+            self._moved += len(piece)
+            self._journal.progress(len(piece))

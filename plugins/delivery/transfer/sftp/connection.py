@@ -9,7 +9,9 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from delivery.transfer.contract import DestinationUnavailable
-from delivery.transfer.sftp.protocol import SftpChannel
+from delivery.transfer.sftp.channel import SftpChannel
+from delivery.transfer.sftp.packets import ConnectionLost
+from delivery.transfer.sftp.session import SftpSession
 
 if TYPE_CHECKING:
     from delivery.config.model import SftpDestination
@@ -42,13 +44,19 @@ class Connection:
             self._session = self._handshake()
             self._verify_host_key()
             self._log_in()
-            self.sftp = self._open_sftp()
+            self._channel = self._open_channel()
         except BaseException:
             self._socket.close()
             raise
+        try:
+            self.sftp = SftpSession(self._channel)
+        except ConnectionLost as error:
+            self.close()
+            raise self._no_sftp(error) from error
 
     def close(self) -> None:
         """Close the session and the socket; a connection that is broken already makes no trouble."""
+        self._channel.close()
         with contextlib.suppress(Exception):
             self._session.disconnect()
         self._socket.close()
@@ -135,18 +143,21 @@ class Connection:
                 "valid one."
             ) from None
 
-    def _open_sftp(self) -> SftpChannel:
+    def _open_channel(self) -> SftpChannel:
         from ssh.exceptions import BaseSSHError
 
         try:
             channel = self._session.channel_new()
             channel.open_session()
             channel.request_sftp()
-            return SftpChannel(channel, silence=_SILENCE_SECONDS)
         except (BaseSSHError, OSError) as error:
-            raise DestinationUnavailable(
-                f"The SFTP server {self._where} accepts the login but offers no SFTP: {_text(error)}. Ask the client."
-            ) from error
+            raise self._no_sftp(error) from error
+        return SftpChannel(channel, self._socket, silence=_SILENCE_SECONDS)
+
+    def _no_sftp(self, error: BaseException) -> DestinationUnavailable:
+        return DestinationUnavailable(
+            f"The SFTP server {self._where} accepts the login but offers no SFTP: {_text(error)}. Ask the client."
+        )
 
 
 def _private_key(text: str, secret: Secret) -> Any:

@@ -1,0 +1,46 @@
+"""Copies that S3 makes by itself: no byte passes through here, and large objects are copied in many parts at once."""
+
+from __future__ import annotations
+
+from delivery.transfer.contract import Job, Journal
+from delivery.transfer.integrity import CRC32C, OwnChecksum
+from delivery.transfer.parts import PartLimits, side_by_side
+from delivery.transfer.s3.api import S3Api, Stored
+
+_WHOLE = 64 * 1024**2
+"""Up to this size one CopyObject; above, parts are copied side by side. S3's own limit is 5 GiB."""
+_LIMITS = PartLimits(streams=64)
+
+
+def copy(api: S3Api, key: str, job: Job, journal: Journal, *, own: OwnChecksum | None, there: Stored | None) -> None:
+    """Copy the job's object to ``key``, in the place of what was ``there``.
+
+    S3 computes the kind of checksum that it has of the source, so that both can be compared. Raises
+    :class:`~delivery.transfer.s3.api.CopyDenied`, :class:`~delivery.transfer.s3.api.Occupied`.
+    """
+    algorithm = own.algorithm if own else CRC32C
+    instead_of = there.etag if there else None
+    source, size = job.source, job.source.size
+    if size <= _WHOLE:
+        journal.confirm()
+        api.copy(key, source, algorithm, instead_of)
+        journal.progress(size)
+        return
+    part_size = _LIMITS.size_for(size)
+    upload_id = api.begin(key, algorithm)
+    journal.checkpoint({"upload_id": upload_id, "copied": True})  # for the one who will have to remove it
+    etags: dict[int, str] = {}
+
+    def copy_part(number: int) -> None:
+        start = (number - 1) * part_size
+        end = min(start + part_size, size)
+        etags[number] = api.copy_part(key, upload_id, number, source, (start, end))
+        journal.progress(end - start)
+
+    try:
+        side_by_side(copy_part, range(1, -(-size // part_size) + 1), _LIMITS.streams)
+        journal.confirm()
+        api.complete(key, upload_id, etags, own, instead_of)
+    except BaseException:
+        api.abort(key, upload_id)
+        raise
