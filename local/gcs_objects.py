@@ -14,19 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
+from awscrt import checksums
+
+from local.http_stand_in import StandInError
 
 _MIN_PART = 5 * 1024 * 1024
 _MAX_PARTS = 10_000
-
-
-class StoreError(Exception):
-    """An error as Google Cloud Storage answers it."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
 
 
 @dataclass
@@ -50,7 +43,7 @@ class Blob:
 
     def append(self, data: bytes | memoryview) -> None:
         """More bytes at the end."""
-        self._crc = google_crc32c.extend(self._crc, bytes(data))
+        self._crc = checksums.crc32c(data, self._crc)
         if not self.discard:
             with self.files[0][0].open("ab") as file:
                 file.write(data)
@@ -67,14 +60,14 @@ class Blob:
             file.seek(0)
             self._crc = 0
             while piece := file.read(1 << 20):
-                self._crc = google_crc32c.extend(self._crc, piece)
+                self._crc = checksums.crc32c(piece, self._crc)
         self.size = size
         self.files = [(path, size)]
 
     def join(self, parts: list[Blob]) -> None:
         """Become the concatenation of the parts."""
         for part in parts:
-            self._crc = crc32c_combine(self._crc, part._crc, part.size)
+            self._crc = checksums.combine_crc32c(self._crc, part._crc, part.size)
             self.size += part.size
         self.files = [file for part in parts for file in part.files]
         self.composite = True
@@ -110,7 +103,7 @@ class Blob:
         content = bytearray(path.read_bytes())
         content[0] ^= 1
         path.write_bytes(content)
-        self._crc = google_crc32c.value(bytes(content))
+        self._crc = checksums.crc32c(bytes(content))
 
     def resource(self) -> dict[str, Any]:
         """The object's resource in the JSON API."""
@@ -164,7 +157,7 @@ class ObjectStore:
     def require_bucket(self, name: str) -> dict[str, Blob]:
         """The bucket's objects; an error if there is no such bucket."""
         if name not in self._buckets:
-            raise StoreError(404, "NoSuchBucket", "The specified bucket does not exist.")
+            raise StandInError(404, "NoSuchBucket", "The specified bucket does not exist.")
         return self._buckets[name]
 
     def new_blob(self, bucket: str, name: str, **attributes: Any) -> Blob:
@@ -176,7 +169,7 @@ class ObjectStore:
         """The visible object."""
         blob = self.require_bucket(bucket).get(name)
         if blob is None:
-            raise StoreError(404, "NoSuchKey", f"No such object: {bucket}/{name}")
+            raise StandInError(404, "NoSuchKey", f"No such object: {bucket}/{name}")
         return blob
 
     def list(self, bucket: str, prefix: str) -> list[Blob]:
@@ -188,7 +181,7 @@ class ObjectStore:
         with self._lock:
             blob = self.get(bucket, name)
             if generation is not None and blob.generation != generation:
-                raise StoreError(412, "PreconditionFailed", "generation does not match")
+                raise StandInError(412, "PreconditionFailed", "generation does not match")
             del self._buckets[bucket][name]
             self.events.append({"event": "deleted", "bucket": bucket, "name": name, "generation": blob.generation})
 
@@ -197,14 +190,14 @@ class ObjectStore:
         if rule.get("corrupt"):
             blob.corrupt()
         elif crc32c is not None and crc32c != blob.crc32c:
-            raise StoreError(400, "BadDigest", f"The crc32c {crc32c} does not match the computed {blob.crc32c}.")
+            raise StandInError(400, "BadDigest", f"The crc32c {crc32c} does not match the computed {blob.crc32c}.")
         if not self._discard and not blob.size:
             blob.files[0][0].touch()
         with self._lock:
             objects = self.require_bucket(blob.bucket)
             current = objects.get(blob.name)
             if condition is not None and condition != (current.generation if current else 0):
-                raise StoreError(412, "PreconditionFailed", "At least one of the pre-conditions did not hold.")
+                raise StandInError(412, "PreconditionFailed", "At least one of the pre-conditions did not hold.")
             blob.generation = next(self._generations)
             blob.created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             objects[blob.name] = blob
@@ -231,11 +224,11 @@ class ObjectStore:
         """Keep a part; returns its ETag."""
         _, parts = self._upload(upload_id)
         if not 1 <= number <= _MAX_PARTS:
-            raise StoreError(400, "InvalidArgument", "Part number must be an integer between 1 and 10000.")
+            raise StandInError(400, "InvalidArgument", "Part number must be an integer between 1 and 10000.")
         if rule.get("corrupt"):
             part.corrupt()
         elif crc32c is not None and crc32c != part.crc32c:
-            raise StoreError(400, "BadDigest", "The part's crc32c does not match.")
+            raise StandInError(400, "BadDigest", "The part's crc32c does not match.")
         parts[number] = part
         return part.etag
 
@@ -250,12 +243,12 @@ class ObjectStore:
         blob, parts = self._upload(upload_id)
         numbers = [number for number, _ in listed]
         if not listed or numbers != sorted(set(numbers)):
-            raise StoreError(400, "InvalidPartOrder", "The list of parts was not in ascending order.")
+            raise StandInError(400, "InvalidPartOrder", "The list of parts was not in ascending order.")
         if any(number not in parts or parts[number].etag != etag for number, etag in listed):
-            raise StoreError(400, "InvalidPart", "One or more of the specified parts could not be found.")
+            raise StandInError(400, "InvalidPart", "One or more of the specified parts could not be found.")
         chosen = [parts[number] for number in numbers]
         if any(part.size < _MIN_PART for part in chosen[:-1]):
-            raise StoreError(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size.")
+            raise StandInError(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size.")
         blob.size, blob._crc = 0, 0
         blob.join(chosen)
         if rule.get("corrupt"):
@@ -275,39 +268,5 @@ class ObjectStore:
 
     def _upload(self, upload_id: str) -> tuple[Blob, dict[int, Blob]]:
         if upload_id not in self._uploads:
-            raise StoreError(404, "NoSuchUpload", "The specified multipart upload does not exist.")
+            raise StandInError(404, "NoSuchUpload", "The specified multipart upload does not exist.")
         return self._uploads[upload_id]
-
-
-def crc32c_combine(first: int, second: int, second_size: int) -> int:
-    """The checksum of two pieces put together, from theirs: shift the first by as many zero bytes as the second has."""
-    if second_size == 0:
-        return first
-    return _shift(first, second_size) ^ second
-
-
-def _shift(crc: int, count: int) -> int:
-    # Appending a zero byte is linear over GF(2), so its 32x32 bit matrix is squared for every bit of the count.
-    matrix = [_one_zero_byte(1 << bit) for bit in range(32)]
-    while count:
-        if count & 1:
-            crc = _apply(matrix, crc)
-        matrix = [_apply(matrix, row) for row in matrix]
-        count >>= 1
-    return crc
-
-
-def _one_zero_byte(crc: int) -> int:
-    for _ in range(8):
-        crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
-    return crc
-
-
-def _apply(matrix: list[int], vector: int) -> int:
-    result, row = 0, 0
-    while vector:
-        if vector & 1:
-            result ^= matrix[row]
-        vector >>= 1
-        row += 1
-    return result

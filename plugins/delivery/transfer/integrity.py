@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.message import Message
 from typing import Any, NamedTuple
 
 from awscrt import checksums
@@ -45,7 +44,7 @@ class OwnChecksum:
     """Base64."""
 
     @classmethod
-    def of(cls, headers: Mapping[str, str] | Message) -> OwnChecksum | None:
+    def of(cls, headers: Mapping[str, str]) -> OwnChecksum | None:
         """What an answer's headers tell; None if there is none over the whole object that is computed here."""
         if headers.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":
             return None  # of a multipart upload's parts, whose bounds nobody tells

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from delivery.transfer.contract import IntegrityError, Journal, SourceChanged, SourceObject, TransferError
-from delivery.transfer.http import BrokenOff, Response, Unreachable, error_code
+from delivery.transfer.http.pool import BrokenOff, Response, Unreachable, error_code
 from delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Source:
     def _opened(self, start: int, end: int) -> Response:
         whole = (start, end) == (0, self.object.size)
         answer = self._request("GET", {} if whole else {"Range": f"bytes={start}-{end - 1}"})
-        length = int(answer.headers.get("Content-Length") or -1)
+        length = int(answer.headers.get("content-length") or -1)
         if length != end - start or answer.status != (200 if whole else 206):
             answer.close()
             raise IntegrityError(

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from delivery.transfer.contract import DestinationUnavailable, IntegrityError, TransferError
 from delivery.transfer.gcs.credentials import credentials_from
-from delivery.transfer.http import Body, HttpPool, Request, Response, Unreachable, error_code
+from delivery.transfer.http.connection import Body, Request, trusted_authorities
+from delivery.transfer.http.pool import HttpPool, Response, Unreachable, error_code
 
 if TYPE_CHECKING:
     from delivery.config.model import GcsDestination
@@ -88,10 +89,11 @@ class GcsApi:
 
     @cached_property
     def _transport(self) -> Any:
-        """How google-auth asks for tokens."""
-        from google.auth.transport.requests import Request as Transport
+        """How google-auth asks for tokens: by the library that botocore uses as well, not by a second one."""
+        import urllib3
+        from google.auth.transport.urllib3 import Request as Transport
 
-        return Transport()
+        return Transport(urllib3.PoolManager(ca_certs=trusted_authorities()))
 
     def _forget_token(self) -> None:
         with self._lock:

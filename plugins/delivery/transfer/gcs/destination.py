@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from delivery.transfer.contract import Job, Journal, Receipt, TransferError
 from delivery.transfer.gcs.api import GcsApi
-from delivery.transfer.http import Response
+from delivery.transfer.http.pool import Response
 from delivery.transfer.integrity import Digest, require_equal
 from delivery.transfer.naming import object_key
 from delivery.transfer.parts import PartLimits, Parts, upload_parts
@@ -204,7 +204,7 @@ class _Upload:
         query = f"partNumber={number}&uploadId={quote(upload_id)}"
         with self._request("PUT", self._key, query=query, body=span) as answer:
             require_equal(f"Part {number} of gs://…/{self._key}", _crc32c_of(answer), span.digest.crc32c)
-            return answer.headers["ETag"]
+            return answer.headers["etag"]
 
 
 class _Published:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
 from delivery.transfer.contract import TransferError
-from delivery.transfer.http import HttpPool, Request, Response
+from delivery.transfer.http.connection import Request
+from delivery.transfer.http.pool import HttpPool, Response
 from delivery.transfer.source import CHUNK
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ class S3Access:
         headers: Mapping[str, str] | None = None,
         body: TrailedBody | None = None,
     ) -> Response:
-        """One signed call, tried again while the trouble passes. Raises :class:`~delivery.transfer.http.Unreachable`,
-        :class:`TransferError` if there are no credentials."""
+        """One signed call, tried again while the trouble passes.
+
+        Raises :class:`~delivery.transfer.http.pool.Unreachable`, :class:`TransferError` if there are no credentials.
+        """
         url = f"{self._bucket_url(bucket)}/{quote(key, safe='/~')}"
         if query:
             url += f"?{urlencode(query)}"

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from delivery.transfer.contract import DestinationUnavailable, SourceObject, TransferError
-from delivery.transfer.http import BrokenOff, Response, Unreachable, error_code
+from delivery.transfer.http.pool import BrokenOff, Response, Unreachable, error_code
 from delivery.transfer.integrity import OwnChecksum
 from delivery.transfer.s3.access import Pieces, S3Access, TrailedBody
 
@@ -109,7 +109,7 @@ class S3Api:
         query = {"partNumber": str(number), "uploadId": upload_id}
         with self._exchange(key, query=query, body=TrailedBody(pieces)) as answer:
             self._require_success(answer, key)
-            return answer.headers["ETag"]
+            return answer.headers["etag"]
 
     def copy_part(self, key: str, upload_id: str, number: int, source: SourceObject, span: tuple[int, int]) -> str:
         """Have S3 copy one part; returns its ETag. Raises :class:`CopyDenied`, :class:`Occupied`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import socket
 import struct
 import threading
 import time
@@ -54,6 +55,8 @@ class SftpChannel:
         with self._changed:
             self._lost = self._lost or "closed"
             self._changed.notify_all()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)  # wakes the reader
         self._reader.join()
 
     def greet(self, packet: bytes) -> tuple[int, bytes]:
@@ -158,5 +161,5 @@ class SftpChannel:
     def _lose(self, reason: str) -> None:
         self._lost = self._lost or reason
         with contextlib.suppress(OSError):
-            self._socket.shutdown(2)
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._changed.notify_all()

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from delivery.transfer.s3.access import S3Access
 
 _SMALL = 4 * 1024**2
-_JOBS_PER_CONNECTION = 4
+_JOBS_PER_CONNECTION = 8
 _MOST_JOBS = 16
 _RECONNECTIONS = 2
 _EARLIER_ATTEMPTS = 8
@@ -105,7 +105,7 @@ class SftpTarget:
     def _send_whole(self, path: str, job: Job, source: Source, journal: Journal, state: Mapping[str, Any]) -> Receipt:
         content, digest = source.whole(self._throttle)
         part = temporary_path(path, job.source.etag, job.token)
-        with self._pool.session() as sftp:
+        with self._pool.session(shared=True) as sftp:
             self._directory.prepare(sftp, path)
             self._remove_earlier(sftp, path, job, state)
             try:

@@ -10,6 +10,8 @@ from delivery.transfer.contract import DestinationUnavailable
 from delivery.transfer.sftp.connection import Connection
 from delivery.transfer.sftp.session import SftpSession
 
+_SHARED_BY = 8
+
 
 class ConnectionPool:
     """At most ``most`` connections. For any number of threads.
@@ -25,12 +27,13 @@ class ConnectionPool:
         self._lock = threading.Lock()
 
     @contextmanager
-    def session(self) -> Iterator[SftpSession]:
-        """A session, the least used one, or a new one while that is allowed.
+    def session(self, *, shared: bool = False) -> Iterator[SftpSession]:
+        """A session that nobody uses, or a new one while that is allowed, or the least used one.
 
-        Raises :class:`DestinationUnavailable` if there is none and none can be had.
+        With ``shared``, for what mostly waits for answers: one that few others use counts as unused. Raises
+        :class:`DestinationUnavailable` if there is none and none can be had.
         """
-        connection = self._taken()
+        connection = self._taken(_SHARED_BY if shared else 1)
         try:
             yield connection.sftp
         finally:
@@ -49,10 +52,10 @@ class ConnectionPool:
         for connection in connections:
             connection.close()
 
-    def _taken(self) -> Connection:
+    def _taken(self, shared_by: int) -> Connection:
         with self._lock:
             usable = [connection for connection in self._users if not connection.sftp.lost]
-            free = [connection for connection in usable if not self._users[connection]]
+            free = [connection for connection in usable if self._users[connection] < shared_by]
             if usable and (free or len(usable) + self._opening >= self._most):
                 return self._use(min(usable, key=self._users.__getitem__))
             self._opening += 1

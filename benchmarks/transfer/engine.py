@@ -1,0 +1,65 @@
+"""This project's engine as a contender: what a worker or the container runs, without Airflow and ledger."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from benchmarks.transfer.meter import measuring
+from delivery.aws import s3_access
+from delivery.config.model import Destination
+from delivery.secret import Secret
+from delivery.transfer.batch import deliver_all
+from delivery.transfer.contract import Job, Receipt, SourceObject
+from delivery.transfer.destinations import open_destination
+
+
+class NoJournal:
+    """Keeps nothing: how the ledger is kept is measured elsewhere."""
+
+    def checkpoint(self, state: Mapping[str, Any]) -> None:
+        """As the ledger would, it is made JSON."""
+        json.dumps(state)
+
+    def confirm(self) -> None:
+        """Nobody else is here."""
+
+    def progress(self, moved: int) -> None:
+        """Nobody looks."""
+
+
+def main() -> None:
+    """Deliver the files of the order, which stands on standard input."""
+    order = json.load(sys.stdin)
+    config: Any = TypeAdapter(Destination).validate_python(order["destination"])
+    secret = Secret("bench", extra=order["secret"]) if order["secret"] else None
+    failures: list[Exception] = []
+
+    def start(file: Mapping[str, Any]) -> tuple[Job, NoJournal]:
+        source = SourceObject(file["bucket"], file["key"], file["etag"], file["size"])
+        return Job(file["key"], source, token=1), NoJournal()
+
+    def finish(file: Mapping[str, Any], result: Receipt | Exception) -> None:
+        if isinstance(result, Exception):
+            failures.append(result)
+
+    access = s3_access()
+    destination = open_destination(
+        config,
+        secret=secret,
+        source_s3=access,
+        destination_s3=access,
+        gcs_endpoint=order["gcs_endpoint"],
+    )
+    with measuring(), destination:
+        deliver_all(order["files"], start, destination, finish)
+    if failures:
+        raise failures[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Google Cloud Storage's JSON API, as far as Google's client, rclone and the tests use it."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from typing import Any
+
+from local.gcs_handler import GcsHandler
+from local.gcs_objects import Blob
+from local.http_stand_in import StandInError
+
+_PERSISTED = 256 * 1024
+
+
+class JsonApi(GcsHandler):
+    """The JSON API's calls."""
+
+    def _bucket(self, bucket: str) -> None:
+        self.server.store.require_bucket(bucket)
+        self.json(
+            200, {"kind": "storage#bucket", "id": bucket, "name": bucket, "location": "US", "storageClass": "STANDARD"}
+        )
+
+    def _describe(self, bucket: str, name: str) -> dict[str, Any]:
+        return self.server.store.get(bucket, name).resource()
+
+    def _list(self, bucket: str) -> None:
+        items = [blob.resource() for blob in self.server.store.list(bucket, self.query.get("prefix", ""))]
+        self.json(200, {"kind": "storage#objects", "items": items})
+
+    def _delete(self, bucket: str, name: str) -> None:
+        generation = self._precondition("ifGenerationMatch", "x-goog-if-generation-match") or self.query.get(
+            "generation"
+        )
+        self.server.store.delete(bucket, name, None if generation is None else int(generation))
+        self.answer(204)
+
+    def _upload(self, bucket: str, name: str) -> None:
+        self.server.store.require_bucket(bucket)
+        self._finish_json(self._receive(bucket, name, self.query))
+
+    def _upload_related(self, bucket: str) -> None:
+        boundary = re.search(r"boundary=['\"]?([^'\";]+)", self.headers["Content-Type"])
+        pieces = self.body().split(b"--" + (boundary[1] if boundary else "").encode())
+        metadata = json.loads(pieces[1].split(b"\r\n\r\n", 1)[1])
+        content = pieces[2].split(b"\r\n\r\n", 1)[1][:-2]
+        blob = self._new(bucket, metadata.get("name") or self.query["name"], metadata)
+        blob.append(content)
+        self._finish_json(blob, metadata.get("crc32c"))
+
+    def _finish_json(self, blob: Blob, crc32c: str | None = None) -> None:
+        expected = crc32c or self._hash_header()
+        self.server.store.publish(blob, self._precondition("ifGenerationMatch"), expected, self.rule)
+        self.effect_then(lambda: self.json(200, blob.resource()))
+
+    def _start_session(self, bucket: str) -> None:
+        metadata = json.loads(self.body() or b"{}")
+        self.server.store.require_bucket(bucket)
+        blob = self._new(bucket, metadata.get("name") or self.query["name"], metadata)
+        upload_id = secrets.token_urlsafe(24)
+        self.server.sessions[upload_id] = {
+            "blob": blob,
+            "crc32c": metadata.get("crc32c"),
+            "if": self._precondition("ifGenerationMatch"),
+        }
+        host = self.headers["Host"]
+        self.answer(
+            200,
+            headers={
+                "Location": f"{self.server.scheme}://{host}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={upload_id}"
+            },
+        )
+
+    def _resumable_chunk(self) -> None:
+        session = self.server.sessions.get(self.query["upload_id"])
+        if session is None:
+            raise StandInError(404, "NotFound", "upload session not found")
+        blob: Blob = session["blob"]
+        sent = re.fullmatch(
+            r"bytes (?:\*|(\d+)-(\d+))/(\*|\d+)",
+            self.headers.get("Content-Range", f"bytes 0-{self.left - 1}/{self.left}"),
+        )
+        if "done" in session:
+            self.drain()
+            self.json(200, session["done"])
+            return
+        if sent is None:
+            raise StandInError(400, "InvalidArgument", "bad Content-Range")
+        first, _, total = sent.groups()
+        if first is not None:
+            if int(first) > blob.size:
+                raise StandInError(503, "ServiceUnavailable", "gap in the upload")
+            self.read(blob.size - int(first))  # bytes that are persisted already
+            self._receive_into(blob)
+        if total == "*" or blob.size < int(total):
+            # What is not a multiple of 256 KiB is not persisted before the end.
+            blob.truncate(blob.size - blob.size % _PERSISTED)
+            headers = {"Range": f"bytes=0-{blob.size - 1}"} if blob.size else {}
+            self.effect_then(lambda: self.answer(308, headers=headers))
+            return
+        self.server.store.publish(blob, session["if"], session["crc32c"] or self._hash_header(), self.rule)
+        session["done"] = blob.resource()
+        self.effect_then(lambda: self.json(200, blob.resource()))
+
+    def _cancel_session(self) -> None:
+        self.server.sessions.pop(self.query["upload_id"], None)
+        self.answer(499)

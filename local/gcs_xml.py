@@ -1,0 +1,79 @@
+"""Google Cloud Storage's XML API: single objects and multipart uploads."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from local.gcs_handler import GcsHandler
+
+
+class XmlApi(GcsHandler):
+    """The XML API's calls."""
+
+    def _xml_put(self, bucket: str, name: str) -> None:
+        self.server.store.require_bucket(bucket)
+        blob = self._receive(bucket, name, {})
+        condition = self._precondition(None, "x-goog-if-generation-match")
+        self.server.store.publish(blob, condition, self._hash_header(), self.rule)
+        self.effect_then(lambda: self.answer(200, headers=blob.headers()))
+
+    def _head(self, bucket: str, name: str) -> None:
+        blob = self.server.store.get(bucket, name)
+        self.answer(200, headers={**blob.headers(), "x-goog-stored-content-length": str(blob.size)}, length=blob.size)
+
+    def _initiate(self, bucket: str, name: str) -> None:
+        self.drain()
+        upload_id = self.server.store.initiate(self._new(bucket, name, {}))
+        self.xml(
+            f"<InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(name)}</Key>"
+            f"<UploadId>{upload_id}</UploadId></InitiateMultipartUploadResult>"
+        )
+
+    def _part(self, bucket: str, name: str, upload_id: str) -> None:
+        part = self._receive(bucket, name, {})
+        expected = self._hash_header()
+        etag = self.server.store.add_part(upload_id, int(self.query["partNumber"]), part, expected, self.rule)
+        headers = {"ETag": f'"{etag}"', "x-goog-hash": f"crc32c={part.crc32c}"}
+        self.effect_then(lambda: self.answer(200, headers=headers))
+
+    def _parts(self, upload_id: str) -> None:
+        after, most = int(self.query.get("part-number-marker", 0)), int(self.query.get("max-parts", 1000))
+        parts = [(number, part) for number, part in self.server.store.parts(upload_id) if number > after]
+        shown = parts[:most]
+        rows = "".join(
+            f'<Part><PartNumber>{number}</PartNumber><ETag>"{part.etag}"</ETag><Size>{part.size}</Size></Part>'
+            for number, part in shown
+        )
+        more = len(parts) > len(shown)
+        marker = f"<NextPartNumberMarker>{shown[-1][0]}</NextPartNumberMarker>" if more else ""
+        self.xml(f"<ListPartsResult><IsTruncated>{str(more).lower()}</IsTruncated>{marker}{rows}</ListPartsResult>")
+
+    def _complete(self, bucket: str, name: str, upload_id: str) -> None:
+        tree = ElementTree.fromstring(self.body())
+        listed = [
+            (
+                int(part.findtext("{*}PartNumber") or part.findtext("PartNumber") or 0),
+                (part.findtext("{*}ETag") or part.findtext("ETag") or "").strip('"'),
+            )
+            for part in tree
+        ]
+        condition = self._precondition(None, "x-goog-if-generation-match")
+        blob = self.server.store.complete(upload_id, listed, condition, self.rule)
+        body = (
+            f"<CompleteMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(name)}</Key>"
+            f'<ETag>"{blob.etag}"</ETag></CompleteMultipartUploadResult>'
+        )
+        headers = {**blob.headers(), "Content-Type": "application/xml"}
+        self.effect_then(lambda: self.answer(200, body.encode(), headers))
+
+    def _abort(self, upload_id: str) -> None:
+        self.server.store.abort(upload_id)
+        self.answer(204)
+
+    def _uploads(self, bucket: str) -> None:
+        rows = "".join(
+            f"<Upload><Key>{escape(blob.name)}</Key><UploadId>{upload_id}</UploadId></Upload>"
+            for upload_id, blob in self.server.store.open_uploads(bucket)
+        )
+        self.xml(f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{rows}</ListMultipartUploadsResult>")

@@ -1,0 +1,402 @@
+"""S3 on this machine, fast: for measuring, and for objects too large to exist.
+
+    python -m local.s3 [--port N] [--rtt S] [--rate B] [--copy-rate B] [--tls PEM]
+
+What is read is declared, not uploaded: ``PUT /_local/objects`` with a JSON list of ``{bucket, key, size, etag}``; its
+bytes are one random block, repeated. What is written is checked (CRC32C trailers and headers, Content-MD5, signed
+payload hashes) and forgotten; ``GET /_local/written`` tells the checksum of each object that became visible. For
+everything else there is :mod:`local.aws`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from awscrt import checksums
+
+from local.faults import ConnectionCutError
+from local.http_stand_in import CHUNK, Network, StandInError, StandInHandler, StandInServer, options, serve
+
+BLOCK = 64 * 1024 * 1024
+_OUT = 4 * 1024 * 1024
+_DATE = "2026-01-01T00:00:00.000Z"
+_HTTP_DATE = "Thu, 01 Jan 2026 00:00:00 GMT"
+
+
+@dataclass
+class Object:
+    """An object's facts; its bytes are the block's, or gone."""
+
+    size: int
+    etag: str
+    crc32c: int
+
+
+@dataclass
+class Upload:
+    """A multipart upload."""
+
+    bucket: str
+    key: str
+    parts: dict[int, Object] = field(default_factory=dict)
+
+
+class S3Server(StandInServer):
+    """The server and what it knows."""
+
+    def __init__(self, port: int, network: Network, tls: str | None, copy_rate: int) -> None:
+        super().__init__(port, Handler, network, tls)
+        self.copy_rate = copy_rate
+        self.objects: dict[tuple[str, str], Object] = {}
+        self.written: dict[str, dict[str, Any]] = {}
+        self.uploads: dict[str, Upload] = {}
+        self.sent = 0
+        self.block = os.urandom(BLOCK)
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server
+        self._file.write(self.block)
+        self._file.flush()
+        self.block_file = self._file.fileno()
+        self._block_crc = checksums.crc32c(self.block)
+
+    def crc32c(self, start: int, end: int) -> int:
+        """Of so many bytes of the repeated block."""
+        value = 0
+        while start < end:
+            offset = start % BLOCK
+            size = min(BLOCK - offset, end - start)
+            crc = self._block_crc if size == BLOCK else checksums.crc32c(self.block[offset : offset + size])
+            value = checksums.combine_crc32c(value, crc, size)
+            start += size
+        return value
+
+
+class Handler(StandInHandler):
+    """One connection."""
+
+    server: S3Server
+
+    def route(self, path: str) -> tuple[str, Any]:
+        """Which call this is."""
+        if path.startswith("/_local/"):
+            return "local", lambda: self._control(path)
+        bucket, _, key = unquote(path).lstrip("/").partition("/")
+        method, copies = self.command, "x-amz-copy-source" in self.headers
+        if not key:
+            if method == "GET" and "location" in self.query:
+                return "s3.GetBucketLocation", lambda: self.xml("<LocationConstraint/>")
+            if method == "GET":
+                return "s3.ListObjectsV2", lambda: self._list(bucket)
+            return "s3.HeadBucket", self.answer_empty
+        if "uploadId" in self.query:
+            calls = {
+                "PUT": ("UploadPartCopy", self._copy_part) if copies else ("UploadPart", self._part),
+                "POST": ("CompleteMultipartUpload", lambda: self._complete(bucket, key)),
+                "DELETE": ("AbortMultipartUpload", self._abort),
+                "GET": ("ListParts", self._parts),
+            }
+        elif "uploads" in self.query:
+            calls = {"POST": ("CreateMultipartUpload", lambda: self._create(bucket, key))}
+        else:
+            put = (
+                ("CopyObject", lambda: self._copy(bucket, key))
+                if copies
+                else ("PutObject", lambda: self._put(bucket, key))
+            )
+            calls = {
+                "GET": ("GetObject", lambda: self._get(bucket, key)),
+                "HEAD": ("HeadObject", lambda: self._get(bucket, key)),
+                "PUT": put,
+                "DELETE": ("DeleteObject", self.answer_empty),
+            }
+        if method not in calls:
+            raise StandInError(405, "MethodNotAllowed", f"{method} {path}")
+        name, action = calls[method]
+        return f"s3.{name}", action
+
+    def fail(self, error: StandInError) -> None:
+        """As S3 words it."""
+        self.xml(f"<Error><Code>{error.code}</Code><Message>{escape(str(error))}</Message></Error>", error.status)
+
+    def answer_empty(self) -> None:
+        """Nothing to say."""
+        self.answer(204 if self.command == "DELETE" else 200)
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def _object(self, bucket: str, key: str) -> Object:
+        try:
+            return self.server.objects[bucket, key]
+        except KeyError:
+            raise StandInError(404, "NoSuchKey", "The specified key does not exist.") from None
+
+    def _get(self, bucket: str, key: str) -> None:
+        found = self._object(bucket, key)
+        if self.headers.get("If-Match", found.etag).strip('"') != found.etag.strip('"'):
+            raise StandInError(412, "PreconditionFailed", "At least one of the pre-conditions did not hold.")
+        start, end, status = 0, found.size, 200
+        headers = {"ETag": f'"{found.etag}"', "Last-Modified": _HTTP_DATE, "Accept-Ranges": "bytes"}
+        if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+            start, end, status = int(wanted[1]), min(int(wanted[2] or found.size - 1) + 1, found.size), 206
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
+        elif "x-amz-checksum-mode" in self.headers:
+            headers |= {"x-amz-checksum-crc32c": _base64(found.crc32c), "x-amz-checksum-type": "FULL_OBJECT"}
+        self.head(status, headers, end - start)
+        if self.command != "HEAD":
+            self._send(start, end)
+
+    def _send(self, start: int, end: int) -> None:
+        """On order: a wrong byte in the middle (``corrupt``), or an early end (``truncate``: bytes that are sent)."""
+        if "truncate" in self.rule:
+            end = min(end, start + self.rule["truncate"])
+        if end - start <= 128 * 1024 and not self.rule:
+            self.server.sent += end - start
+            offset = start % BLOCK
+            if offset + end - start <= BLOCK:
+                self.send_body(memoryview(self.server.block)[offset : offset + end - start])
+                return
+        self.send_body(b"")
+        position = start
+        plain = self.server.scheme == "http" and not self.rule.get("corrupt")
+        while position < end:
+            offset = position % BLOCK
+            size = min(BLOCK - offset, end - position, BLOCK if plain else CHUNK)
+            if plain:
+                sent = os.sendfile(self.connection.fileno(), self.server.block_file, offset, size)
+            else:
+                piece: Any = memoryview(self.server.block)[offset : offset + size]
+                if self.rule.get("corrupt") and position <= (start + end) // 2 < position + size:
+                    piece = bytearray(piece)
+                    piece[(start + end) // 2 - position] ^= 1
+                self.connection.sendall(piece)
+                sent = size
+            position += sent
+            self.server.sent += sent
+        if "truncate" in self.rule:
+            raise ConnectionCutError
+
+    def _list(self, bucket: str) -> None:
+        prefix = self.query.get("prefix", "")
+        rows = "".join(
+            f"<Contents><Key>{escape(key)}</Key><LastModified>{_DATE}</LastModified><ETag>&quot;{found.etag}&quot;</ETag>"
+            f"<Size>{found.size}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+            for (where, key), found in sorted(self.server.objects.items())
+            if where == bucket and key.startswith(prefix)
+        )
+        self.xml(
+            f"<ListBucketResult><Name>{bucket}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>0</KeyCount>"
+            f"<MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>"
+        )
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def _put(self, bucket: str, key: str) -> None:
+        received = self._received()
+        self._publish(bucket, key, received)
+        headers = {"ETag": f'"{received.etag}"', "x-amz-checksum-crc32c": _base64(received.crc32c)}
+        self.effect_then(lambda: self.answer(200, headers=headers))
+
+    def _create(self, bucket: str, key: str) -> None:
+        self.drain()
+        upload_id = secrets.token_urlsafe(24)
+        self.server.uploads[upload_id] = Upload(bucket, key)
+        self.xml(
+            f"<InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(key)}</Key>"
+            f"<UploadId>{upload_id}</UploadId></InitiateMultipartUploadResult>"
+        )
+
+    def _part(self) -> None:
+        upload, received = self._upload(), self._received()
+        upload.parts[int(self.query["partNumber"])] = received
+        headers = {"ETag": f'"{received.etag}"', "x-amz-checksum-crc32c": _base64(received.crc32c)}
+        self.effect_then(lambda: self.answer(200, headers=headers))
+
+    def _copy_part(self) -> None:
+        upload, source = self._upload(), self._copied()
+        first, last = map(int, re.findall(r"\d+", self.headers["x-amz-copy-source-range"]))
+        size = last + 1 - first
+        self._take_time(size)
+        crc32c = self.server.crc32c(first, last + 1)
+        upload.parts[int(self.query["partNumber"])] = copied = Object(size, f"{crc32c:08x}{size:024x}", crc32c)
+        assert last < source.size
+        self.xml(f"<CopyPartResult><ETag>&quot;{copied.etag}&quot;</ETag></CopyPartResult>")
+
+    def _copy(self, bucket: str, key: str) -> None:
+        source = self._copied()
+        if source.size > 5 * 1024**3:
+            raise StandInError(400, "InvalidRequest", "The specified copy source is larger than 5 GiB.")
+        self._take_time(source.size)
+        self._publish(bucket, key, source)
+        self.xml(f"<CopyObjectResult><ETag>&quot;{source.etag}&quot;</ETag></CopyObjectResult>")
+
+    def _complete(self, bucket: str, key: str) -> None:
+        upload, tree = self._upload(), ElementTree.fromstring(self.body())
+        crc32c = size = 0
+        for part in tree:
+            number = int(part.findtext("{*}PartNumber") or 0)
+            found = upload.parts.get(number)
+            if found is None or (part.findtext("{*}ETag") or "").strip('"') != found.etag:
+                raise StandInError(400, "InvalidPart", f"part {number}")
+            crc32c, size = checksums.combine_crc32c(crc32c, found.crc32c, found.size), size + found.size
+        if self.headers.get("x-amz-checksum-crc32c", _base64(crc32c)) != _base64(crc32c):
+            raise StandInError(400, "BadDigest", "The CRC32C you specified did not match what we received.")
+        whole = Object(size, f"{crc32c:08x}{size:024x}-{len(tree)}", crc32c)
+        self._publish(bucket, key, whole)
+        del self.server.uploads[self.query["uploadId"]]
+        self.effect_then(
+            lambda: self.xml(
+                f"<CompleteMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(key)}</Key>"
+                f"<ETag>&quot;{whole.etag}&quot;</ETag></CompleteMultipartUploadResult>"
+            )
+        )
+
+    def _abort(self) -> None:
+        self._upload()
+        del self.server.uploads[self.query["uploadId"]]
+        self.answer(204)
+
+    def _parts(self) -> None:
+        rows = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{part.etag}&quot;</ETag><Size>{part.size}</Size></Part>"
+            for number, part in sorted(self._upload().parts.items())
+        )
+        self.xml(f"<ListPartsResult><IsTruncated>false</IsTruncated>{rows}</ListPartsResult>")
+
+    def _upload(self) -> Upload:
+        try:
+            return self.server.uploads[self.query["uploadId"]]
+        except KeyError:
+            raise StandInError(404, "NoSuchUpload", "The specified upload does not exist.") from None
+
+    def _copied(self) -> Object:
+        self.drain()
+        bucket, _, key = unquote(self.headers["x-amz-copy-source"]).lstrip("/").partition("/")
+        found = self._object(bucket, key)
+        if self.headers.get("x-amz-copy-source-if-match", found.etag).strip('"') != found.etag:
+            raise StandInError(412, "PreconditionFailed", "At least one of the pre-conditions did not hold.")
+        return found
+
+    def _take_time(self, size: int) -> None:
+        if self.server.copy_rate:
+            time.sleep(size / self.server.copy_rate)
+
+    def _publish(self, bucket: str, key: str, new: Object) -> None:
+        with self.server.lock:
+            there = self.server.objects.get((bucket, key))
+            match, none_match = self.headers.get("If-Match"), self.headers.get("If-None-Match")
+            if (none_match and there) or (match and (there is None or there.etag != match.strip('"'))):
+                raise StandInError(412, "PreconditionFailed", "At least one of the pre-conditions did not hold.")
+            self.server.objects[bucket, key] = new
+            self.server.written[f"{bucket}/{key}"] = {"size": new.size, "crc32c": _base64(new.crc32c)}
+
+    def _received(self) -> Object:
+        """Take the body in and compare it with every checksum that came along."""
+        signed = self.headers.get("x-amz-content-sha256", "")
+        sha256 = hashlib.sha256() if re.fullmatch("[0-9a-f]{64}", signed) else None
+        md5 = hashlib.md5(usedforsecurity=False) if "content-md5" in self.headers else None
+        crc32c = size = 0
+        expected = self.headers.get("x-amz-checksum-crc32c")
+        for piece in self._unframed() if "aws-chunked" in self.headers.get("content-encoding", "") else self.pieces():
+            if isinstance(piece, str):
+                expected = piece
+                continue
+            crc32c, size = checksums.crc32c(piece, crc32c), size + len(piece)
+            for digest in (sha256, md5):
+                if digest:
+                    digest.update(piece)
+        if (
+            (sha256 and sha256.hexdigest() != signed)
+            or (md5 and base64.b64encode(md5.digest()).decode() != self.headers["content-md5"])
+            or (expected is not None and expected != _base64(crc32c))
+        ):
+            raise StandInError(400, "BadDigest", "The checksum you specified did not match what we received.")
+        return Object(size, f"{crc32c:08x}{size:024x}", crc32c)
+
+    def _unframed(self) -> Iterator[memoryview | str]:
+        """``aws-chunked``: the bytes, then the trailing CRC32C as text."""
+        rate, began, total = self.server.network.rate, time.monotonic(), 0
+        buffer = memoryview(bytearray(CHUNK))
+        while size := int(self._line().partition(b";")[0], 16):
+            while size:
+                count = self.rfile.readinto(buffer[: min(size, CHUNK)])  # type: ignore[attr-defined]
+                if not count:
+                    raise ConnectionCutError
+                size -= count
+                self.left -= count
+                total += count
+                yield buffer[:count]
+            if rate:
+                time.sleep(max(0.0, total / rate - (time.monotonic() - began)))
+            self._line()
+        while self.left:
+            name, _, value = self._line().decode().partition(":")
+            if name.lower() == "x-amz-checksum-crc32c":
+                yield value.strip()
+
+    def _line(self) -> bytes:
+        line = self.rfile.readline()
+        if not line:
+            raise ConnectionCutError
+        self.left -= len(line)
+        return line.strip()
+
+    # -- control -----------------------------------------------------------------------------------------------------
+
+    def _control(self, path: str) -> None:
+        common = self.control(path)
+        if common is not None:
+            self.json(200, common)
+        elif path == "/_local/written":
+            written = dict(self.server.written)
+            if self.command == "DELETE":
+                for name in written:
+                    self.server.objects.pop(tuple(name.split("/", 1)), None)  # type: ignore[call-overload]
+                self.server.written.clear()
+            self.json(200, {"written": written, "sent": self.server.sent, "open_uploads": len(self.server.uploads)})
+        else:
+            raise StandInError(404, "NoSuchPage", path)
+
+    def control(self, path: str) -> Any:
+        """The objects that can be read."""
+        if path != "/_local/objects":
+            return super().control(path)
+        answer = {}
+        for item in json.loads(self.body()):
+            size, key = item["size"], item["key"]
+            made = Object(
+                size,
+                item.get("etag") or f"{hashlib.sha256(key.encode()).hexdigest()[:32]}-1",
+                self.server.crc32c(0, size),
+            )
+            self.server.objects[item["bucket"], key] = made
+            answer[key] = {"etag": made.etag, "crc32c": _base64(made.crc32c)}
+        return answer
+
+
+def _base64(crc32c: int) -> str:
+    return base64.b64encode(crc32c.to_bytes(4, "big")).decode()
+
+
+def main() -> None:
+    """Serve until ended."""
+    parser = options(__doc__)
+    parser.add_argument("--copy-rate", type=int, default=0, help="modelled bytes per second of one copy request")
+    arguments = parser.parse_args()
+    network = Network(arguments.rtt, arguments.rate)
+    serve(S3Server(arguments.port, network, arguments.tls, arguments.copy_rate))
+
+
+if __name__ == "__main__":
+    main()

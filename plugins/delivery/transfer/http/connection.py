@@ -1,0 +1,189 @@
+"""One HTTP/1.1 connection, with nothing between the socket and the caller's buffer.
+
+The standard library's client would do, but for small files: it spends more CPU on one answer's head than everything
+else here on the whole file. Only what S3 and Google Cloud Storage send is understood; anything else is an error.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from io import BufferedReader
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+_CONNECT_SECONDS = 10
+_SILENCE_SECONDS = 60
+_LONGEST_LINE = 16 * 1024
+_MOST_HEADERS = 200
+_JOINED = 256 * 1024
+_READ_BUFFER = 128 * 1024
+
+
+class Body(Protocol):
+    """What a request carries: iterated once for every try, each time from its beginning."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes | memoryview]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, ready to be sent."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | Body = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An answer's head."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By name in small letters."""
+    length: int | None
+    """Of the body, bytes; None if it comes in chunks."""
+    closes: bool
+    """Whether the connection ends with this answer."""
+
+
+class Garbled(Exception):
+    """What came is not an HTTP answer."""
+
+
+class Connection:
+    """An open connection. Raises OSError and :class:`Garbled`, after which it is of no use.
+
+    :param server: scheme, and host with its port.
+    """
+
+    def __init__(self, server: tuple[str, str], tls: ssl.SSLContext | None) -> None:
+        self._host = server[1]
+        self.sock = _connected(server, tls)
+        self._reader: BufferedReader = self.sock.makefile("rb", _READ_BUFFER)
+
+    def close(self) -> None:
+        """Close it."""
+        self._reader.close()
+        self.sock.close()
+
+    def exchange(self, request: Request, target: str) -> Head:
+        """Send a request and read the answer's head."""
+        head = _head(request, self._host, target)
+        try:
+            self._send(head, request.body)
+        except (BrokenPipeError, ConnectionResetError):
+            # A server that refuses does not wait for the body's end: its answer may be there all the same.
+            answer = self._read_head(request.method)
+            return Head(answer.status, answer.headers, answer.length, closes=True)
+        return self._read_head(request.method)
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Bytes of the answer's body; fewer than fit only at the connection's end."""
+        return int(self._reader.readinto(buffer))
+
+    def chunks(self) -> Iterator[bytes]:
+        """A body that comes in chunks."""
+        while size := int(self._line().partition(b";")[0], 16):
+            chunk = self._reader.read(size)
+            if len(chunk) < size:
+                raise ConnectionResetError("the answer broke off")
+            yield chunk
+            self._line()
+        while self._line():
+            pass
+
+    def _send(self, head: bytes, body: bytes | Body) -> None:
+        if isinstance(body, bytes) and len(body) <= _JOINED:
+            self.sock.sendall(head + body)
+            return
+        self.sock.sendall(head)
+        for piece in (body,) if isinstance(body, bytes) else body:
+            self.sock.sendall(piece)
+
+    def _read_head(self, method: str) -> Head:
+        while True:
+            first = self._line()
+            if not first.startswith(b"HTTP/1.") or not first[9:12].isdigit():
+                raise Garbled("the answer is not HTTP")
+            status = int(first[9:12])
+            headers: dict[str, str] = {}
+            while line := self._line():
+                name, _, value = line.decode("latin-1").partition(":")
+                headers[name.lower()] = value.strip()
+                if len(headers) > _MOST_HEADERS:
+                    raise Garbled("the answer has too many headers")
+            if status >= 200:
+                break
+        closes = first.startswith(b"HTTP/1.0") or headers.get("connection", "").lower() == "close"
+        length: int | None
+        if method == "HEAD" or status in (204, 304):
+            length = 0
+        elif "chunked" in headers.get("transfer-encoding", "").lower():
+            length = None
+        elif headers.get("content-length", "").isdigit():
+            length = int(headers["content-length"])
+        else:
+            raise Garbled("the answer does not say where it ends")
+        return Head(status, headers, length, closes)
+
+    def _line(self) -> bytes:
+        line = self._reader.readline(_LONGEST_LINE)
+        if not line.endswith(b"\n"):
+            if len(line) >= _LONGEST_LINE:
+                raise Garbled("the answer has a line too long")
+            raise ConnectionResetError("the connection was closed")
+        return line.rstrip(b"\r\n")
+
+
+def tls_context() -> ssl.SSLContext:
+    """Certificates are verified, and so are the servers' names."""
+    context = ssl.create_default_context(cafile=trusted_authorities())
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def trusted_authorities() -> str:
+    """The file of the certificate authorities to trust."""
+    import certifi
+
+    return os.environ.get("SSL_CERT_FILE") or certifi.where()
+
+
+def _head(request: Request, host: str, target: str) -> bytes:
+    lines = [f"{request.method} {target} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    if request.body or request.method in ("PUT", "POST"):
+        lines.append(f"Content-Length: {len(request.body)}")
+    text = "\r\n".join(lines)
+    if text.count("\r") != len(lines) - 1 or text.count("\n") != len(lines) - 1:
+        raise ValueError("a line break in a request's head")
+    return f"{text}\r\n\r\n".encode("latin-1")
+
+
+def _connected(server: tuple[str, str], tls: ssl.SSLContext | None) -> Any:
+    """The standard library knows how: names, TLS, and an https proxy if the environment names one."""
+    scheme, host = server
+    connection: http.client.HTTPConnection
+    if scheme == "https":
+        proxy = None if proxy_bypass_environment(host) else getproxies_environment().get("https")
+        through = urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc if proxy else host
+        connection = http.client.HTTPSConnection(through, timeout=_CONNECT_SECONDS, context=tls)
+        if proxy:
+            connection.set_tunnel(host)
+    else:
+        connection = http.client.HTTPConnection(host, timeout=_CONNECT_SECONDS)
+    try:
+        connection.connect()
+    except http.client.HTTPException as error:
+        raise ConnectionError(str(error)) from error
+    connection.sock.settimeout(_SILENCE_SECONDS)
+    return connection.sock
