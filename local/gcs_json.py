@@ -98,7 +98,11 @@ class JsonApi(GcsHandler):
             # What is not a multiple of 256 KiB is not persisted before the end.
             blob.truncate(blob.size - blob.size % _PERSISTED)
             headers = {"Range": f"bytes=0-{blob.size - 1}"} if blob.size else {}
-            self.effect_then(lambda: self.answer(308, headers=headers))
+            # What cannot bear a 308 asks for another status, as Google's Go client does.
+            status = 200 if self.headers.get("X-GUploader-No-308") == "yes" else 308
+            if status == 200:
+                headers["X-Http-Status-Code-Override"] = "308"
+            self.effect_then(lambda: self.answer(status, headers=headers))
             return
         self.server.store.publish(blob, session["if"], session["crc32c"] or self._hash_header(), self.rule)
         session["done"] = blob.resource()

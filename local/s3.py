@@ -312,6 +312,8 @@ class Handler(StandInHandler):
             if isinstance(piece, str):
                 expected = piece
                 continue
+            if self.rule.get("corrupt") and not size:
+                piece[0] ^= 1  # as if it had been garbled on its way
             crc32c, size = checksums.crc32c(piece, crc32c), size + len(piece)
             for digest in (sha256, md5):
                 if digest:

@@ -138,8 +138,21 @@ class AsyncSsh:
 
 
 class _Server(asyncssh.SSHServer):
-    def __init__(self, password: str) -> None:
+    open_connections = 0
+
+    def __init__(self, password: str, most: int | None) -> None:
         self._password = password
+        self._most = most
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """No more connections than are allowed."""
+        _Server.open_connections += 1
+        if self._most is not None and _Server.open_connections > self._most:
+            conn.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """One less."""
+        _Server.open_connections -= 1
 
     def password_auth_supported(self) -> bool:
         """Passwords are taken."""
@@ -157,10 +170,19 @@ class _Sftp(asyncssh.SFTPServer):
         super().__init__(channel, chroot=os.fsencode(root))
         self._order = order
         self._written = 0
+        self._expected: dict[int, int] = {}
 
     def write(self, file_obj: object, offset: int, data: bytes) -> Any:
         """A full disk, or a cut connection, after so many bytes."""
         self._written += len(data)
+        if self._order["flood"]:
+            self.channel.write(b"\x7f\xff\xff\xff" + bytes(1024 * 1024))
+        if self._order["corrupt"] and offset == 0:
+            data = bytes([data[0] ^ 1]) + data[1:]
+        if self._order["sequential"]:
+            if offset != self._expected.get(id(file_obj), 0):
+                raise asyncssh.SFTPFailure("Only sequential writes are supported")
+            self._expected[id(file_obj)] = offset + len(data)
         limit = self._order["full_after"]
         if limit is not None and self._written > limit:
             raise asyncssh.SFTPFailure("No space left on device")
@@ -193,11 +215,12 @@ class _Sftp(asyncssh.SFTPServer):
         self._allow("setstat")
         return super().fsetstat(file_obj, attrs)
 
-    def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
-        """Not known to this server."""
-        if "posix-rename" in self._order["refuse"]:
-            raise asyncssh.SFTPOpUnsupported("posix-rename")
-        return super().posix_rename(oldpath, newpath)
+    def open(self, path: bytes, pflags: int, attrs: Any) -> Any:
+        """Refused where the path is too long for this server."""
+        longest = self._order["longest_path"]
+        if longest is not None and len(path) > longest:
+            raise asyncssh.SFTPFailure("path too long")
+        return super().open(path, pflags, attrs)
 
     def _allow(self, what: str) -> None:
         if what in self._order["refuse"]:
@@ -213,14 +236,18 @@ class _Sftp(asyncssh.SFTPServer):
 
 async def _serve(directory: Path, port: int, order: Mapping[str, Any]) -> None:
     password = os.environ["LOCAL_SFTP_PASSWORD"]
+    handler: Any = asyncssh.sftp.SFTPServerHandler  # what it offers is not meant to be changed, but only here
+    refused = tuple(name.encode() for name in order["refuse"] if name)
+    handler._extensions = [one for one in handler._extensions if not (refused and one[0].startswith(refused))]
     server = await asyncssh.create_server(
-        lambda: _Server(password),
+        lambda: _Server(password, order["connections"]),
         "127.0.0.1",
         port,
         server_host_keys=[str(directory / "host_key")],
         authorized_client_keys=str(directory / "authorized_keys"),
         sftp_factory=lambda channel: _Sftp(channel, directory / "root", order),
         compression_algs=None,
+        **({"encryption_algs": [order["ciphers"]]} if order["ciphers"] else {}),
     )
     announce_ready(port=server.sockets[0].getsockname()[1])
     await server.wait_closed()
@@ -231,10 +258,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--refuse", default="", help="comma-separated: stat, setstat, posix-rename")
+    parser.add_argument("--refuse", default="", help="comma-separated: stat, setstat, posix-rename, limits, fsync")
     parser.add_argument("--full-after", type=int, help="bytes after which the disk is full")
     parser.add_argument("--cut-after", type=int, help="bytes after which the server dies")
     parser.add_argument("--wrong-size", type=bool, default=False)
+    parser.add_argument("--corrupt", type=bool, default=False, help="store the first byte of every file wrong")
+    parser.add_argument("--sequential", type=bool, default=False, help="take writes from front to back only")
+    parser.add_argument("--connections", type=int, help="how many may be open at once")
+    parser.add_argument("--longest-path", type=int, help="bytes")
+    parser.add_argument("--ciphers", help="the only one on offer")
+    parser.add_argument("--flood", type=bool, default=False, help="answer every write with an endless packet")
     arguments = parser.parse_args()
     order = vars(arguments) | {"refuse": arguments.refuse.split(",")}
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from delivery.transfer.contract import (
@@ -17,6 +16,7 @@ from delivery.transfer.contract import (
     Superseded,
     TransferError,
 )
+from delivery.transfer.crew import side_by_side
 
 T = TypeVar("T")
 
@@ -61,10 +61,7 @@ def deliver_all(
         except Exception as error:
             return error
 
-    with ThreadPoolExecutor(max(1, min(destination.parallel_jobs, len(files)))) as pool:
-        futures = [pool.submit(one, file) for file in files]
-    for future in futures:
-        future.result()
+    side_by_side(one, files, destination.parallel_jobs, stop_at_failure=False)
 
 
 class _Stoppable:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from delivery.transfer.contract import Journal
+from delivery.transfer.crew import side_by_side
 from delivery.transfer.integrity import Digest
 from delivery.transfer.source import Source, Span
 from delivery.transfer.throttle import Throttle
@@ -26,6 +26,19 @@ _CHECKPOINT_INTERVAL = 5.0
 _CHECKPOINTS_PER_FILE = 50
 
 
+class Slots:
+    """How many parts of all files may be under way to one destination: what bounds the memory (R6.6)."""
+
+    def __init__(self, most: int = 32) -> None:
+        self._slots = threading.Semaphore(most)
+
+    def __enter__(self) -> None:
+        self._slots.acquire()
+
+    def __exit__(self, *exc: object) -> None:
+        self._slots.release()
+
+
 @dataclass(frozen=True, slots=True)
 class PartLimits:
     """How a file is cut."""
@@ -35,6 +48,9 @@ class PartLimits:
     usual_parts: int = 2_000
     """No more than these, unless the parts would become larger than the services allow."""
     streams: int = 16
+    """At once, for one file."""
+    slots: Slots = field(default_factory=Slots)
+    """Shared by all files."""
 
     def size_for(self, total: int) -> int:
         """The part size for a file of ``total`` bytes: a multiple of 1 MiB."""
@@ -121,46 +137,27 @@ class PartUpload(Protocol):
 
 
 def upload_parts(
-    source: Source, upload: PartUpload, parts: Parts, *, journal: Journal, throttle: Throttle, streams: int
+    source: Source, upload: PartUpload, parts: Parts, *, journal: Journal, throttle: Throttle, limits: PartLimits
 ) -> Digest:
-    """Send every part that has not arrived yet, ``streams`` at a time. Returns the digest of the whole."""
+    """Send every part that has not arrived yet, a few at a time. Returns the digest of the whole."""
     keeper = Keeper(parts.state, journal, parts.size)
     journal.progress(sum(run.digest.size for run in parts.runs))
 
     def send(number: int) -> None:
         span = Span(source, *parts.bounds(number), journal, throttle)
-        etag = upload.put(parts.upload_id, number, span)
+        with limits.slots:
+            etag = upload.put(parts.upload_id, number, span)
         with keeper.noting(len(span)):
             parts.arrived(number, etag, span.digest)
 
     try:
-        side_by_side(send, parts.missing(), streams)
+        side_by_side(send, parts.missing(), limits.streams)
     finally:
         keeper.keep_rest()
     whole = source.digest()
     for run in parts.runs:
         whole.append(run.digest.values, run.digest.size)
     return whole
-
-
-def side_by_side(send: Callable[[int], Any], numbers: Iterable[int], streams: int) -> None:
-    """Send parts, ``streams`` at a time. After a failure no further one begins; it is raised when all are done."""
-    failed = threading.Event()
-
-    def one(number: int) -> None:
-        if failed.is_set():
-            return
-        try:
-            send(number)
-        except BaseException:
-            failed.set()
-            raise
-
-    wanted = list(numbers)
-    with ThreadPoolExecutor(max(1, min(streams, len(wanted)))) as pool:
-        sent = [pool.submit(one, number) for number in wanted]
-    for future in sent:
-        future.result()
 
 
 class Keeper:

@@ -65,17 +65,13 @@ class Source:
                 while filled < len(piece):
                     try:
                         answer = answer or self._opened(offset + filled, end)
-                        count = answer.readinto(piece[filled:])
-                        if not count:
-                            raise BrokenOff("the response ended early")  # noqa: TRY301 - as any other broken answer
+                        filled += answer.readinto(piece[filled:])
                     except BrokenOff as error:
                         if answer is not None:
                             answer.close()
                             answer = None
                         failures += 1
                         self._pause(failures, offset + filled, error)
-                    else:
-                        filled += count
                 failures = 0
                 offset += len(piece)
                 yield piece

@@ -74,7 +74,9 @@ def new_parts() -> Parts:
 
 
 def send(source: FakeSource, upload: FakeUpload, parts: Parts, journal: FakeJournal, streams: int = 1) -> Digest:
-    return upload_parts(source, upload, parts, journal=journal, throttle=Throttle(None), streams=streams)
+    return upload_parts(
+        source, upload, parts, journal=journal, throttle=Throttle(None), limits=PartLimits(streams=streams)
+    )
 
 
 def test_the_part_size_grows_with_the_file_within_the_services_limits():

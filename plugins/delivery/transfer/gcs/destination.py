@@ -115,9 +115,7 @@ class GcsTarget:
         generation = self._look(key).generation
         parts = self._resumed(key, job) or self._begun(key, job, journal)
         upload = _Upload(self._request, key)
-        digest = upload_parts(
-            source, upload, parts, journal=journal, throttle=self._throttle, streams=self._limits.streams
-        )
+        digest = upload_parts(source, upload, parts, journal=journal, throttle=self._throttle, limits=self._limits)
         source.require_same(digest)
         rows = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag></Part>"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import http.client
 import os
+import socket
 import ssl
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from io import BufferedReader
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
@@ -68,11 +69,14 @@ class Connection:
     def __init__(self, server: tuple[str, str], tls: ssl.SSLContext | None) -> None:
         self._host = server[1]
         self.sock = _connected(server, tls)
-        self._reader: BufferedReader = self.sock.makefile("rb", _READ_BUFFER)
+        # One system call fills a buffer; TLS hands out one record at a time whatever it is asked.
+        self._fill = 0 if tls else socket.MSG_WAITALL
+        self._buffer = bytearray(_READ_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0
 
     def close(self) -> None:
         """Close it."""
-        self._reader.close()
         self.sock.close()
 
     def exchange(self, request: Request, target: str) -> Head:
@@ -87,16 +91,29 @@ class Connection:
         return self._read_head(request.method)
 
     def readinto(self, buffer: memoryview) -> int:
-        """Bytes of the answer's body; fewer than fit only at the connection's end."""
-        return int(self._reader.readinto(buffer))
+        """Bytes of the answer's body; fewer than fit only at the connection's end, or before its failure."""
+        filled = min(len(buffer), self._end - self._start)
+        buffer[:filled] = self._view[self._start : self._start + filled]
+        self._start += filled
+        while filled < len(buffer):
+            try:
+                count = self.sock.recv_into(buffer[filled:], 0, self._fill)
+            except OSError:
+                if not filled:
+                    raise
+                break
+            if not count:
+                break
+            filled += count
+        return filled
 
     def chunks(self) -> Iterator[bytes]:
         """A body that comes in chunks."""
         while size := int(self._line().partition(b";")[0], 16):
-            chunk = self._reader.read(size)
-            if len(chunk) < size:
+            chunk = bytearray(size)
+            if self.readinto(memoryview(chunk)) < size:
                 raise ConnectionResetError("the answer broke off")
-            yield chunk
+            yield bytes(chunk)
             self._line()
         while self._line():
             pass
@@ -136,12 +153,18 @@ class Connection:
         return Head(status, headers, length, closes)
 
     def _line(self) -> bytes:
-        line = self._reader.readline(_LONGEST_LINE)
-        if not line.endswith(b"\n"):
-            if len(line) >= _LONGEST_LINE:
+        while (end := self._buffer.find(b"\n", self._start, self._end)) < 0:
+            if self._end - self._start >= _LONGEST_LINE:
                 raise Garbled("the answer has a line too long")
-            raise ConnectionResetError("the connection was closed")
-        return line.rstrip(b"\r\n")
+            self._buffer[: self._end - self._start] = self._view[self._start : self._end]
+            self._start, self._end = 0, self._end - self._start
+            count = self.sock.recv_into(self._view[self._end :])
+            if not count:
+                raise ConnectionResetError("the connection was closed")
+            self._end += count
+        line = bytes(self._view[self._start : end]).rstrip(b"\r")
+        self._start = end + 1
+        return line
 
 
 def tls_context() -> ssl.SSLContext:
@@ -185,5 +208,9 @@ def _connected(server: tuple[str, str], tls: ssl.SSLContext | None) -> Any:
         connection.connect()
     except http.client.HTTPException as error:
         raise ConnectionError(str(error)) from error
-    connection.sock.settimeout(_SILENCE_SECONDS)
+    # The kernel minds the time: Python's own timeouts would cost a system call more for every read and write.
+    connection.sock.settimeout(None)
+    silence = struct.pack("ll", _SILENCE_SECONDS, 0)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        connection.sock.setsockopt(socket.SOL_SOCKET, option, silence)
     return connection.sock

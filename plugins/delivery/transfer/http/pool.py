@@ -53,7 +53,7 @@ class Response:
         self.close()
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer; fewer bytes only at the body's end. Raises :class:`BrokenOff`."""
+        """Fill the buffer; fewer bytes at the body's end, and none behind it. Raises :class:`BrokenOff`."""
         if self._left is None:
             raise BrokenOff("the answer has no length")
         wanted = min(len(buffer), self._left)
@@ -62,7 +62,7 @@ class Response:
         except OSError as error:
             raise BrokenOff(_reason(error)) from error
         self._left -= count
-        if count < wanted:
+        if not count and wanted:
             raise BrokenOff(f"the answer ended {self._left} bytes early")
         return count
 
@@ -70,7 +70,9 @@ class Response:
         """The rest of a short body. Raises :class:`BrokenOff`."""
         if self._left is not None:
             content = bytearray(self._left)
-            self.readinto(memoryview(content))
+            filled = 0
+            while filled < len(content):
+                filled += self.readinto(memoryview(content)[filled:])
             return bytes(content)
         try:
             content = bytearray()

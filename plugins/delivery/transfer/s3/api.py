@@ -167,10 +167,11 @@ class S3Api:
     ) -> None:
         """Make the object visible, if what S3 has of it has that checksum. Raises :class:`Occupied`."""
         expected = {f"Checksum{checksum.algorithm.upper()}": checksum.value} if checksum else {}
-        self._call(
+        completed = self._call(
             "write",
             key,
             self._s3.complete_multipart_upload,
+            missing="NoSuchUpload",
             UploadId=upload_id,
             MultipartUpload={
                 "Parts": [{"PartNumber": number, "ETag": etag} for number, etag in sorted(part_etags.items())]
@@ -179,6 +180,8 @@ class S3Api:
             **expected,
             **_fence(instead_of),
         )
+        if completed is None:
+            raise Occupied  # completed by an earlier try whose answer was lost, or aborted
 
     def abort(self, key: str, upload_id: str) -> None:
         """Remove what has arrived of an upload, if it is still there."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from delivery.transfer.contract import Job, Journal
+from delivery.transfer.crew import side_by_side
 from delivery.transfer.integrity import CRC32C, OwnChecksum
-from delivery.transfer.parts import PartLimits, side_by_side
+from delivery.transfer.parts import PartLimits
 from delivery.transfer.s3.api import S3Api, Stored
 
 _WHOLE = 64 * 1024**2
@@ -38,7 +39,8 @@ def copy(api: S3Api, key: str, job: Job, journal: Journal, *, own: OwnChecksum |
         journal.progress(end - start)
 
     try:
-        side_by_side(copy_part, range(1, -(-size // part_size) + 1), _LIMITS.streams)
+        # They cost no CPU here: all begin at once.
+        side_by_side(copy_part, range(1, -(-size // part_size) + 1), _LIMITS.streams, at_first=_LIMITS.streams)
         journal.confirm()
         api.complete(key, upload_id, etags, own, instead_of)
     except BaseException:

@@ -84,7 +84,7 @@ class S3Target:
             copy(self._api, key, job, journal, own=own, there=there)
         except Occupied as error:
             source.require_unchanged()
-            raise self._written_by_another(key) from error
+            self._require_ours(key, there, own, error)
         return self._verified(key, source, self._api.look(key), own)
 
     def _put_whole(self, key: str, source: Source, journal: Journal) -> Receipt:
@@ -110,9 +110,7 @@ class S3Target:
         there = self._api.look(key)
         parts = self._resumed(key, job, resume) or self._begun(key, job, journal)
         upload = _Upload(self._api, key)
-        digest = upload_parts(
-            source, upload, parts, journal=journal, throttle=self._throttle, streams=self._limits.streams
-        )
+        digest = upload_parts(source, upload, parts, journal=journal, throttle=self._throttle, limits=self._limits)
         source.require_same(digest)
         expected = OwnChecksum(CRC32C, digest.crc32c)
         journal.confirm()
@@ -120,9 +118,7 @@ class S3Target:
             # S3 completes only if what it has is what was read: a wrong byte never becomes visible.
             self._api.complete(key, parts.upload_id, parts.part_etags, expected, there.etag if there else None)
         except Occupied as error:
-            now = self._api.look(key)
-            if now is None or now == there or now.checksum != expected:
-                raise self._written_by_another(key) from error
+            self._require_ours(key, there, expected, error)
         return self._verified(key, source, self._api.look(key), expected)
 
     def _resumed(self, key: str, job: Job, resume: Mapping[str, Any]) -> Parts | None:
@@ -158,6 +154,12 @@ class S3Target:
                 f"{expected.algorithm}:{expected.value}. It does not count as delivered; it is tried again."
             )
         return Receipt(uri, size, f"{expected.algorithm}:{expected.value}", "checksum")
+
+    def _require_ours(self, key: str, before: Stored | None, expected: OwnChecksum | None, error: Exception) -> None:
+        """An earlier try of the request that was refused may have taken effect although its answer was lost."""
+        now = self._api.look(key)
+        if now is None or now == before or expected is None or now.checksum != expected:
+            raise self._written_by_another(key) from error
 
     def _written_by_another(self, key: str) -> TransferError:
         return TransferError(

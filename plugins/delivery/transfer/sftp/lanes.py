@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from delivery.transfer.contract import Journal
+from delivery.transfer.crew import side_by_side
 from delivery.transfer.integrity import Digest
-from delivery.transfer.parts import Keeper, side_by_side
+from delivery.transfer.parts import Keeper
 from delivery.transfer.sftp.pool import ConnectionPool
 from delivery.transfer.source import Source
 from delivery.transfer.throttle import Throttle
@@ -98,7 +99,7 @@ class LaneWriter:
         self._journal.progress(sum(lane.digest.size for lane in self._part.lanes))
         left = [number for number, lane in enumerate(self._part.lanes) if lane.reached < lane.end]
         try:
-            side_by_side(lambda number: self._write(self._part.lanes[number]), left, len(left))
+            side_by_side(lambda number: self._write(self._part.lanes[number]), left, len(left), at_first=2)
         finally:
             self._keeper.keep_rest()
 

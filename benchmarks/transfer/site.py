@@ -1,0 +1,191 @@
+"""The servers of one case, started for it, and what they say of the bytes that arrived."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import ssl
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+from awscrt import checksums
+
+from local.gcs import service_account_key
+from local.process import Service
+from local.sshd import OpenSsh
+
+SOURCE, TARGET = "bench-source", "bench-target"
+_SOURCE_FILE = "from-disk"
+
+
+class Site:
+    """S3, and the destination of the case.
+
+    :param kind: ``gcs``, ``sftp`` or ``s3``.
+    :param model: ``rtt`` (seconds), ``rate`` (bytes per second and connection), ``copy_rate`` (of a copy request).
+    """
+
+    def __init__(self, directory: Path, kind: str, files: list[dict[str, Any]], model: dict[str, Any]) -> None:
+        self.kind = kind
+        self.files = files
+        self.directory = directory
+        self._model = model
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.directory.mkdir(parents=True)
+        self._exit.callback(shutil.rmtree, self.directory, True)
+        network = [f"--{name}={self._model[name]}" for name in ("rtt", "rate") if name in self._model]
+        scheme = "http"
+        self.trusted: str | None = None
+        if self._model.get("tls"):
+            scheme = "https"
+            self.trusted = str(_certificate(self.directory))
+            network.append(f"--tls={self.directory / 'server.pem'}")
+        copying = [f"--copy-rate={self._model['copy_rate']}"] if "copy_rate" in self._model else []
+        # Plain SFTP has only the one model: distance, by the proxy.
+        s3 = self._started(
+            Service("local.s3", *(network if self.kind != "sftp" else []), *copying, log=self._log("s3"))
+        )
+        self.s3_url = f"{scheme}://127.0.0.1:{s3.facts['port']}"
+        self._http = httpx.Client(verify=ssl.create_default_context(cafile=self.trusted) if self.trusted else False)
+        answer = self._http.put(f"{self.s3_url}/_local/objects", json=self.files, timeout=60).json()
+        for file in self.files:
+            file.update(answer[file["key"]])
+        if self.kind == "gcs":
+            objects = str(self.directory / "gcs")
+            gcs = self._started(
+                Service("local.gcs", "--directory", objects, "--discard", *network, log=self._log("gcs"))
+            )
+            self.gcs_url = f"{scheme}://127.0.0.1:{gcs.facts['port']}"
+            self._http.post(f"{self.gcs_url}/_local/buckets/{TARGET}").raise_for_status()
+            self.gcs_key = service_account_key(self.gcs_url)
+        elif self.kind == "sftp":
+            self.sftp = self._started(OpenSsh(self.directory / "ssh")).server
+            self.sftp_port = self.sftp.port
+            if "rtt" in self._model:
+                arguments = (str(self.sftp.port), str(self._model["rtt"]))
+                proxy = self._started(Service("benchmarks.transfer.delay_proxy", *arguments, log=self._log("proxy")))
+                self.sftp_port = proxy.facts["port"]
+            self.key_file = self.directory / "ssh" / "client_key"
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._http.close()
+        self._exit.close()
+
+    def prepare(self, run: str) -> None:
+        """An empty place for one run."""
+        if self.kind == "sftp":
+            (self.sftp.root / run).mkdir()
+
+    def verify(self, run: str, files: list[dict[str, Any]]) -> None:
+        """Every file is there with the bytes it should have. Raises AssertionError."""
+        expected = {file["key"]: (file["size"], file["crc32c"]) for file in files}
+        found = getattr(self, f"_{self.kind}_written")(run)
+        assert found == expected, f"{run}: delivered is not what was to be delivered"
+
+    def local_copies(self) -> Path:
+        """The files on a memory disk, for what can only send from there."""
+        place = self.directory / _SOURCE_FILE
+        if not place.exists():
+            place.mkdir()
+            for file in self.files:
+                url = f"{self.s3_url}/{SOURCE}/{file['key']}"
+                with self._http.stream("GET", url) as answer, (place / file["key"]).open("wb") as out:
+                    for piece in answer.iter_bytes(1 << 20):
+                        out.write(piece)
+        return place
+
+    def gcs_token(self) -> str:
+        """A token, for what cannot ask for one."""
+        form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": "a.b.c"}
+        return str(self._http.post(f"{self.gcs_url}/token", data=form).json()["access_token"])
+
+    def _gcs_written(self, run: str) -> dict[str, Any]:
+        events = self._http.get(f"{self.gcs_url}/_local/events", timeout=60).json()
+        return {
+            event["name"].removeprefix(f"{run}/"): (event["size"], event["crc32c"])
+            for event in events
+            if event["event"] == "visible" and event["name"].startswith(f"{run}/")
+        }
+
+    def _s3_written(self, run: str) -> dict[str, Any]:
+        written = self._http.get(f"{self.s3_url}/_local/written", timeout=60).json()["written"]
+        start = f"{TARGET}/{run}/"
+        return {
+            name.removeprefix(start): (fact["size"], fact["crc32c"])
+            for name, fact in written.items()
+            if name.startswith(start)
+        }
+
+    def _sftp_written(self, run: str) -> dict[str, Any]:
+        found = {}
+        for path in (self.sftp.root / run).iterdir():
+            crc32c = 0
+            with path.open("rb") as file:
+                while piece := file.read(1 << 20):
+                    crc32c = checksums.crc32c(piece, crc32c)
+            found[path.name] = (path.stat().st_size, _base64(crc32c))
+        shutil.rmtree(self.sftp.root / run)
+        return found
+
+    def _started(self, server: Any) -> Any:
+        self._exit.callback(server.stop)
+        return server
+
+    def _log(self, name: str) -> Path:
+        return self.directory / "logs" / f"{name}.log"
+
+
+def url_path(key: str) -> str:
+    """A key in a URL."""
+    return quote(key)
+
+
+def _base64(value: int) -> str:
+    import base64
+
+    return base64.b64encode(value.to_bytes(4, "big")).decode()
+
+
+def _certificate(directory: Path) -> Path:
+    """A certificate for 127.0.0.1, and its key, made for this run; returns the file to trust."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(__import__("ipaddress").ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([address, x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (directory / "server.pem").write_bytes(secret + pem)
+    trusted = directory / "trusted.pem"
+    trusted.write_bytes(pem)
+    return trusted
+
+
+def airflow_connection(kind: str, **fields: Any) -> str:
+    """An Airflow connection for an environment variable."""
+    return json.dumps({"conn_type": kind, **fields})
