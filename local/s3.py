@@ -366,7 +366,14 @@ class Handler(StandInHandler):
                 for name in written:
                     self.server.objects.pop(tuple(name.split("/", 1)), None)  # type: ignore[call-overload]
                 self.server.written.clear()
-            self.json(200, {"written": written, "sent": self.server.sent, "open_uploads": len(self.server.uploads)})
+            self.json(
+                200,
+                {
+                    "written": written,
+                    "sent": self.server.sent,
+                    "open_uploads": [upload.key for upload in self.server.uploads.values()],
+                },
+            )
         else:
             raise StandInError(404, "NoSuchPage", path)
 

@@ -220,7 +220,9 @@ class _Sftp(asyncssh.SFTPServer):
         longest = self._order["longest_path"]
         if longest is not None and len(path) > longest:
             raise asyncssh.SFTPFailure("path too long")
-        return super().open(path, pflags, attrs)
+        opened = super().open(path, pflags, attrs)
+        self._expected[id(opened)] = 0
+        return opened
 
     def _allow(self, what: str) -> None:
         if what in self._order["refuse"]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from delivery.attempt import file_fields
-from delivery.ledger.entry import Status
+from delivery.ledger.entry import Entry, Status
 from delivery.operators.base import DeliveryOperator
+from delivery.operators.destination import destination_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from delivery.operators.run import Run
 
 _NO_OUTCOME = (
     "No attempt left an outcome: the worker or container that had the file died, or the task was ended by hand, "
@@ -28,7 +32,8 @@ class SettleOperator(DeliveryOperator):
         """Returns the counts by final status."""
         run = self.run_of(context)
         unfinished = [entry for entry in run.ledger.open_now() if entry.status is Status.PROCESSING and entry.active]
-        run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME)
+        given_up = set(run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME))
+        self._clean_up(run, [entry for entry in unfinished if entry.etag in given_up and entry.resume])
         final = run.ledger.open_now()
         for entry in final:
             if entry.status is Status.FAIL:
@@ -39,3 +44,16 @@ class SettleOperator(DeliveryOperator):
             "job_finished", run=str(run.owner), **counts, bytes=sum(entry.size for entry in final), files=len(final)
         )
         return counts
+
+    def _clean_up(self, run: Run, entries: Sequence[Entry]) -> None:
+        """No attempt will resume these: what they left at the destination is removed, if that can be done now."""
+        if not entries:
+            return
+        try:
+            with destination_of(run) as destination:
+                for entry in entries:
+                    destination.discard(entry.file_name, entry.resume or {})
+        except Exception as error:
+            # Leftovers do no harm: they are hidden or incomplete, and are said here.
+            names = [entry.file_name for entry in entries]
+            self.log_event("leftovers_not_removed", level=logging.WARNING, files=names, error=type(error).__name__)

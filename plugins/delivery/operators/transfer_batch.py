@@ -12,13 +12,13 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from delivery.ledger.entry import Entry, RunRef, Status
 from delivery.ledger.table import Assignment
 from delivery.operators.base import DeliveryOperator
+from delivery.operators.destination import destination_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from delivery.operators.register_files import BatchRef
     from delivery.operators.run import Run
-    from delivery.transfer.contract import Destination
 
 _INDEX_PATIENCE = 60.0
 _NAMED = 10
@@ -53,7 +53,7 @@ class TransferBatchOperator(DeliveryOperator):
             logger=logging.getLogger(__name__),
             stop=self._stop,
         )
-        outcome = batch.deliver(entries, lambda: self._destination(run))
+        outcome = batch.deliver(entries, lambda: destination_of(run))
         if self._stop.is_set():
             raise AirflowException(
                 f"The task was told to stop after {outcome.delivered} of {len(entries)} files. The next try goes on."
@@ -110,26 +110,6 @@ class TransferBatchOperator(DeliveryOperator):
             if entry.status is Status.PROCESSING and _earlier_life(entry, run.owner)
         ]
         run.ledger.resume(unfinished, run.owner, self.config.name)
-
-    def _destination(self, run: Run) -> Destination:
-        from delivery.operators.connections import resolve
-        from delivery.transfer.destinations import open_destination
-
-        config = self.config.destination
-        secret = None if config.type == "s3" else resolve(config.connection_id)
-        if config.type == "s3":
-            from delivery.aws import s3_access
-
-            destination_s3 = s3_access(region=config.region, role_arn=config.role_arn, external_id=config.external_id)
-        else:
-            destination_s3 = None
-        return open_destination(
-            config,
-            secret=secret,
-            source_s3=run.source_access,
-            destination_s3=destination_s3,
-            gcs_endpoint=run.settings.gcs_endpoint,
-        )
 
 
 def _earlier_life(entry: Entry, owner: RunRef) -> bool:

@@ -7,7 +7,8 @@ after :class:`Job`; the destination pulls the bytes from S3 itself. All that the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, Self
@@ -116,6 +117,22 @@ class DestinationUnavailable(TransferError):
 
 class Superseded(Exception):
     """A newer attempt owns the file (R3.5). The holder must stop without changing anything."""
+
+
+@contextmanager
+def discarding(
+    destination: Destination, name: str, state: Callable[[], Mapping[str, Any]], *, on: type[Exception]
+) -> Iterator[None]:
+    """Remove what has been begun at the destination when it ends like that: no attempt can go on with it.
+
+    On :class:`Superseded` around the first checkpoint: nobody else knows of it yet. On :class:`IntegrityError`: which
+    of the bytes are wrong, nobody knows.
+    """
+    try:
+        yield
+    except on:
+        destination.discard(name, state())
+        raise
 
 
 class Interrupted(Exception):

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_LOOK_EVERY = 0.1
+_LOOK_EVERY = 0.05
 _BUSY = 0.7
 """Share of one CPU from which on more threads would not help."""
 

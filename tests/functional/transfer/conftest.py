@@ -72,9 +72,10 @@ class Servers:
     def s3_facts(self) -> dict[str, Any]:
         return dict(httpx.get(f"{self.s3_url}/_local/written").json())
 
-    def open_uploads(self) -> int:
+    def open_uploads(self, key: str) -> int:
+        """Multipart uploads for that key that are neither complete nor aborted."""
         in_gcs = httpx.get(f"{self.gcs_url}/_local/uploads/target").json()
-        return len(in_gcs) + int(self.s3_facts()["open_uploads"])
+        return [*in_gcs, *self.s3_facts()["open_uploads"]].count(key)
 
     def visible(self, kind: str) -> dict[str, tuple[int, str]]:
         """What is visible at the destination: size and CRC32C by key."""

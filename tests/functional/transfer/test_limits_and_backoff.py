@@ -45,7 +45,7 @@ def test_a_connection_cut_in_the_middle_of_a_part_only_sends_that_part_again(ser
     servers.gcs_faults({"call": "UploadPart", "cut_after_bytes": 3 * MIB, "times": 2})
     before = servers.s3_facts()["sent"]
     assert deliver(servers.open("gcs"), source).checksum == f"crc32c:{crc32c}"
-    assert servers.s3_facts()["sent"] - before < 60 * MIB
+    assert servers.s3_facts()["sent"] - before < 73 * MIB  # the whole, and twice one part of 16 MiB
 
 
 def test_r6_objects_above_s3s_limit_for_one_copy_are_copied_in_parts(servers):

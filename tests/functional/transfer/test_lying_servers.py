@@ -39,7 +39,7 @@ def test_r6_4_what_arrives_is_what_was_read(servers, sftp_server, kind, size):
         assert (server.root / "in" / source.key).stat().st_size == size
     else:
         assert servers.visible(kind)[source.key] == (size, crc32c)
-    assert servers.open_uploads() == 0
+    assert servers.open_uploads(source.key) == 0
 
 
 @pytest.mark.parametrize("size", SIZES[1:])
@@ -51,6 +51,7 @@ def test_r6_4_a_wrong_byte_from_s3_is_caught_before_anything_is_visible(servers,
     with pytest.raises(IntegrityError, match="what was read has"):
         deliver(destination, source)
     assert not arrived(servers, kind, server, source.key)
+    assert servers.open_uploads(source.key) == 0
     if kind == "sftp":
         assert list((server.root / "in").iterdir()) == []
 
@@ -101,7 +102,7 @@ def test_r6_4_what_gcs_stored_wrong_is_not_counted_and_not_left(servers, call):
 def test_r6_4_what_s3_received_wrong_never_becomes_visible(servers, size):
     source, _ = servers.declare(size)
     servers.s3_faults({"call": "PutObject|UploadPart", "corrupt": True, "times": 0})
-    with pytest.raises(TransferError, match="BadDigest"):
+    with pytest.raises(IntegrityError, match="BadDigest"):
         deliver(servers.open("s3", max_bytes_per_second=10**12), source)
     assert source.key not in servers.visible("s3")
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from delivery.transfer.contract import Job, Journal, Receipt, TransferError
+from delivery.transfer.contract import IntegrityError, Job, Journal, Receipt, Superseded, TransferError, discarding
 from delivery.transfer.gcs.api import GcsApi
 from delivery.transfer.http.pool import Response
 from delivery.transfer.integrity import Digest, require_equal
@@ -115,8 +115,9 @@ class GcsTarget:
         generation = self._look(key).generation
         parts = self._resumed(key, job) or self._begun(key, job, journal)
         upload = _Upload(self._request, key)
-        digest = upload_parts(source, upload, parts, journal=journal, throttle=self._throttle, limits=self._limits)
-        source.require_same(digest)
+        with discarding(self, job.name, parts.state, on=IntegrityError):
+            digest = upload_parts(source, upload, parts, journal=journal, throttle=self._throttle, limits=self._limits)
+            source.require_same(digest)
         rows = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag></Part>"
             for number, etag in sorted(parts.part_etags.items())
@@ -161,7 +162,8 @@ class GcsTarget:
             tree = ElementTree.fromstring(answer.read())  # noqa: S314 - Google's answer over verified TLS
         upload_id = tree.findtext("{*}UploadId") or ""
         parts = Parts(upload_id, self._limits.size_for(job.source.size), job.source.size, job.source.etag)
-        journal.checkpoint(parts.state())
+        with discarding(self, job.name, parts.state, on=Superseded):
+            journal.checkpoint(parts.state())
         return parts
 
     # -- what is there -----------------------------------------------------------------------------------------------

@@ -162,6 +162,8 @@ class Connection:
             if not count:
                 raise ConnectionResetError("the connection was closed")
             self._end += count
+        if end - self._start > _LONGEST_LINE:
+            raise Garbled("the answer has a line too long")
         line = bytes(self._view[self._start : end]).rstrip(b"\r")
         self._start = end + 1
         return line

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from delivery.transfer.contract import DestinationUnavailable, SourceObject, TransferError
+from delivery.transfer.contract import DestinationUnavailable, IntegrityError, SourceObject, TransferError
 from delivery.transfer.http.pool import BrokenOff, Response, Unreachable, error_code
 from delivery.transfer.integrity import OwnChecksum
 from delivery.transfer.s3.access import Pieces, S3Access, TrailedBody
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from delivery.config.model import S3Destination
 
 _COPY_ATTEMPTS = 5
+_WRONG_BYTES = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +243,8 @@ class S3Api:
             return DestinationUnavailable(
                 f"{role} may not {verb} {self.uri(key)}. Have its policy and the bucket's policy allow it [{code}]."
             )
+        if code in _WRONG_BYTES:
+            return IntegrityError(f"{self.uri(key)}: the bytes did not arrive as they were sent [{code}]. Tried again.")
         return TransferError(f"S3 refuses to {verb} {self.uri(key)}: {message} [{code}].")
 
     def _attributes(self) -> dict[str, Any]:

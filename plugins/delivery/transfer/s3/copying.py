@@ -29,7 +29,6 @@ def copy(api: S3Api, key: str, job: Job, journal: Journal, *, own: OwnChecksum |
         return
     part_size = _LIMITS.size_for(size)
     upload_id = api.begin(key, algorithm)
-    journal.checkpoint({"upload_id": upload_id, "copied": True})  # for the one who will have to remove it
     etags: dict[int, str] = {}
 
     def copy_part(number: int) -> None:
@@ -39,6 +38,7 @@ def copy(api: S3Api, key: str, job: Job, journal: Journal, *, own: OwnChecksum |
         journal.progress(end - start)
 
     try:
+        journal.checkpoint({"upload_id": upload_id, "copied": True})  # for the one who will have to remove it
         # They cost no CPU here: all begin at once.
         side_by_side(copy_part, range(1, -(-size // part_size) + 1), _LIMITS.streams, at_first=_LIMITS.streams)
         journal.confirm()

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from delivery.transfer.contract import IntegrityError, Job, Journal, Receipt, TransferError
+from delivery.transfer.contract import (
+    IntegrityError,
+    Job,
+    Journal,
+    Receipt,
+    Superseded,
+    TransferError,
+    discarding,
+)
 from delivery.transfer.integrity import CRC32C, OwnChecksum
 from delivery.transfer.naming import object_key
 from delivery.transfer.parts import PartLimits, Parts, upload_parts
@@ -110,15 +118,16 @@ class S3Target:
         there = self._api.look(key)
         parts = self._resumed(key, job, resume) or self._begun(key, job, journal)
         upload = _Upload(self._api, key)
-        digest = upload_parts(source, upload, parts, journal=journal, throttle=self._throttle, limits=self._limits)
-        source.require_same(digest)
-        expected = OwnChecksum(CRC32C, digest.crc32c)
-        journal.confirm()
-        try:
-            # S3 completes only if what it has is what was read: a wrong byte never becomes visible.
-            self._api.complete(key, parts.upload_id, parts.part_etags, expected, there.etag if there else None)
-        except Occupied as error:
-            self._require_ours(key, there, expected, error)
+        with discarding(self, job.name, parts.state, on=IntegrityError):
+            digest = upload_parts(source, upload, parts, journal=journal, throttle=self._throttle, limits=self._limits)
+            source.require_same(digest)
+            expected = OwnChecksum(CRC32C, digest.crc32c)
+            journal.confirm()
+            try:
+                # S3 completes only if what it has is what was read: a wrong byte never becomes visible.
+                self._api.complete(key, parts.upload_id, parts.part_etags, expected, there.etag if there else None)
+            except Occupied as error:
+                self._require_ours(key, there, expected, error)
         return self._verified(key, source, self._api.look(key), expected)
 
     def _resumed(self, key: str, job: Job, resume: Mapping[str, Any]) -> Parts | None:
@@ -136,7 +145,8 @@ class S3Target:
     def _begun(self, key: str, job: Job, journal: Journal) -> Parts:
         size = job.source.size
         parts = Parts(self._api.begin(key, CRC32C), self._limits.size_for(size), size, job.source.etag)
-        journal.checkpoint(parts.state())
+        with discarding(self, job.name, parts.state, on=Superseded):
+            journal.checkpoint(parts.state())
         return parts
 
     def _verified(self, key: str, source: Source, stored: Stored | None, expected: OwnChecksum | None) -> Receipt:

@@ -93,7 +93,10 @@ class Connection:
             session.options_set(option, ciphers)
         session.options_set(options.KEY_EXCHANGE, f"{_KEY_EXCHANGES},{_WEAK_KEY_EXCHANGES}" if weak else _KEY_EXCHANGES)
         session.options_set(options.HOSTKEYS, self._host_key_algorithms(weak))
-        session.set_socket(self._socket)
+        # libssh closes what it is given, by number: two owners would close another thread's connection some day.
+        own = self._socket.dup()
+        session.set_socket(own)
+        own.detach()
         try:
             session.connect()
         except BaseSSHError as error:

@@ -13,7 +13,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from delivery.transfer.contract import IntegrityError, Job, Journal, Receipt, SourceChanged, TransferError
+from delivery.transfer.contract import (
+    IntegrityError,
+    Job,
+    Journal,
+    Receipt,
+    SourceChanged,
+    Superseded,
+    TransferError,
+    discarding,
+)
 from delivery.transfer.integrity import Digest, require_equal
 from delivery.transfer.naming import remote_path
 from delivery.transfer.sftp.connection import Connection
@@ -133,7 +142,8 @@ class SftpTarget:
             if part is None:
                 self._remove_earlier(sftp, path, job, state)
                 part = self._created(sftp, name, source)
-        journal.checkpoint(part.state())
+        with discarding(self, job.name, part.state, on=Superseded):
+            journal.checkpoint(part.state())
         writer = LaneWriter(self._pool, part, source, journal=journal, throttle=self._throttle)
         try:
             writer.run()

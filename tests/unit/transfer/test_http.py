@@ -1,0 +1,174 @@
+"""HTTP as the engine speaks it, against a server whose every byte is scripted."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from delivery.transfer.http.connection import Request
+from delivery.transfer.http.pool import BrokenOff, HttpPool, Unreachable, error_code
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Scripted:
+    """Answers the nth request on the nth line of the script; None closes without an answer."""
+
+    def __init__(self, *script: bytes | None, close_after: int | None = None) -> None:
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._script = list(script)
+        self._close_after = close_after
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/b/k"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while self._script:
+            connection, _ = self._server.accept()
+            self.connections += 1
+            with connection:
+                while self._script and self._answer(connection):
+                    pass
+
+    def _answer(self, connection: socket.socket) -> bool:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = connection.recv(1)
+            if not byte:
+                return False
+            head += byte
+        length = next(
+            (int(line[16:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length: ")), 0
+        )
+        body = b""
+        while len(body) < length:
+            body += connection.recv(length - len(body))
+        self.requests.append(head + body)
+        answer = self._script.pop(0)
+        if answer is None:
+            return False
+        connection.sendall(answer)
+        if self._close_after == len(self.requests):
+            return False
+        return b"truncated" not in answer
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch):
+    monkeypatch.setattr("delivery.transfer.http.pool._LONGEST_PAUSE", 0)
+
+
+def get(pool: HttpPool, server: Scripted) -> bytes:
+    with pool.exchange(lambda: Request("GET", server.url)) as answer:
+        return answer.read()
+
+
+def test_a_connection_is_used_again_when_its_answer_was_read():
+    server, pool = Scripted(OK, OK, OK), HttpPool()
+    assert [get(pool, server) for _ in range(3)] == [b"ok"] * 3
+    assert server.connections == 1
+    assert server.requests[0].startswith(b"GET /b/k HTTP/1.1\r\nHost: 127.0.0.1:")
+
+
+def test_a_short_rest_of_an_answer_is_read_and_a_long_one_is_cut():
+    long = b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + bytes(50000)
+    server, pool = Scripted(OK, long, OK), HttpPool()
+    for _ in range(3):
+        pool.exchange(lambda: Request("GET", server.url)).close()
+    assert server.connections == 2
+
+
+def test_a_connection_that_was_closed_while_idle_is_replaced():
+    server, pool = Scripted(OK, OK, close_after=1), HttpPool()
+    assert get(pool, server) == b"ok"
+    with pool.exchange(lambda: Request("GET", server.url)) as answer:
+        assert answer.read() == b"ok"
+    assert server.connections == 2
+
+
+def test_an_answer_in_chunks_is_put_together():
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: 1\r\n\r\n"
+    server, pool = Scripted(chunked, OK), HttpPool()
+    assert get(pool, server) == b"abcde"
+    assert get(pool, server) == b"ok"
+    assert server.connections == 1
+
+
+def test_interim_answers_are_passed_over():
+    server = Scripted(b"HTTP/1.1 100 Continue\r\n\r\n" + OK)
+    assert get(HttpPool(), server) == b"ok"
+
+
+def test_a_body_that_ends_early_is_noticed():
+    server = Scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\ntruncated")
+    with pytest.raises(BrokenOff, match="11 bytes early"):
+        get(HttpPool(), server)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "not HTTP"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "does not say where it ends"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 3 + b"X-" + b"y" * 20_000 + b"\r\n\r\n", "line too long"),
+        (b"HTTP/1.1 200 OK\r\n" + b"".join(b"H%d: 1\r\n" % n for n in range(300)) + b"\r\n", "too many headers"),
+        (None, "closed"),
+    ],
+)
+def test_what_is_no_answer_is_unreachable_after_all_tries(answer, reason):
+    server = Scripted(*[answer] * 6, close_after=None if answer else 0)
+    with pytest.raises(Unreachable, match=reason):
+        get(HttpPool(), server)
+
+
+def test_passing_trouble_is_tried_again_with_a_new_request_each_time():
+    busy = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
+    server, built = Scripted(busy, busy, OK), []
+
+    def build() -> Request:
+        built.append(len(built))
+        return Request("PUT", server.url, {"X-Try": str(len(built))}, b"body")
+
+    with HttpPool().exchange(build) as answer:
+        assert (answer.status, answer.repeated) == (200, True)
+    assert [request.split(b"X-Try: ")[1][:1] for request in server.requests] == [b"1", b"2", b"3"]
+    assert all(request.endswith(b"body") for request in server.requests)
+
+
+def test_a_refusal_is_not_tried_again_and_its_code_is_told():
+    body = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+    server = Scripted(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    with HttpPool().exchange(lambda: Request("GET", server.url)) as answer:
+        assert (answer.status, error_code(answer)) == (403, ("AccessDenied", "no"))
+    assert len(server.requests) == 1
+
+
+def test_a_line_break_in_a_header_is_never_sent():
+    server = Scripted(OK)
+    with pytest.raises(ValueError, match="line break"):
+        HttpPool().send(Request("GET", server.url, {"X": "a\r\nEvil: 1"}))
+    assert server.requests == []
+
+
+def test_bodies_are_iterated_anew_for_every_try():
+    class Body:
+        def __init__(self) -> None:
+            self.times = 0
+
+        def __len__(self) -> int:
+            return 6
+
+        def __iter__(self) -> Iterator[bytes]:
+            self.times += 1
+            yield b"abc"
+            yield b"def"
+
+    body = Body()
+    server = Scripted(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", OK)
+    HttpPool().exchange(lambda: Request("PUT", server.url, {}, body)).close()
+    assert body.times == 2
+    assert [request[-6:] for request in server.requests] == [b"abcdef"] * 2
