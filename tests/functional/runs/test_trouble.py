@@ -315,6 +315,45 @@ def test_r8_3_a_file_that_failed_in_an_earlier_try_keeps_its_task_red(scenario, 
     assert "gone.csv" in str(run.errors["transfer_batch[0]"])
 
 
+def test_r7_3_a_mail_service_that_is_down_stops_no_delivery_and_its_tasks_say_so(scenario):
+    client = scenario("gcs")
+    client.drop("a.csv")
+    client.aws_faults({"call": "ses.SendRawEmail", "status": 503, "code": "ServiceUnavailable", "times": 0})
+    run = client.run()
+    client.aws_faults()
+    assert client.delivered() == {"a.csv": b"content"}
+    assert {run.states[task] for task in ("notify_started", "notify_finished")} == {"failed"}
+    assert {run.states[task] for task in ("settle", "deactivate", "report")} == {"success"}
+    assert run.state == "success"
+    entry = client.entries()["a.csv"]
+    assert (entry.status, entry.active) == (Status.SUCCESS, False)
+    assert client.mails() == []
+
+
+@pytest.mark.parametrize("how", ["configuration", "form"])
+def test_r7_1_no_e_mails_where_they_are_switched_off(scenario, how):
+    client = scenario("gcs", **({"send_notifications": False} if how == "configuration" else {}))
+    client.drop("a.csv")
+    run = client.run(**({"send_notifications": False} if how == "form" else {}))
+    assert run.state == "success"
+    assert client.delivered() == {"a.csv": b"content"}
+    assert client.mails() == []
+
+
+def test_r6_7_what_no_attempt_lived_to_clean_up_is_cleaned_up_at_the_end(scenario, monkeypatch):
+    """Every try of the transfer is killed in the middle of a large file; then Airflow gives up."""
+    client = scenario("gcs")
+    client.drop("large.bin", bytes(40 * 1024**2))
+    monkeypatch.setattr("delivery.attempt.Batch._finish", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+    client.gcs_faults({"call": "UploadPart$", "status": 400, "code": "InvalidArgument", "skip": 1, "times": 0})
+    run = client.run()
+    assert run.state == "failed"
+    entry = client.entries()["large.bin"]
+    assert entry.status is Status.FAIL
+    assert "No attempt left an outcome" in str(entry.last_error)
+    assert client.stack.gcs(f"uploads/{client.config.destination.bucket}") == []
+
+
 # -- rerunning -------------------------------------------------------------------------------------------------------
 
 
