@@ -3,6 +3,7 @@
     python -m local.aws [--port N] [--smtp HOST:PORT]
 
 - DynamoDB and S3 requests that write are carried out one at a time, so that a condition and its write are atomic.
+- ECS runs a task's command as a process of this machine (:mod:`local.aws_ecs`).
 - SES passes each e-mail on to an SMTP server, where ``--smtp`` names one.
 - ``/_local/requests`` counts the calls by service and operation; ``/_local/faults`` makes calls fail (see
   :mod:`local.faults`).
@@ -25,7 +26,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.ses.models import SESBackend
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from local import aws_dynamodb
+from local import aws_dynamodb, aws_ecs
 from local.faults import Faults
 from local.process import announce_ready
 
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("--smtp", metavar="HOST:PORT")
     arguments = parser.parse_args()
     aws_dynamodb.install()
+    aws_ecs.install()
     if arguments.smtp:
         host, _, port = arguments.smtp.rpartition(":")
         relay_mail(host, int(port))

@@ -77,7 +77,7 @@ class S3Server(StandInServer):
         while start < end:
             offset = start % BLOCK
             size = min(BLOCK - offset, end - start)
-            crc = self._block_crc if size == BLOCK else checksums.crc32c(self.block[offset : offset + size])
+            crc = self._block_crc if size == BLOCK else checksums.crc32c(memoryview(self.block)[offset : offset + size])
             value = checksums.combine_crc32c(value, crc, size)
             start += size
         return value

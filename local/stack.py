@@ -24,6 +24,9 @@ PICKUP_BUCKET = "example-pickup"
 S3_BUCKET = "example-partner-landing"
 GCS_BUCKET = "example-gcs-landing"
 LEDGER_TABLE = "client-file-ledger"
+ECS_CLUSTER = "transfers"
+ECS_FAMILY = "transfer"
+ECS_LOG_GROUP = "/ecs/transfer"
 SENDER = "deliveries@example.org"
 
 
@@ -86,6 +89,10 @@ class Stack:
             "AIRFLOW__DELIVERY__LEDGER_TABLE": LEDGER_TABLE,
             "AIRFLOW__DELIVERY__MAIL_SENDER": SENDER,
             "AIRFLOW__DELIVERY__GCS_ENDPOINT": self.gcs_url,
+            "AIRFLOW__DELIVERY__ECS_CLUSTER": ECS_CLUSTER,
+            "AIRFLOW__DELIVERY__ECS_TASK_DEFINITION": ECS_FAMILY,
+            "AIRFLOW__DELIVERY__ECS_LOG_GROUP": ECS_LOG_GROUP,
+            "AIRFLOW__DELIVERY__ECS_POLL_SECONDS": "1",
             "AIRFLOW__SECRETS__BACKEND": "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend",
             "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(
                 {
@@ -139,6 +146,25 @@ class Stack:
         create_table(self.client("dynamodb"), LEDGER_TABLE)
         self.client("ses").verify_email_identity(EmailAddress=SENDER)
         httpx.post(f"{self.gcs_url}/_local/buckets/{GCS_BUCKET}", timeout=30).raise_for_status()
+        ecs = self.client("ecs")
+        ecs.create_cluster(clusterName=ECS_CLUSTER)
+        ecs.register_task_definition(
+            family=ECS_FAMILY,
+            containerDefinitions=[
+                {
+                    "name": "transfer",
+                    "image": "transfer",
+                    "memory": 512,
+                    "command": ["python", "-m", "delivery.container"],
+                    # What the task's role and its definition provide on AWS.
+                    "environment": [{"name": name, "value": value} for name, value in self.environment().items()],
+                    "logConfiguration": {
+                        "logDriver": "awslogs",
+                        "options": {"awslogs-group": ECS_LOG_GROUP, "awslogs-stream-prefix": "transfer"},
+                    },
+                }
+            ],
+        )
 
     @cached_property
     def _session(self) -> boto3.session.Session:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.transfer.cases import GIB, Case
+from benchmarks.transfer.cases import CASES, GIB, Case
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 _COLOURS = {"engine": "#1b7f5c", "stock operator": "#b8433a", "rclone": "#3f6fb5"}
@@ -47,6 +47,7 @@ class CaseResult:
 def write(results: list[CaseResult]) -> list[str]:
     """Write the report; returns the targets that were missed."""
     RESULTS.mkdir(exist_ok=True)
+    results = _with_earlier(results)
     missed: list[str] = []
     lines = [
         "# The transfer engine against its peers",
@@ -72,6 +73,18 @@ def write(results: list[CaseResult]) -> list[str]:
     for line in missed:
         print("MISSED", line)
     return missed
+
+
+def _with_earlier(results: list[CaseResult]) -> list[CaseResult]:
+    """The cases that were not measured this time keep what was measured last."""
+    file = RESULTS / "transfer.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    now = {result.case.name: result for result in results}
+    return [
+        now.get(case.name) or CaseResult(case, kept[case.name]["runs"], kept[case.name]["files"])
+        for case in CASES
+        if case.name in now or case.name in kept
+    ]
 
 
 def _judged(result: CaseResult, target: Any) -> list[tuple[str, str, str, bool]]:

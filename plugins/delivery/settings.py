@@ -20,6 +20,24 @@ def setting(name: str, environment: Mapping[str, str] = os.environ) -> str:
 
 
 @dataclass(frozen=True)
+class OffloadSettings:
+    """Where the containers for big files run."""
+
+    cluster: str
+    task_definition: str
+    """Family, or family and revision."""
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    container: str = "transfer"
+    """The container's name in the task definition."""
+    log_group: str = ""
+    log_stream_prefix: str = "transfer"
+    spot: bool = False
+    """Whether Fargate Spot is tried first. An interrupted container resumes, but starts again."""
+    poll_seconds: int = 15
+
+
+@dataclass(frozen=True)
 class Settings:
     """Where this environment keeps its ledger, how it sends mail, and how it splits work."""
 
@@ -31,7 +49,11 @@ class Settings:
     """Shown in e-mails, for example ``staging``; empty in production."""
     gcs_endpoint: str = "https://storage.googleapis.com"
     offload_threshold: int | None = None
-    """Bytes from which on a file goes to ECS; None: everything stays on the workers."""
+    """Bytes from which on a file goes to ECS; None: only where a configuration says so."""
+    offload: OffloadSettings | None = None
+    """None: there is no cluster, and everything stays on the workers."""
+    connections_prefix: str = "airflow/connections"
+    """Where the container finds what is an Airflow connection on a worker, in Secrets Manager."""
     worker_batches: int = 4
     """Into how many task instances a run's files are split at most."""
 
@@ -57,6 +79,19 @@ class Settings:
                 "Airflow configuration option delivery.ledger_table."
             )
         threshold = number("offload_threshold", None)
+        offload = None
+        if text("ecs_cluster") and text("ecs_task_definition"):
+            offload = OffloadSettings(
+                cluster=text("ecs_cluster"),
+                task_definition=text("ecs_task_definition"),
+                subnets=_listed(text("ecs_subnets")),
+                security_groups=_listed(text("ecs_security_groups")),
+                container=text("ecs_container", OffloadSettings.container),
+                log_group=text("ecs_log_group"),
+                log_stream_prefix=text("ecs_log_stream_prefix", OffloadSettings.log_stream_prefix),
+                spot=text("ecs_spot").lower() == "true",
+                poll_seconds=int(number("ecs_poll_seconds", None) or OffloadSettings.poll_seconds),
+            )
         return cls(
             ledger_table=table,
             mail_sender=text("mail_sender"),
@@ -64,5 +99,11 @@ class Settings:
             environment=text("environment"),
             gcs_endpoint=text("gcs_endpoint", cls.gcs_endpoint),
             offload_threshold=None if threshold is None else int(threshold),
+            offload=offload,
+            connections_prefix=text("connections_prefix", cls.connections_prefix),
             worker_batches=int(number("worker_batches", cls.worker_batches) or cls.worker_batches),
         )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

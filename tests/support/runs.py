@@ -6,7 +6,9 @@ their delays. What only a scheduler can show is left to tests/system.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -100,12 +102,25 @@ class Runs:
         else:
             result.states["report"] = "upstream_failed"
 
+    @staticmethod
+    def _resumed(task: Any, context: Mapping[str, Any], deferred: TaskDeferred) -> Any:
+        """As the triggerer does: wait for the trigger, and go on with what it found."""
+        event = asyncio.run(_first_event(deferred.trigger))
+        return getattr(task, deferred.method_name)(context, event)
+
     def _task(self, result: RunResult, name: str, params: Mapping[str, Any], task: Any = None) -> Any:
         task = task or self.dag.get_task(name)
         context = {
             "dag_run": SimpleNamespace(run_id=result.run_id, clear_number=result.generation),
             "params": {**self.dag.params.dump(), **params},
-            "ti": SimpleNamespace(xcom_pull=lambda task_ids: result.returned[task_ids]),
+            "ti": SimpleNamespace(
+                xcom_pull=lambda task_ids: result.returned[task_ids],
+                xcom_push=lambda **_: None,
+                dag_id=self.config.name,
+                task_id=name,
+                run_id=result.run_id,
+                map_index=int(number[1]) if (number := re.search(r"\[(\d+)\]", name)) else -1,
+            ),
         }
         for attempt in range(1, task.retries + 2):
             result.tries[name] = attempt
@@ -117,8 +132,15 @@ class Runs:
             except AirflowSkipException:
                 result.states[name] = "skipped"
                 return None
-            except TaskDeferred:
-                raise
+            except TaskDeferred as deferred:
+                try:
+                    value = self._resumed(task, context, deferred)
+                except AirflowFailException as error:
+                    result.states[name], result.errors[name] = "failed", error
+                    return None
+                except Exception as error:
+                    result.states[name], result.errors[name] = "failed", error
+                    continue
             except AirflowFailException as error:
                 result.states[name], result.errors[name] = "failed", error
                 return None
@@ -129,6 +151,12 @@ class Runs:
             result.errors.pop(name, None)
             return value
         return None
+
+
+async def _first_event(trigger: Any) -> Any:
+    async for event in trigger.run():
+        return event.payload
+    raise AssertionError("the trigger ended without an event")
 
 
 def _execute(task: Any, context: Mapping[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from delivery.ledger.entry import Status
 from delivery.ledger.table import Assignment
 from delivery.operators.base import DeliveryOperator
 from delivery.sizes import human_size
-from delivery.transfer.plan import split
+from delivery.transfer.plan import Plan, split
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,6 +30,8 @@ class BatchRef(TypedDict):
     label: str
     """What the Airflow UI calls the mapped task instance."""
     owner: str
+    offloaded: bool
+    """Whether a container of its own sends it (R6.1)."""
 
 
 class RegisterFilesOperator(DeliveryOperator):
@@ -62,7 +64,8 @@ class RegisterFilesOperator(DeliveryOperator):
 
     def _take(self, run: Run, intake: Intake) -> list[BatchRef]:
         """Arm every file to be sent, batch by batch, and describe the batches by what the ledger really took."""
-        plan = split(intake.take, threshold=None, most_batches=run.settings.worker_batches)
+        threshold = run.offload_threshold
+        plan = split(intake.take, threshold=threshold, most_batches=run.settings.worker_batches)
         assignments = {
             take.etag: Assignment(take.file, take.etag, number, take.duplicates)
             for number, batch in enumerate(plan.batches)
@@ -90,22 +93,19 @@ class RegisterFilesOperator(DeliveryOperator):
                     same_content_as=sorted(take.duplicates) or None,
                 )
         return [
-            self._describe(number, [take for take in batch if take.etag in taken], len(plan.batches), str(owner))
+            self._describe(number, [take for take in batch if take.etag in taken], plan, str(owner))
             for number, batch in enumerate(plan.batches)
             if any(take.etag in taken for take in batch)
         ]
 
     @staticmethod
-    def _describe(number: int, takes: Sequence[Take], total: int, owner: str) -> BatchRef:
+    def _describe(number: int, takes: Sequence[Take], plan: Plan[Take], owner: str) -> BatchRef:
         size = sum(take.size for take in takes)
         noun = "file" if len(takes) == 1 else "files"
-        return BatchRef(
-            batch=number,
-            files=len(takes),
-            bytes=size,
-            label=f"batch {number + 1} of {total}: {len(takes)} {noun}, {human_size(size)}",
-            owner=owner,
-        )
+        offloaded = number >= len(plan.worker)
+        what = f"container for {takes[0].file.name}" if offloaded else f"{len(takes)} {noun}"
+        label = f"batch {number + 1} of {len(plan.batches)}: {what}, {human_size(size)}"
+        return BatchRef(batch=number, files=len(takes), bytes=size, label=label, owner=owner, offloaded=offloaded)
 
     def _clear_away(self, run: Run, intake: Intake) -> bool:
         """R5.2, R5.7: delete what was sent before. True if there is a duplicate to report by name."""

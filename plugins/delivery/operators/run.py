@@ -86,6 +86,13 @@ class Run:
         return Pickup(self.config, self.source_s3)
 
     @property
+    def offload_threshold(self) -> int | None:
+        """Bytes from which on a file gets a container of its own (R6.1); None if there are no containers."""
+        if self.settings.offload is None:
+            return None
+        return self.config.offload_threshold or self.settings.offload_threshold
+
+    @property
     def bypass(self) -> bool:
         """Whether files that were sent before are sent again."""
         return bool(self.params["bypass_file_checks"])

@@ -1,10 +1,11 @@
-"""R6: sends one batch of files from the worker."""
+"""R6: sends one batch of files, from the worker or by a container (R6.1)."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -17,6 +18,7 @@ from delivery.operators.destination import destination_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from delivery.operators.offload import ContainerOperator
     from delivery.operators.register_files import BatchRef
     from delivery.operators.run import Run
 
@@ -43,6 +45,10 @@ class TransferBatchOperator(DeliveryOperator):
         self._rearm(run)
         known = self._entries(run)
         entries = [entry for entry in known if entry.status is Status.PROCESSING and entry.active]
+        if self.batch["offloaded"]:
+            if entries:
+                self._container(run).start(context)  # defers
+            return self._conclude(known, None)
         from delivery.attempt import Batch
 
         batch = Batch(
@@ -70,6 +76,38 @@ class TransferBatchOperator(DeliveryOperator):
                 "Mend the cause, then clear this task or the run: the failed files get fresh attempts."
             )
         return {"delivered": outcome.delivered}
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, int]:
+        """Called when the container has ended: what came of the files is in the ledger."""
+        run = self.run_of(context)
+        trouble = self._container(run).ended(event)
+        self.log_event("container_ended", task=event["task_arn"], trouble=trouble)
+        return self._conclude(self._entries(run), trouble)
+
+    def _container(self, run: Run) -> ContainerOperator:
+        # Imported here: Airflow's ECS operator costs seconds, which every task of every client would pay.
+        from delivery.operators.offload import ContainerOperator
+
+        return ContainerOperator(task_id=self.task_id, run=run, batch=self.batch)
+
+    def _conclude(self, entries: Sequence[Entry], trouble: str | None) -> dict[str, int]:
+        """As if the worker had sent them: green, red to be tried again, or red for good."""
+        unfinished = {
+            entry.file_name: " ".join(filter(None, (trouble, entry.last_error)))
+            for entry in entries
+            if entry.status is Status.PROCESSING and entry.active
+        }
+        if unfinished:
+            raise AirflowException(
+                f"{len(unfinished)} of {self.batch['files']} files are not delivered yet and will be tried again: "
+                f"{_named(unfinished)}"
+            )
+        if failed := {entry.file_name: str(entry.last_error) for entry in entries if entry.status is Status.FAIL}:
+            raise AirflowFailException(
+                f"{len(failed)} of {self.batch['files']} files failed for good: {_named(failed)} "
+                "Mend the cause, then clear this task or the run: the failed files get fresh attempts."
+            )
+        return {"delivered": sum(entry.status is Status.SUCCESS for entry in entries)}
 
     def on_kill(self) -> None:
         """Airflow wants the task to end: stop between two writes and keep what is needed to resume."""

@@ -1,0 +1,142 @@
+"""What runs in ECS for a big file (R6.1): the same engine, the same ledger, no Airflow.
+
+    python -m delivery.container
+
+Its order is in ``DELIVERY_ORDER`` (:class:`Order`, as JSON), its settings in the same variables as the workers'. It
+asks the ledger what of the batch is left to do, does it once, and writes the outcomes there; from here comes only the
+exit code. SIGTERM (Fargate gives 30 s, Spot 120 s) ends it between two pieces, with its checkpoint kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from delivery.attempt import Batch, Outcome
+from delivery.config.model import ClientConfig
+from delivery.events import log_event
+from delivery.ledger.entry import RunRef, Status
+from delivery.ledger.table import Ledger
+from delivery.pickup import Pickup
+from delivery.settings import Settings, SettingsError
+from delivery.transfer.contract import Destination
+from delivery.transfer.destinations import open_destination
+
+ORDER_VARIABLE = "DELIVERY_ORDER"
+_LOGGER = logging.getLogger("delivery.container")
+
+
+class ExitCode(IntEnum):
+    """How the container ended. The ledger says more."""
+
+    DELIVERED = 0
+    """Everything is delivered, or there was nothing left to do."""
+    UNFINISHED = 10
+    """A file is left for the next attempt."""
+    FAILED = 11
+    """A file failed for good."""
+    STOPPED = 12
+    """Told to stop; the next attempt resumes."""
+    MISUSED = 13
+    """The order or the settings are unusable."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the container is to do."""
+
+    config: ClientConfig
+    owner: RunRef
+    batch: int
+    remove_source: bool
+
+    def to_json(self) -> str:
+        """For the environment of the container; no credential is in it."""
+        fields: dict[str, Any] = {
+            "config": self.config.model_dump(mode="json", exclude_defaults=True),
+            "run": str(self.owner),
+            "batch": self.batch,
+            "remove_source": self.remove_source,
+        }
+        return json.dumps(fields, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        """The inverse of :meth:`to_json`. Raises ValueError."""
+        fields = json.loads(text)
+        try:
+            config = ClientConfig.model_validate_json(json.dumps(fields["config"]))
+            return cls(config, RunRef.parse(fields["run"]), int(fields["batch"]), bool(fields["remove_source"]))
+        except (KeyError, TypeError, ValidationError) as error:
+            raise ValueError(str(error)) from error
+
+
+def main(environment: Mapping[str, str] = os.environ) -> ExitCode:
+    """Do what is ordered."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        settings = Settings.from_environment(environment)
+        order = Order.from_json(environment.get(ORDER_VARIABLE, ""))
+    except (SettingsError, ValueError) as error:
+        log_event(_LOGGER, "container_misused", level=logging.ERROR, error=str(error))
+        return ExitCode.MISUSED
+    outcome = deliver(order, settings, stop)
+    if stop.is_set():
+        return ExitCode.STOPPED
+    if outcome.unfinished:
+        return ExitCode.UNFINISHED
+    return ExitCode.FAILED if outcome.failed else ExitCode.DELIVERED
+
+
+def deliver(order: Order, settings: Settings, stop: threading.Event) -> Outcome:
+    """Try once what the ledger says is left of the batch."""
+    from delivery.aws import dynamodb_client, s3_client
+
+    config = order.config
+    ledger = Ledger(dynamodb_client(), settings.ledger_table, config.delivery_key)
+    source = config.pickup
+    s3 = s3_client(region=source.region, role_arn=source.role_arn, external_id=source.external_id)
+    entries = [
+        entry
+        for entry in ledger.open_entries(order.owner.run_id, order.batch)
+        if entry.status is Status.PROCESSING and entry.active and entry.owned_by == order.owner
+    ]
+    batch = Batch(ledger, Pickup(config, s3), order.owner, remove_source=order.remove_source, logger=_LOGGER, stop=stop)
+    return batch.deliver(entries, lambda: _destination(config, settings))
+
+
+def _destination(config: ClientConfig, settings: Settings) -> Destination:
+    from delivery.aws import s3_access
+    from delivery.secrets_manager import resolve
+
+    source, destination = config.pickup, config.destination
+    secret = destination_s3 = None
+    if destination.type == "s3":
+        destination_s3 = s3_access(
+            region=destination.region, role_arn=destination.role_arn, external_id=destination.external_id
+        )
+    else:
+        secret = resolve(destination.connection_id, settings.connections_prefix)
+    return open_destination(
+        destination,
+        secret=secret,
+        source_s3=s3_access(region=source.region, role_arn=source.role_arn, external_id=source.external_id),
+        destination_s3=destination_s3,
+        gcs_endpoint=settings.gcs_endpoint,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
