@@ -61,8 +61,13 @@ measure: .venv/.ready ## the measurements in benchmarks/README.md
 bench: .bench/bin/rclone ## the transfer engine against its peers (about 25 minutes); CASES="gcs-1g …" ROUNDS=5
 	$(BIN)/python -m benchmarks.transfer $(foreach case,$(CASES),--case $(case)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
+.PHONY: image
+image: ## build the transfer container's image (needs Docker)
+	docker build --file docker/transfer/Dockerfile $(DOCKER_BUILD_FLAGS) --tag delivery-transfer .
+
 .PHONY: lock
-lock: .venv/.ready ## resolve requirements-dev.in against MWAA's constraints into requirements-dev.lock
+lock: .venv/.ready ## resolve requirements-dev.in and the container's against MWAA's constraints into their locks
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header docker/transfer/requirements.in -c constraints.txt --output-file docker/transfer/requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements-dev.in --output-file requirements-dev.lock
 
 .PHONY: clean

@@ -25,6 +25,7 @@ from local.stack import Stack
 from local.wait import wait_until
 
 _WORK = ROOT / ".local" / "demo"
+_OFFLOAD_THRESHOLD = 90 * 1024**2
 _ROWS_PER_CLIENT = 6
 _PATIENCE = 900.0
 _began = time.monotonic()
@@ -64,6 +65,8 @@ def main() -> int:
             "AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(_WORK / "client_configs"),
             "AIRFLOW__DELIVERY__ENVIRONMENT": "demo",
             "AIRFLOW__DELIVERY__RETRY_DELAY": "5",
+            # So low that the large files of the demo go by ECS containers; here these are processes.
+            "AIRFLOW__DELIVERY__OFFLOAD_THRESHOLD": str(_OFFLOAD_THRESHOLD),
         }
         say("starting Airflow: database, API server, scheduler, DAG processor, triggerer")
         with Airflow(_WORK / "airflow", environment) as airflow:

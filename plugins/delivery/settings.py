@@ -48,8 +48,9 @@ class Settings:
     environment: str = ""
     """Shown in e-mails, for example ``staging``; empty in production."""
     gcs_endpoint: str = "https://storage.googleapis.com"
-    offload_threshold: int | None = None
-    """Bytes from which on a file goes to ECS; None: only where a configuration says so."""
+    offload_threshold: int = 10 * 1024**3
+    """Bytes from which on a file goes to ECS, where a configuration says nothing else. Below about this a worker is
+    done before a container has paid for its start (docs/operators/offloading.md)."""
     offload: OffloadSettings | None = None
     """None: there is no cluster, and everything stays on the workers."""
     connections_prefix: str = "airflow/connections"
@@ -78,7 +79,6 @@ class Settings:
                 f"{_PREFIX}LEDGER_TABLE is not set: expected the name of the DynamoDB ledger table. On MWAA set the "
                 "Airflow configuration option delivery.ledger_table."
             )
-        threshold = number("offload_threshold", None)
         offload = None
         if text("ecs_cluster") and text("ecs_task_definition"):
             offload = OffloadSettings(
@@ -98,7 +98,7 @@ class Settings:
             ses_connection_id=text("ses_connection_id", cls.ses_connection_id),
             environment=text("environment"),
             gcs_endpoint=text("gcs_endpoint", cls.gcs_endpoint),
-            offload_threshold=None if threshold is None else int(threshold),
+            offload_threshold=int(number("offload_threshold", None) or cls.offload_threshold),
             offload=offload,
             connections_prefix=text("connections_prefix", cls.connections_prefix),
             worker_batches=int(number("worker_batches", cls.worker_batches) or cls.worker_batches),

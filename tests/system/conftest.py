@@ -40,6 +40,7 @@ def system(tmp_path_factory) -> Iterator[System]:
         environment = stack.environment() | {
             "AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(configs),
             "AIRFLOW__DELIVERY__RETRY_DELAY": "1",
+            "AIRFLOW__DELIVERY__OFFLOAD_THRESHOLD": str(20 * 1024**2),
         }
         with Airflow(directory / "airflow", environment) as airflow:
             airflow.wait_until(lambda: len(airflow.dags()) == len(clients), "every client has its DAG", seconds=120)

@@ -52,6 +52,24 @@ def test_r1_a_triggered_run_delivers_to(system, name):
     assert done == {file.name for file in FILES}
 
 
+def test_r6_1_a_big_file_goes_by_a_container_that_the_triggerer_waits_for(system):
+    name = "cedar_care"
+    big, small = SampleFile("monthly.bin", 24 * 1024**2, 11), SampleFile("daily.csv", 100, 12)
+    run_id, state = deliver(system, name, [big, small])
+    assert state == "success"
+    found = received(system, system.clients[name])
+    assert {file.name: found[file.name] for file in (big, small)} == {
+        file.name: file.content() for file in (big, small)
+    }
+    mapped = [task for task in system.airflow.tasks(name, run_id) if task["task_id"] == "transfer_batch"]
+    labels = {task["rendered_map_index"] for task in mapped}
+    assert labels == {"batch 1 of 2: 1 file, 100 B", "batch 2 of 2: container for monthly.bin, 24.0 MiB"}
+    (container,) = [task for task in mapped if "container" in task["rendered_map_index"]]
+    log = system.airflow.task_log(name, run_id, "transfer_batch", map_index=container["map_index"])
+    assert '"event": "file_delivered"' in log, "the container's lines are in the task's log"
+    assert '"event": "container_ended"' in log
+
+
 def test_r4_1_the_scheduler_starts_runs_and_r4_3_the_done_file_lets_them_go(system):
     client = system.clients["summit_mutual"]
     client.drop(system.stack, FILES)

@@ -10,7 +10,8 @@ from delivery.settings import Settings, SettingsError
 def test_only_the_ledger_table_must_be_set():
     settings = Settings.from_environment({"AIRFLOW__DELIVERY__LEDGER_TABLE": "ledger"})
     assert settings.ledger_table == "ledger"
-    assert settings.offload_threshold is None
+    assert settings.offload_threshold == 10 * 1024**3
+    assert settings.offload is None
     assert settings.gcs_endpoint == "https://storage.googleapis.com"
 
 
@@ -28,3 +29,23 @@ def test_a_wrong_number_is_named():
 def test_r6_1_a_threshold_is_bytes():
     environment = {"AIRFLOW__DELIVERY__LEDGER_TABLE": "ledger", "AIRFLOW__DELIVERY__OFFLOAD_THRESHOLD": "10737418240"}
     assert Settings.from_environment(environment).offload_threshold == 10 * 1024**3
+
+
+def test_r6_1_containers_need_a_cluster_and_a_task_definition():
+    environment = {
+        "AIRFLOW__DELIVERY__LEDGER_TABLE": "ledger",
+        "AIRFLOW__DELIVERY__ECS_CLUSTER": "transfers",
+        "AIRFLOW__DELIVERY__ECS_TASK_DEFINITION": "transfer",
+        "AIRFLOW__DELIVERY__ECS_SUBNETS": "subnet-a, subnet-b",
+        "AIRFLOW__DELIVERY__ECS_SPOT": "true",
+    }
+    offload = Settings.from_environment(environment).offload
+    assert offload is not None
+    assert (offload.cluster, offload.subnets, offload.security_groups, offload.spot) == (
+        "transfers",
+        ("subnet-a", "subnet-b"),
+        (),
+        True,
+    )
+    del environment["AIRFLOW__DELIVERY__ECS_TASK_DEFINITION"]
+    assert Settings.from_environment(environment).offload is None

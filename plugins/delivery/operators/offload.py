@@ -114,10 +114,7 @@ def group_of(delivery_key: str) -> str:
     return f"delivery:{delivery_key.replace('#', ':')}"
 
 
-_SPOT_FIRST = [
-    {"capacityProvider": "FARGATE_SPOT", "weight": 1},
-    {"capacityProvider": "FARGATE", "weight": 0, "base": 0},
-]
+_SPOT_FIRST = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
 
 
 def _network(ecs: OffloadSettings) -> dict[str, Any] | None:

@@ -47,7 +47,7 @@ class PartLimits:
     """Bytes; grows with the file."""
     usual_parts: int = 2_000
     """No more than these, unless the parts would become larger than the services allow."""
-    streams: int = 16
+    streams: int = 24
     """At once, for one file."""
     slots: Slots = field(default_factory=Slots)
     """Shared by all files."""

@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from delivery.transfer.sftp.packets import ConnectionLost
@@ -20,6 +20,7 @@ from delivery.transfer.sftp.packets import ConnectionLost
 _READ_SIZE = 128 * 1024
 _MOST_PACKET = 1024 * 1024
 _TICK = 1.0
+_SENT_TOGETHER = 512 * 1024
 
 
 class SftpChannel:
@@ -61,18 +62,35 @@ class SftpChannel:
 
     def greet(self, packet: bytes) -> tuple[int, bytes]:
         """Send the first packet, which has no id; returns the answer's type and body. Raises ConnectionLost."""
-        self._send(packet)
+        self._send(_framed(packet))
         self._wait(lambda: self._greeting is not None)
         assert self._greeting is not None  # noqa: S101 - for the type checker
         return self._greeting
 
     def ask(self, kind: int, payload: bytes, data: bytes | memoryview = b"") -> int:
         """Send a request; returns its id. Raises :class:`ConnectionLost`."""
+        return self.ask_together([(kind, payload, data)])[0]
+
+    def ask_together(self, requests: Sequence[tuple[int, bytes, bytes | memoryview]]) -> list[int]:
+        """Send requests, as few SSH packets as they fit into; returns their ids. Raises :class:`ConnectionLost`.
+
+        Each request is its type, its payload, and what is behind it.
+        """
+        numbers, packets = [], []
+        size = 0
         with self._changed:
-            self._next_id = request = (self._next_id + 1) & 0xFFFFFFFF
-            self._awaited.add(request)
-        self._send(struct.pack(">BI", kind, request) + payload, data)
-        return request
+            for kind, payload, data in requests:
+                self._next_id = number = (self._next_id + 1) & 0xFFFFFFFF
+                self._awaited.add(number)
+                numbers.append(number)
+                packets.append(_framed(struct.pack(">BI", kind, number), payload, data))
+                size += len(packets[-1])
+                if size >= _SENT_TOGETHER:
+                    self._send(*packets)
+                    packets, size = [], 0
+            if packets:
+                self._send(*packets)
+        return numbers
 
     def answer(self, request: int) -> tuple[int, bytes]:
         """Wait for a request's answer: its type and its body. Raises :class:`ConnectionLost`."""
@@ -80,10 +98,10 @@ class SftpChannel:
             self._wait(lambda: request in self._answers)
             return self._answers.pop(request)
 
-    def _send(self, head: bytes, data: bytes | memoryview = b"") -> None:
+    def _send(self, *packets: bytes) -> None:
         from ssh.exceptions import BaseSSHError
 
-        packet = b"".join((struct.pack(">I", len(head) + len(data)), head, data))
+        packet = packets[0] if len(packets) == 1 else b"".join(packets)
         with self._changed:
             # libssh would wait without end for room in the channel's window.
             self._wait(lambda: self._channel.window_size() >= len(packet))
@@ -163,3 +181,7 @@ class SftpChannel:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._changed.notify_all()
+
+
+def _framed(*parts: bytes | memoryview) -> bytes:
+    return b"".join((struct.pack(">I", sum(map(len, parts))), *parts))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 from delivery.transfer.sftp.channel import SftpChannel
 from delivery.transfer.sftp.packets import (
@@ -32,6 +32,8 @@ _SAFE_BLOCK = 32 * 1024
 """What every server takes in one write (the draft asks for no more)."""
 _LARGEST_BLOCK = 255 * 1024
 _LIMITS, _SYNC, _POSIX_RENAME = "limits@openssh.com", "fsync@openssh.com", "posix-rename@openssh.com"
+
+_Request: TypeAlias = tuple[int, bytes, bytes | memoryview]
 
 
 class SftpSession:
@@ -95,19 +97,21 @@ class SftpSession:
 
         Returns what the server says of the file before it is closed. Some servers only report a full disk now.
         """
-        return self._finished(handle, self._ask_finish(handle, mode))
+        requests = self._finishing(handle, mode)
+        return self._finished(self._channel.ask_together(requests))
 
     def write_whole(self, path: str, content: bytes, mode: int | None) -> Attributes:
         """Create a small file, write it and finish it: two round trips."""
         handle = self.create(path, mode)
+        view = memoryview(content)
         writes = [
-            self._ask_write(handle, start, content[start : start + self._block])
+            _write_request(handle, start, view[start : start + self._block])
             for start in range(0, len(content), self._block)
         ]
-        asked = self._ask_finish(handle, mode)
+        asked = self._channel.ask_together([*writes, *self._finishing(handle, mode)])
         # Every answer is taken before an error is raised: the session stays of use for the next file.
-        errors = [error for request in writes if (error := self._error(request)) is not None]
-        finished = self._finished(handle, asked)
+        errors = [error for request in asked[: len(writes)] if (error := self._error(request)) is not None]
+        finished = self._finished(asked[len(writes) :])
         if errors:
             raise errors[0]
         return finished
@@ -173,21 +177,24 @@ class SftpSession:
         return min(largest, _LARGEST_BLOCK) if largest else _SAFE_BLOCK
 
     def _ask_write(self, handle: bytes, offset: int, block: bytes | memoryview) -> int:
-        return self._channel.ask(Kind.WRITE, string(handle) + struct.pack(">QI", offset, len(block)), block)
+        return self._channel.ask(*_write_request(handle, offset, block))
 
     def _ask_read(self, handle: bytes, offset: int, length: int) -> int:
         return self._channel.ask(Kind.READ, string(handle) + struct.pack(">QI", offset, length))
 
-    def _ask_finish(self, handle: bytes, mode: int | None) -> tuple[list[int], int, int]:
-        ask, named = self._channel.ask, string(handle)
+    def _finishing(self, handle: bytes, mode: int | None) -> list[_Request]:
+        """What :meth:`_finished` takes the answers of: the last two tell, those before are optional."""
+        named = string(handle)
+        requests: list[_Request] = []
         # A server that will not sync, or set permissions that it was asked for at creation, still has the file.
-        optional = [ask(Kind.FSETSTAT, named + mode_attributes(mode))] if mode is not None else []
+        if mode is not None:
+            requests.append((Kind.FSETSTAT, named + mode_attributes(mode), b""))
         if _SYNC in self._extensions:
-            optional.append(ask(Kind.EXTENDED, string(_SYNC) + named))
-        return optional, ask(Kind.FSTAT, named), ask(Kind.CLOSE, named)
+            requests.append((Kind.EXTENDED, string(_SYNC) + named, b""))
+        return [*requests, (Kind.FSTAT, named, b""), (Kind.CLOSE, named, b"")]
 
-    def _finished(self, handle: bytes, asked: tuple[list[int], int, int]) -> Attributes:
-        optional, stat, close = asked
+    def _finished(self, asked: Sequence[int]) -> Attributes:
+        *optional, stat, close = asked
         for request in optional:
             self._error(request)
         known = Attributes(None, None)
@@ -240,6 +247,10 @@ class SftpSession:
         if error := self._error(request):
             raise error
         return size
+
+
+def _write_request(handle: bytes, offset: int, block: bytes | memoryview) -> _Request:
+    return Kind.WRITE, string(handle) + struct.pack(">QI", offset, len(block)), block
 
 
 def _refusal(body: bytes) -> SftpError:
