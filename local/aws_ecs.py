@@ -1,7 +1,8 @@
 """ECS for :mod:`local.aws`: a task is the container's command, run as a process of this machine.
 
-It gets the environment that the task definition and the overrides make, is stopped as Fargate stops it (SIGTERM, then
-SIGKILL after 30 s), writes its lines to its log stream, and ends with its exit code. What moto does not do by itself.
+A task gets the environment that the task definition and the overrides make, is stopped as Fargate stops it (SIGTERM,
+then SIGKILL after 30 s), writes its lines to its log stream, and ends with its exit code. An image called ``missing…``
+cannot be pulled. All this is what moto does not do by itself.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ def install() -> None:
 def _start(backend: Any, task: Task) -> None:
     definition = backend.describe_task_definition(task.task_definition_arn)
     container = definition.container_definitions[0]
+    if container["image"].startswith("missing"):
+        task.last_status = task.desired_status = "STOPPED"
+        task.stop_code, task.stopped_reason = "TaskFailedToStart", f"CannotPullContainerError: {container['image']}"
+        return
     given = {item["name"]: item["value"] for item in container.get("environment", [])}
     for override in task.overrides.get("containerOverrides", []):
         given |= {item["name"]: item["value"] for item in override.get("environment", [])}
@@ -117,4 +122,4 @@ def _settle(task: Task) -> None:
     container = task.containers[0]
     container.last_status, container.exitCode = "STOPPED", code if code >= 0 else 128 - code
     if not task.stopped_reason:
-        task.stopped_reason = "Essential container in task exited"
+        task.stop_code, task.stopped_reason = "EssentialContainerExited", "Essential container in task exited"

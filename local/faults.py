@@ -83,8 +83,8 @@ def cut(environ: dict[str, Any]) -> None:
 
 def error_body(call: str, code: str) -> bytes:
     """An error as the service of ``call`` words it."""
-    if call.startswith("dynamodb"):
-        return f'{{"__type": "com.amazonaws.dynamodb.v20120810#{code}", "message": "fault on order"}}'.encode()
+    if call.startswith(("dynamodb", "ecs")):
+        return f'{{"__type": "com.amazonaws.{call.partition(".")[0]}#{code}", "message": "fault on order"}}'.encode()
     if call.startswith("s3"):
         return f"<Error><Code>{code}</Code><Message>fault on order</Message></Error>".encode()
     return (

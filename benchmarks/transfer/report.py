@@ -109,7 +109,8 @@ def _table(result: CaseResult) -> str:
         ratio = "" if name == "engine" else f"{result.ratio(name, result.speeds):.1f}×"
         speed = _shown([value / scale for value in result.speeds(name)])
         memory = _shown([value / 2**20 for value in result.rss(name)])
-        rows.append(f"| {name} | {speed} | {ratio} | {_shown(result.cpu(name), 2)} | {memory} | {len(runs)} |")
+        shown = name.replace("|", "\\|")
+        rows.append(f"| {shown} | {speed} | {ratio} | {_shown(result.cpu(name), 2)} | {memory} | {len(runs)} |")
     return "\n".join(rows)
 
 

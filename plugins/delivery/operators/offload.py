@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.ecs import EcsHook
@@ -22,6 +23,15 @@ _LARGEST_ORDER = 7_500
 _LARGE = 100 * 1024**3
 _EXPECTED = frozenset({ExitCode.DELIVERED, ExitCode.UNFINISHED, ExitCode.FAILED})
 """With these the ledger says what has become of the files."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A container that ended without saying in the ledger what has become of its files."""
+
+    text: str
+    counts: bool
+    """Whether it is a failed attempt of the files. One that was interrupted is not: it had begun, and is resumed."""
 
 
 class ContainerOperator(EcsRunTaskOperator):
@@ -74,22 +84,24 @@ class ContainerOperator(EcsRunTaskOperator):
         execute: Any = EcsRunTaskOperator.execute
         execute.__wrapped__(self, context)
 
-    def ended(self, event: dict[str, Any]) -> str | None:
+    def ended(self, event: dict[str, Any]) -> Trouble | None:
         """What is wrong with how the container ended; None if the ledger says all there is to say."""
         client: Any = self.client
         task = client.describe_tasks(cluster=event["cluster"], tasks=[event["task_arn"]])["tasks"][0]
         container = task["containers"][0] if task.get("containers") else {}
         code = container.get("exitCode")
-        if code in _EXPECTED:
-            return None
         reason = container.get("reason") or task.get("stoppedReason") or "no reason given"
         if task.get("stopCode") == "TaskFailedToStart":
-            return f"The container could not be started: {reason}"
+            return Trouble(f"The container could not be started: {reason}", counts=True)
+        if code in _EXPECTED:
+            return None
         if code == ExitCode.STOPPED:
-            return f"The container was told to stop: {reason}. The next try resumes."
-        if code in (137, 139) or "OutOfMemory" in reason:
-            return f"The container was killed (exit code {code}): {reason}. The next try resumes."
-        return f"The container ended with exit code {code}: {reason}. Its log says more."
+            return Trouble(f"The container was told to stop: {reason}. The next try resumes.", counts=False)
+        if code in (137, 139, 143) or "OutOfMemory" in reason:
+            return Trouble(
+                f"The container was killed (exit code {code}): {reason}. The next try resumes.", counts=False
+            )
+        return Trouble(f"The container ended with exit code {code}: {reason}. Its log says more.", counts=True)
 
 
 def stop_containers(ecs: OffloadSettings, delivery_key: str, reason: str) -> list[str]:

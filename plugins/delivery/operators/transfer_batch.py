@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -14,6 +15,7 @@ from delivery.ledger.entry import Entry, RunRef, Status
 from delivery.ledger.table import Assignment
 from delivery.operators.base import DeliveryOperator
 from delivery.operators.destination import destination_of
+from delivery.transfer.contract import Superseded
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -81,8 +83,17 @@ class TransferBatchOperator(DeliveryOperator):
         """Called when the container has ended: what came of the files is in the ledger."""
         run = self.run_of(context)
         trouble = self._container(run).ended(event)
-        self.log_event("container_ended", task=event["task_arn"], trouble=trouble)
-        return self._conclude(self._entries(run), trouble)
+        self.log_event("container_ended", task=event["task_arn"], trouble=trouble.text if trouble else None)
+        if trouble is not None and trouble.counts:
+            self._count_attempt(run, trouble.text)
+        return self._conclude(self._entries(run), trouble.text if trouble else None)
+
+    def _count_attempt(self, run: Run, reason: str) -> None:
+        """R6.2: the container could not; the ledger, and so the e-mail, says why."""
+        for entry in self._entries(run):
+            if entry.status is Status.PROCESSING and entry.active:
+                with contextlib.suppress(Superseded):
+                    run.ledger.failed(run.ledger.begin(entry, run.owner), reason, permanent=False)
 
     def _container(self, run: Run) -> ContainerOperator:
         # Imported here: Airflow's ECS operator costs seconds, which every task of every client would pay.
@@ -93,7 +104,7 @@ class TransferBatchOperator(DeliveryOperator):
     def _conclude(self, entries: Sequence[Entry], trouble: str | None) -> dict[str, int]:
         """As if the worker had sent them: green, red to be tried again, or red for good."""
         unfinished = {
-            entry.file_name: " ".join(filter(None, (trouble, entry.last_error)))
+            entry.file_name: trouble or str(entry.last_error or "the container left no outcome")
             for entry in entries
             if entry.status is Status.PROCESSING and entry.active
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
 import os
 import signal
@@ -12,8 +14,11 @@ import pytest
 
 from delivery.ledger.entry import Status
 from local.wait import wait_until
+from tests.support import runs
+from tests.support.factories import an_entry
 
 MIB = 1024**2
+NOTHING = an_entry()
 DESTINATIONS = ("gcs", "sftp", "s3")
 
 
@@ -189,13 +194,90 @@ def test_r3_5_what_a_dead_runs_container_still_does_is_stopped_by_the_next_run(s
     assert any("left over" in reason for reason in reasons)
 
 
-def test_a_container_that_cannot_start_is_tried_again_and_says_why(scenario, monkeypatch):
+def test_a_refused_start_is_tried_again(scenario):
     client = offloading(scenario)
     client.drop("big.bin", b"1" * (2 * MIB))
     client.aws_faults({"call": "ecs.RunTask", "status": 400, "code": "ClusterNotFoundException", "times": 1})
     run = client.run()
     assert run.state == "success"
     assert run.tries["transfer_batch[0]"] == 2
+
+
+def test_r6_2_a_container_that_never_starts_fails_after_three_attempts_and_says_why(scenario, monkeypatch):
+    client = offloading(scenario)
+    client.stack.client("ecs").register_task_definition(
+        family="broken", containerDefinitions=[{"name": "transfer", "image": "missing:latest", "memory": 512}]
+    )
+    monkeypatch.setenv("AIRFLOW__DELIVERY__ECS_TASK_DEFINITION", "broken")
+    client.drop("big.bin", b"1" * (2 * MIB))
+    run = client.run()
+    assert run.state == "failed"
+    entry = client.entries()["big.bin"]
+    assert (entry.status, entry.send_attempts) == (Status.FAIL, 3)
+    assert entry.last_error == "The container could not be started: CannotPullContainerError: missing:latest"
+    assert any("CannotPullContainerError" in mail.text for mail in client.mails())
+
+
+def test_a_task_that_is_stopped_in_the_console_is_resumed(scenario):
+    client = offloading(scenario)
+    content = bytes(range(256)) * (4096 * 48)
+    client.drop("big.bin", content)
+    client.gcs_faults({"call": "UploadPart$", "skip": 1, "delay": 3, "times": 2})
+
+    def stop():
+        wait_until(lambda: (client.entries().get("big.bin") or NOTHING).resume, "it has begun", seconds=60)
+        (task,) = tasks_of(client)
+        client.stack.client("ecs").stop_task(cluster="transfers", task=task["taskArn"], reason="by hand")
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    run = client.run()
+    stopper.join()
+    assert run.state == "success"
+    assert run.tries["transfer_batch[0]"] == 2
+    assert client.delivered() == {"big.bin": content}
+
+
+def test_throttled_questions_cost_a_try_and_not_a_second_container(scenario):
+    client = offloading(scenario)
+    client.drop("big.bin", b"1" * (2 * MIB))
+    client.gcs_faults({"call": "PutObject", "delay": 4, "times": 1})
+    client.aws_faults({"call": "ecs.DescribeTasks", "status": 400, "code": "ThrottlingException", "times": 6})
+    run = client.run()
+    assert run.state == "success"
+    assert len(tasks_of(client)) == 1
+    assert client.delivered() == {"big.bin": b"1" * (2 * MIB)}
+
+
+def test_a_missing_log_stream_stops_nothing(scenario, monkeypatch):
+    client = offloading(scenario)
+    client.drop("big.bin", b"1" * (2 * MIB))
+    monkeypatch.setenv("AIRFLOW__DELIVERY__ECS_LOG_GROUP", "/ecs/none")
+    run = client.run()
+    assert run.state == "success"
+
+
+def test_a_triggerer_that_is_restarted_goes_on_waiting(scenario, monkeypatch):
+    client = offloading(scenario)
+    client.drop("big.bin", b"1" * (2 * MIB))
+    client.gcs_faults({"call": "PutObject", "delay": 5, "times": 1})
+    restarts = []
+
+    async def first_event(trigger):
+        try:
+            return await asyncio.wait_for(original(trigger), 1.5)
+        except TimeoutError:
+            restarts.append(True)
+            path, fields = trigger.serialize()
+            module, _, name = path.rpartition(".")
+            return await original(getattr(importlib.import_module(module), name)(**fields))
+
+    original = runs._first_event
+    monkeypatch.setattr("tests.support.runs._first_event", first_event)
+    run = client.run()
+    assert restarts
+    assert run.state == "success"
+    assert len(tasks_of(client)) == 1
 
 
 def test_without_a_cluster_everything_stays_on_the_workers(scenario, monkeypatch):
