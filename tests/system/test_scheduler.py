@@ -63,7 +63,7 @@ def test_r6_1_a_big_file_goes_by_a_container_that_the_triggerer_waits_for(system
     }
     mapped = [task for task in system.airflow.tasks(name, run_id) if task["task_id"] == "transfer_batch"]
     labels = {task["rendered_map_index"] for task in mapped}
-    assert labels == {"batch 1 of 2: 1 file, 100 B", "batch 2 of 2: container for monthly.bin, 24.0 MiB"}
+    assert labels == {"batch 1 of 2: 1 file, 100 bytes", "batch 2 of 2: container for monthly.bin, 24.0 MiB"}
     (container,) = [task for task in mapped if "container" in task["rendered_map_index"]]
     log = system.airflow.task_log(name, run_id, "transfer_batch", map_index=container["map_index"])
     assert '"event": "file_delivered"' in log, "the container's lines are in the task's log"
