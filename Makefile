@@ -27,7 +27,11 @@ test-unit: .venv/.ready ## the tests that need no server
 
 .PHONY: test-slow
 test-slow: .venv/.ready ## the tests that take minutes
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow and not compose"
+
+.PHONY: test-compose
+test-compose: .venv/.ready ## boot docker-compose.yaml, deliver, kill a worker and the scheduler, tear down (needs Docker)
+	$(BIN)/pytest -m compose -rA --basetemp .local/test-compose tests/compose
 
 .PHONY: check
 check: .venv/.ready check-config ## format, lint and types
@@ -67,7 +71,7 @@ image: ## build the transfer container's image (needs Docker)
 
 .PHONY: lock
 lock: .venv/.ready ## resolve requirements-dev.in and the container's against MWAA's constraints into their locks
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header docker/transfer/requirements.in -c constraints.txt --output-file docker/transfer/requirements.lock
+	for image in transfer local; do $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header docker/$$image/requirements.in -c constraints.txt --output-file docker/$$image/requirements.lock || exit 1; done
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements-dev.in --output-file requirements-dev.lock
 
 .PHONY: clean

@@ -19,7 +19,8 @@ from typing import Any
 import httpx
 
 from delivery.config.model import ClientConfig
-from local.stack import PICKUP_BUCKET, S3_BUCKET, Stack
+from local.stack import Stack
+from local.stand_ins import PICKUP_BUCKET, S3_BUCKET
 from tests.support.runs import Runs
 
 FILES = (1, 100, 10_000)

@@ -1,6 +1,6 @@
 """A real Airflow on this machine: scheduler, DAG processor, API server and triggerer, on SQLite.
 
-The demo and the system tests run the product in it, and talk to it as the UI does: through the REST API.
+The demo and the system tests run the product in it.
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self
 
-import httpx
-
+from local.airflow_api import AirflowApi
 from local.ports import free_port
 
-T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 _COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
-class Airflow:
+class Airflow(AirflowApi):
     """Airflow's four components in their own processes, under ``directory``."""
 
     def __init__(
@@ -39,7 +36,7 @@ class Airflow:
     ) -> None:
         self.directory = directory
         self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(f"http://127.0.0.1:{self.port}")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._environment = {
             **os.environ,
@@ -63,7 +60,7 @@ class Airflow:
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{directory}/airflow.db",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{directory}/airflow.db?timeout=60",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(directory / "logs"),
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -75,7 +72,7 @@ class Airflow:
         self.run("db", "migrate")
         for component in _COMPONENTS:
             self.start(component)
-        self.wait_until(self._healthy, "Airflow's components are healthy", seconds=180)
+        self.wait_until(self.healthy, "Airflow's components are healthy", seconds=180)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -121,103 +118,9 @@ class Airflow:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    # -- the REST API, as the UI uses it -----------------------------------------------------------------------------
-
-    def api(self, method: str, path: str, **kwargs: Any) -> Any:
-        """One call of Airflow's public API; returns the decoded answer."""
-        answer = httpx.request(method, f"{self.url}/api/v2{path}", headers=self._authorization(), timeout=30, **kwargs)
-        if answer.is_error:
-            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
-        return answer.json() if answer.content else None
-
-    def dags(self) -> dict[str, dict[str, Any]]:
-        """The DAGs that Airflow knows, by id."""
-        return {dag["dag_id"]: dag for dag in self.api("GET", "/dags", params={"limit": 1000})["dags"]}
-
-    def trigger(self, dag_id: str, **conf: Any) -> str:
-        """Trigger a run with these parameters of the form; returns the run's id."""
-        run_id: str = self.api("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})[
-            "dag_run_id"
-        ]
-        return run_id
-
-    def dag_run(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """One DAG run."""
-        answer: dict[str, Any] = self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
-        return answer
-
-    def finished_run(self, dag_id: str, run_id: str, seconds: float = 240) -> str:
-        """Wait until the run is over; returns its state."""
-        return str(
-            self.wait_until(
-                lambda: state if (state := self.dag_run(dag_id, run_id)["state"]) in ("success", "failed") else None,
-                f"{dag_id} {run_id} is over",
-                seconds=seconds,
-            )
-        )
-
-    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """All task instances of a run."""
-        answer = self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})
-        return list(answer["task_instances"])
-
-    def clear(self, dag_id: str, run_id: str, task_id: str | None = None) -> None:
-        """Clear a whole run, or one of its tasks with everything downstream, as the UI's button does."""
-        if task_id is None:
-            self.api("POST", f"/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": False})
-            return
-        body = {
-            "dry_run": False,
-            "dag_run_id": run_id,
-            "task_ids": [task_id],
-            "only_failed": False,
-            "include_downstream": True,
-            "reset_dag_runs": True,
-        }
-        self.api("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
-
-    def task_log(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, try_number: int = 1) -> str:
-        """A task's log as the UI shows it, one line per event."""
-        answer = self.api(
-            "GET",
-            f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}",
-            params={"map_index": map_index, "full_content": True},
-        )
-        content = answer["content"]
-        return (
-            content
-            if isinstance(content, str)
-            else "\n".join(
-                str(line.get("event", ""))
-                + "".join(f" {key}={value}" for key, value in line.items() if key in ("error_detail",))
-                for line in content
-            )
-        )
-
-    def wait_until(self, condition: Callable[[], T], what: str, *, seconds: float) -> T:
-        """Ask until the answer is true; an Airflow that died meanwhile, or the end of time, is an error."""
-        deadline = time.monotonic() + seconds
-        while True:
-            for name, process in self._processes.items():
-                if process.poll() is not None:
-                    tail = (self.directory / f"{name}.log").read_text(errors="replace")[-3000:]
-                    raise RuntimeError(f"Airflow's {name} ended with {process.returncode}:\n{tail}")
-            with contextlib.suppress(httpx.TransportError):
-                if answer := condition():
-                    return answer
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"Not within {seconds:.0f} s: {what}")
-            time.sleep(0.5)
-
-    def _healthy(self) -> bool:
-        health = self.api("GET", "/monitor/health")
-        return all(
-            health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "triggerer", "dag_processor")
-        )
-
-    def _authorization(self) -> dict[str, str]:
-        if not hasattr(self, "_token"):
-            answer = httpx.get(f"{self.url}/auth/token", timeout=30)
-            answer.raise_for_status()
-            self._token = answer.json()["access_token"]
-        return {"Authorization": f"Bearer {self._token}"}
+    def check_alive(self) -> None:
+        """Raise RuntimeError with the log of a component that has ended."""
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                tail = (self.directory / f"{name}.log").read_text(errors="replace")[-3000:]
+                raise RuntimeError(f"Airflow's {name} ended with {process.returncode}:\n{tail}")

@@ -1,9 +1,10 @@
 """AWS on this machine: moto's server in its own process, with what deliveries rely on and moto lacks.
 
-    python -m local.aws [--port N] [--smtp HOST:PORT]
+    python -m local.aws [--host HOST] [--port N] [--smtp HOST:PORT] [--tasks-image IMAGE]
 
 - DynamoDB and S3 requests that write are carried out one at a time, so that a condition and its write are atomic.
-- ECS runs a task's command as a process of this machine (:mod:`local.aws_ecs`).
+- ECS runs a task's command as a process of this machine (:mod:`local.aws_ecs`), or with ``--tasks-image`` as a
+  container of that image (:mod:`local.aws_ecs_docker`).
 - SES passes each e-mail on to an SMTP server, where ``--smtp`` names one.
 - ``/_local/requests`` counts the calls by service and operation; ``/_local/faults`` makes calls fail (see
   :mod:`local.faults`).
@@ -12,10 +13,13 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import io
 import json
 import re
+import signal
 import smtplib
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -127,15 +131,25 @@ class _QuietHandler(WSGIRequestHandler):
 def main() -> None:
     """Serve until ended."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--smtp", metavar="HOST:PORT")
+    parser.add_argument("--tasks-image", metavar="IMAGE", help="run ECS tasks as containers of this image")
     arguments = parser.parse_args()
     aws_dynamodb.install()
-    aws_ecs.install()
+    if arguments.tasks_image:
+        from local.aws_ecs_docker import DockerTasks
+
+        tasks = DockerTasks(arguments.tasks_image)
+        atexit.register(tasks.remove_all)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what is registered happens
+        aws_ecs.install(tasks.start)
+    else:
+        aws_ecs.install()
     if arguments.smtp:
         host, _, port = arguments.smtp.rpartition(":")
         relay_mail(host, int(port))
-    server = make_server("127.0.0.1", arguments.port, LocalAws(), threaded=True, request_handler=_QuietHandler)
+    server = make_server(arguments.host, arguments.port, LocalAws(), threaded=True, request_handler=_QuietHandler)
     announce_ready(port=server.server_port)
     server.serve_forever()
 

@@ -1,8 +1,8 @@
-"""ECS for :mod:`local.aws`: a task is the container's command, run as a process of this machine.
+"""ECS for :mod:`local.aws`: tasks really run, and end with their own exit code.
 
 A task gets the environment that the task definition and the overrides make, is stopped as Fargate stops it (SIGTERM,
-then SIGKILL after 30 s), writes its lines to its log stream, and ends with its exit code. An image called ``missing…``
-cannot be pulled. All this is what moto does not do by itself.
+then SIGKILL after 30 s), and writes its lines to its log stream. An image called ``missing…`` cannot be pulled. All
+this is what moto does not do by itself. What a task is made of, a process or a container, is handed in.
 """
 
 from __future__ import annotations
@@ -12,21 +12,79 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from moto.ecs.models import EC2ContainerServiceBackend, Task
 from moto.logs.models import logs_backends
 
+STOP_SECONDS = 30
 _ROOT = Path(__file__).resolve().parent.parent
-_STOP_SECONDS = 30
 _KEPT = ("PATH", "HOME", "LANG", "SSL_CERT_FILE")
 """What of this process's environment a container would have as well."""
 
-_processes: dict[str, subprocess.Popen[str]] = {}
+
+class CannotStartError(Exception):
+    """A task could not be started; the message is the reason that ECS gives."""
 
 
-def install() -> None:
+class RunningTask(Protocol):
+    """What runs for a task."""
+
+    def lines(self) -> Iterable[str]:
+        """What it writes, until it ends."""
+
+    def exit_code(self) -> int | None:
+        """None while it runs; 128 + n if signal n ended it."""
+
+    def stop(self) -> None:
+        """Ask it to end, and end it after ``STOP_SECONDS``; returns at once."""
+
+
+Starter = Callable[[Mapping[str, Any], Mapping[str, str], Mapping[str, Any]], RunningTask]
+"""Starts a container: its definition, its environment, the task's overrides. Raises :class:`CannotStartError`."""
+
+
+class ProcessTask:
+    """A task that is a process of this machine."""
+
+    def __init__(
+        self, container: Mapping[str, Any], environment: Mapping[str, str], overrides: Mapping[str, Any]
+    ) -> None:
+        if container["image"].startswith("missing"):
+            raise CannotStartError(f"CannotPullContainerError: {container['image']}")
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        self._process = subprocess.Popen(
+            [sys.executable, *container["command"][1:]],
+            env={**kept, "PYTHONPATH": str(_ROOT / "plugins"), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=_ROOT,
+        )
+        self.pid = self._process.pid
+
+    def lines(self) -> Iterable[str]:
+        """What it writes, until it ends."""
+        yield from self._process.stdout or ()
+        self._process.wait()
+
+    def exit_code(self) -> int | None:
+        """As a shell would say it."""
+        code = self._process.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL."""
+        self._process.terminate()
+        threading.Timer(STOP_SECONDS, self._process.kill).start()
+
+
+_running: dict[str, RunningTask] = {}
+
+
+def install(start: Starter = ProcessTask) -> None:
     """Make moto run tasks."""
     run_task, stop_task, describe_tasks, list_tasks = (
         EC2ContainerServiceBackend.run_task,
@@ -38,18 +96,17 @@ def install() -> None:
     def run(self: Any, *arguments: Any, **options: Any) -> list[Task]:
         tasks = run_task(self, *arguments, **options)
         for task in tasks:
-            _start(self, task)
+            _start(self, task, start)
         return tasks
 
     def stop(self: Any, cluster_str: str, task_str: str, reason: str) -> Task:
         tasks = self.tasks[self._get_cluster(cluster_str).name]
         task = next(one for arn, one in tasks.items() if arn.endswith(task_str.rpartition("/")[2]))
         task.stopped_reason, task.stop_code = reason, "UserInitiated"
-        process = _processes.get(task.task_arn)
-        if process is None:
+        running = _running.get(task.task_arn)
+        if running is None:
             return stop_task(self, cluster_str, task_str, reason)
-        process.terminate()
-        threading.Timer(_STOP_SECONDS, process.kill).start()
+        running.stop()
         return task
 
     def describe(self: Any, cluster_str: str, tasks: Any) -> list[Task]:
@@ -68,58 +125,50 @@ def install() -> None:
     EC2ContainerServiceBackend.run_task = run  # type: ignore[method-assign]
     EC2ContainerServiceBackend.stop_task = stop  # type: ignore[method-assign]
     EC2ContainerServiceBackend.describe_tasks = describe  # type: ignore[method-assign]
-    # moto moves tasks on by itself, with each look at them; here they move when their process does.
+    # moto moves tasks on by itself, with each look at them; here they move when what runs for them does.
     Task.advance = lambda self: None  # type: ignore[method-assign]
 
 
-def _start(backend: Any, task: Task) -> None:
+def _start(backend: Any, task: Task, start: Starter) -> None:
     definition = backend.describe_task_definition(task.task_definition_arn)
     container = definition.container_definitions[0]
-    if container["image"].startswith("missing"):
-        task.last_status = task.desired_status = "STOPPED"
-        task.stop_code, task.stopped_reason = "TaskFailedToStart", f"CannotPullContainerError: {container['image']}"
-        return
-    given = {item["name"]: item["value"] for item in container.get("environment", [])}
+    environment = {item["name"]: item["value"] for item in container.get("environment", [])}
     for override in task.overrides.get("containerOverrides", []):
-        given |= {item["name"]: item["value"] for item in override.get("environment", [])}
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    process = subprocess.Popen(
-        [sys.executable, *container["command"][1:]],
-        env={**environment, "PYTHONPATH": str(_ROOT / "plugins"), **given},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=_ROOT,
-    )
-    task.last_status, task.pid = "RUNNING", process.pid  # type: ignore[attr-defined]
-    _processes[task.task_arn] = process
+        environment |= {item["name"]: item["value"] for item in override.get("environment", [])}
+    try:
+        running = start(container, environment, task.overrides)
+    except CannotStartError as error:
+        task.last_status = task.desired_status = "STOPPED"
+        task.stop_code, task.stopped_reason = "TaskFailedToStart", str(error)
+        return
+    task.last_status, task.pid = "RUNNING", getattr(running, "pid", None)  # type: ignore[attr-defined]
+    _running[task.task_arn] = running
     options = (container.get("logConfiguration") or {}).get("options") or {}
     group = options.get("awslogs-group", "")
     stream = f"{options.get('awslogs-stream-prefix', '')}/{container['name']}/{task.task_arn.rpartition('/')[2]}"
-    threading.Thread(target=_forward, args=(backend, process, group, stream), daemon=True).start()
+    threading.Thread(target=_forward, args=(backend, running, group, stream), daemon=True).start()
 
 
-def _forward(backend: Any, process: subprocess.Popen[str], group: str, stream: str) -> None:
+def _forward(backend: Any, running: RunningTask, group: str, stream: str) -> None:
     logs = logs_backends[backend.account_id][backend.region_name]
     if group and group not in logs.groups:
         logs.create_log_group(group, {})
     if group:
         logs.create_log_stream(group, stream)
-    for line in process.stdout or ():
+    for line in running.lines():
         if group:
             event = {"timestamp": int(time.time() * 1000), "message": line.rstrip("\n")}
             logs.put_log_events(group, stream, [event])
-    process.wait()
 
 
 def _settle(task: Task) -> None:
-    """Bring the task's state up to its process's."""
-    process = _processes.get(task.task_arn)
-    code = process.poll() if process else None
-    if process is None or code is None:
+    """Bring the task's state up to what runs for it."""
+    running = _running.get(task.task_arn)
+    code = running.exit_code() if running else None
+    if code is None:
         return
     task.last_status = task.desired_status = "STOPPED"
     container = task.containers[0]
-    container.last_status, container.exitCode = "STOPPED", code if code >= 0 else 128 - code
+    container.last_status, container.exitCode = "STOPPED", code
     if not task.stopped_reason:
         task.stop_code, task.stopped_reason = "EssentialContainerExited", "Essential container in task exited"

@@ -8,45 +8,24 @@ Ctrl-C; with ``--once`` it ends, with exit code 0 only if everything was deliver
 from __future__ import annotations
 
 import argparse
-import csv
-import hashlib
 import shutil
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
 
 from delivery.ledger.entry import Status
 from delivery.sizes import human_size
 from local.airflow import Airflow
 from local.demo_clients import DemoClient, prepare_clients, recipient_files
+from local.outcome import compare, print_mails, print_table, write_report
 from local.process import ROOT
 from local.stack import Stack
 from local.wait import wait_until
 
 _WORK = ROOT / ".local" / "demo"
 _OFFLOAD_THRESHOLD = 90 * 1024**2
-_ROWS_PER_CLIENT = 6
 _PATIENCE = 900.0
 _began = time.monotonic()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    client: str
-    file: str
-    size: int
-    source: str
-    destination: str
-    status: str
-    attempts: int
-
-    @property
-    def right(self) -> bool:
-        """Delivered, and the recipient's bytes are those that were dropped."""
-        return self.source == self.destination and self.status == "success"
 
 
 def main() -> int:
@@ -91,8 +70,10 @@ def deliver(stack: Stack, airflow: Airflow, clients: list[DemoClient]) -> bool:
         client.drop(stack, client.files)
     watch(stack, clients)
     rows = [row for client in clients for row in compare(stack, client)]
-    write_report(rows)
+    report = _WORK / "report.csv"
+    write_report(rows, report)
     print_table(rows)
+    print(f"\nAll of it: {report.relative_to(ROOT)}\n")
     print_mails(stack)
     wrong = [row for row in rows if not row.right]
     say(f"round 1: {len(rows) - len(wrong):,} of {len(rows):,} files are at their destinations, checksums equal")
@@ -159,65 +140,9 @@ def wait_empty(stack: Stack, client: DemoClient) -> None:
     )
 
 
-def compare(stack: Stack, client: DemoClient) -> list[Row]:
-    """What was dropped against what the recipient has."""
-    there = recipient_files(stack, client.config)
-    entries = stack.ledger_entries(client.config.delivery_key)
-    rows = []
-    for file in client.files:
-        content = there.get(file.name)
-        entry = entries.get(file.name)
-        arrived = hashlib.sha256(content[0]).hexdigest() if content else "missing"
-        status, attempts = (entry.status.value, entry.send_attempts + 1) if entry else ("no entry", 0)
-        rows.append(Row(client.config.name, file.name, file.size, file.sha256(), arrived, status, attempts))
-    known = {file.name for file in client.files}
-    rows += [Row(client.config.name, name, 0, "never dropped", "?", "?", 0) for name in there if name not in known]
-    return rows
-
-
 def marks(stack: Stack, client: DemoClient) -> dict[str, str]:
     """For each file at the destination a mark that changes when it is delivered again."""
     return {name: mark for name, (_, mark) in recipient_files(stack, client.config).items()}
-
-
-def write_report(rows: list[Row]) -> None:
-    """Every file, for a spreadsheet."""
-    with (_WORK / "report.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["client", "file", "bytes", "sha256 at source", "sha256 at destination", "ledger", "attempts"])
-        writer.writerows([r.client, r.file, r.size, r.source, r.destination, r.status, r.attempts] for r in rows)
-
-
-def print_table(rows: list[Row]) -> None:
-    """A few files of each client, everything that is wrong, and the rest in one line."""
-    heading = (
-        f"{'client':<26} {'file':<26} {'size':>10}  {'sha256 source':<13} {'destination':<13} {'ledger':<10} attempts"
-    )
-    print(f"\n{heading}\n{'-' * len(heading)}")
-    for name in dict.fromkeys(row.client for row in rows):
-        own = sorted((row for row in rows if row.client == name), key=lambda row: (row.right, "claims/" in row.file))
-        wrong = [row for row in own if not row.right]
-        shown = own[: max(_ROWS_PER_CLIENT, min(len(wrong), 50))]
-        for row in shown:
-            mark = "" if row.right else "  <-- WRONG"
-            print(
-                f"{row.client:<26} {row.file[:26]:<26} {human_size(row.size):>10}  {row.source[:12]:<13} "
-                f"{row.destination[:12]:<13} {row.status:<10} {row.attempts}{mark}"
-            )
-        rest = own[len(shown) :]
-        if rest:
-            right = sum(row.right for row in rest)
-            size = human_size(sum(row.size for row in rest))
-            print(f"{name:<26} {f'and {len(rest):,} more':<26} {size:>10}  {right:,} of {len(rest):,} equal, success")
-    print(f"\nAll of it: {(_WORK / 'report.csv').relative_to(ROOT)}\n")
-
-
-def print_mails(stack: Stack) -> None:
-    """The e-mails that were sent."""
-    print("E-mails")
-    for mail in stack.mailbox.messages():
-        print(f"  {mail.subject:<70} to {', '.join(mail.recipients)}")
-    print()
 
 
 def print_addresses(stack: Stack, airflow: Airflow, clients: list[DemoClient]) -> None:

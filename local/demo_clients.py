@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,7 +14,8 @@ from delivery.config.loader import load_directory
 from delivery.config.model import ClientConfig
 from local.process import ROOT
 from local.sample_files import SampleFile, sample_files
-from local.stack import Stack
+from local.sshd import SftpServer
+from local.stand_ins import StandIns
 
 EXAMPLES = ROOT / "include" / "client_configs"
 _EVERY_MINUTE = "* * * * *"
@@ -36,9 +38,9 @@ class DemoClient:
     config: ClientConfig
     files: list[SampleFile]
 
-    def drop(self, stack: Stack, files: list[SampleFile]) -> None:
+    def drop(self, stand_ins: StandIns, files: list[SampleFile]) -> None:
         """Put files into the pick-up, the done file last."""
-        s3, pickup = stack.client("s3"), self.config.pickup
+        s3, pickup = stand_ins.client("s3"), self.config.pickup
 
         def put(file: SampleFile) -> None:
             s3.put_object(Bucket=pickup.bucket, Key=pickup.prefix + file.name, Body=file.content())
@@ -48,15 +50,17 @@ class DemoClient:
         if self.config.trigger_on_done_file:
             s3.put_object(Bucket=pickup.bucket, Key=self.config.done_file_key, Body=b"")
 
-    def waiting(self, stack: Stack) -> list[str]:
+    def waiting(self, stand_ins: StandIns) -> list[str]:
         """What is in the pick-up now."""
         pickup = self.config.pickup
-        pages = stack.client("s3").get_paginator("list_objects_v2").paginate(Bucket=pickup.bucket, Prefix=pickup.prefix)
+        pages = (
+            stand_ins.client("s3").get_paginator("list_objects_v2").paginate(Bucket=pickup.bucket, Prefix=pickup.prefix)
+        )
         return [item["Key"] for page in pages for item in page.get("Contents", ())]
 
 
 def prepare_clients(
-    stack: Stack,
+    stand_ins: StandIns,
     directory: Path,
     *,
     schedules: Mapping[str, str] | None = None,
@@ -64,59 +68,59 @@ def prepare_clients(
 ) -> list[DemoClient]:
     """Write the clients' YAML into ``directory`` and store their secrets. Their files are dropped later."""
     directory.mkdir(parents=True)
+    servers: dict[str, SftpServer] = {}
     for path in sorted(EXAMPLES.glob("*.yaml")):
         fields = yaml.safe_load(path.read_text())
         fields["schedule"] = (schedules or {}).get(path.stem, otherwise)
-        if fields["destination"]["type"] == "sftp":
-            _point_to_stand_in(fields, stack)
+        destination = fields["destination"]
+        if destination["type"] == "sftp":
+            servers[path.stem] = stand_ins.sftp if "verify" in destination else stand_ins.sftp_password
+            point_to(servers[path.stem], destination, destination["directory"])
         (directory / path.name).write_text(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True))
     clients = []
     for loaded in load_directory(directory):
         if loaded.config is None:
             raise RuntimeError(f"An example is wrong:\n{loaded.error}")
-        _store_secret(stack, loaded.config)
+        store_secret(loaded.config, stand_ins, servers.get(loaded.config.name))
         clients.append(DemoClient(loaded.config, _FILES[loaded.config.name]))
     return clients
 
 
-def _point_to_stand_in(fields: dict[str, object], stack: Stack) -> None:
-    destination = fields["destination"]
-    if not isinstance(destination, dict):
-        raise TypeError(f"destination: {destination!r}")
-    server = stack.sftp if "verify" in destination else stack.sftp_password
+def point_to(server: SftpServer, destination: dict[str, Any], directory: str) -> None:
+    """Let an SFTP destination of a configuration's YAML be this server, and make its directory there."""
     destination |= {
         "host": server.host,
         "port": server.port,
         "username": server.username,
+        "directory": directory,
         "host_keys": [server.host_key],
     }
-    (server.root / destination["directory"]).mkdir()
+    (server.root / directory).mkdir(parents=True, exist_ok=True)
 
 
-def _store_secret(stack: Stack, config: ClientConfig) -> None:
+def store_secret(config: ClientConfig, stand_ins: StandIns, server: SftpServer | None = None) -> None:
+    """Store what the configuration's connection id names: a key for GCS, a key or a password for the SFTP server."""
     destination = config.destination
     if destination.type == "gcs":
-        extra = {"keyfile_dict": stack.gcs_key}
-        stack.store_connection(destination.connection_id, {"conn_type": "google_cloud_platform", "extra": extra})
-    elif destination.type == "sftp":
-        by_key = destination.port == stack.sftp.port
-        secret = (
-            {"extra": {"private_key": stack.sftp.private_key}} if by_key else {"password": stack.sftp_password.password}
-        )
-        stack.store_connection(destination.connection_id, {"conn_type": "sftp", **secret})
+        extra = {"keyfile_dict": stand_ins.gcs_key}
+        stand_ins.store_connection(destination.connection_id, {"conn_type": "google_cloud_platform", "extra": extra})
+    elif destination.type == "sftp" and server:
+        by_key = server is stand_ins.sftp
+        secret = {"extra": {"private_key": server.private_key}} if by_key else {"password": server.password}
+        stand_ins.store_connection(destination.connection_id, {"conn_type": "sftp", **secret})
 
 
-def recipient_files(stack: Stack, config: ClientConfig) -> dict[str, tuple[bytes, str]]:
+def recipient_files(stand_ins: StandIns, config: ClientConfig) -> dict[str, tuple[bytes, str]]:
     """What the recipient has: content, and a mark that changes whenever the file is delivered again."""
     destination = config.destination
     if destination.type == "gcs":
         marks = {
-            event["name"]: str(event["generation"]) for event in stack.gcs("events") if event["event"] == "visible"
+            event["name"]: str(event["generation"]) for event in stand_ins.gcs("events") if event["event"] == "visible"
         }
-        contents = stack.gcs_contents(destination.bucket, destination.prefix)
+        contents = stand_ins.gcs_contents(destination.bucket, destination.prefix)
         return {name[len(destination.prefix) :]: (content, marks[name]) for name, content in contents.items()}
     if destination.type == "s3":
-        s3 = stack.client("s3")
+        s3 = stand_ins.client("s3")
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=destination.bucket, Prefix=destination.prefix)
         return {
             item["Key"][len(destination.prefix) :]: (
@@ -126,7 +130,8 @@ def recipient_files(stack: Stack, config: ClientConfig) -> dict[str, tuple[bytes
             for page in pages
             for item in page.get("Contents", ())
         }
-    server = stack.sftp if destination.port == stack.sftp.port else stack.sftp_password
+    by_key = (destination.host, destination.port) == (stand_ins.sftp.host, stand_ins.sftp.port)
+    server = stand_ins.sftp if by_key else stand_ins.sftp_password
     root = server.root / destination.directory
     return {
         str(path.relative_to(root)): (path.read_bytes(), f"{path.stat().st_ino}/{path.stat().st_mtime_ns}")

@@ -1,6 +1,6 @@
 """Google Cloud Storage on this machine, faithful where deliveries depend on it.
 
-    python -m local.gcs --directory DIR [--port N] [--discard] [--rtt S] [--rate B] [--tls PEM]
+    python -m local.gcs --directory DIR [--host HOST] [--port N] [--discard] [--rtt S] [--rate B] [--tls PEM]
 
 It speaks what the engine and Google's own client use: the OAuth token endpoint, the JSON API (metadata, listing,
 media and resumable uploads), and the XML API with multipart uploads. Checksums are really checked, preconditions
@@ -176,7 +176,7 @@ def main() -> None:
     arguments = parser.parse_args()
     store = ObjectStore(arguments.directory, discard=arguments.discard)
     network = Network(arguments.rtt, arguments.rate)
-    serve(GcsServer(arguments.port, store, Handler, network, arguments.tls))
+    serve(GcsServer((arguments.host, arguments.port), store, Handler, network, arguments.tls))
 
 
 if __name__ == "__main__":

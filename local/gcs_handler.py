@@ -13,9 +13,14 @@ class GcsServer(StandInServer):
     """The server and what it knows."""
 
     def __init__(
-        self, port: int, store: ObjectStore, handler: type[StandInHandler], network: Network, tls: str | None
+        self,
+        address: tuple[str, int],
+        store: ObjectStore,
+        handler: type[StandInHandler],
+        network: Network,
+        tls: str | None,
     ) -> None:
-        super().__init__(port, handler, network, tls)
+        super().__init__(address, handler, network, tls)
         self.store = store
         self.tokens: set[str] = set()
         self.sessions: dict[str, dict[str, Any]] = {}

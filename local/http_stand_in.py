@@ -55,8 +55,10 @@ class StandInServer(ThreadingHTTPServer):
     request_queue_size = 128
     allow_reuse_address = True
 
-    def __init__(self, port: int, handler: type[StandInHandler], network: Network, tls: str | None) -> None:
-        super().__init__(("127.0.0.1", port), handler)
+    def __init__(
+        self, address: tuple[str, int], handler: type[StandInHandler], network: Network, tls: str | None
+    ) -> None:
+        super().__init__(address, handler)
         self.network = network
         self.scheme = "https" if tls else "http"
         self.faults = Faults()
@@ -285,6 +287,7 @@ class StandInHandler(BaseHTTPRequestHandler):
 def options(description: str | None) -> argparse.ArgumentParser:
     """The options that every stand-in has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--rtt", type=float, default=0.0, help="modelled round trip, seconds")
     parser.add_argument("--rate", type=int, default=0, help="modelled bytes per second and connection")

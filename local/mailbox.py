@@ -1,6 +1,6 @@
 """A mailbox with a web page: takes what SES relays to it by SMTP, keeps it in memory, and shows it.
 
-    python -m local.mailbox [--smtp-port N] [--port N]
+    python -m local.mailbox [--host HOST] [--smtp-port N] [--port N]
 
 The page lists the e-mails; ``/messages/<n>`` shows one as a mail program would, ``/messages`` gives all as JSON.
 """
@@ -46,12 +46,10 @@ class Mail:
 
 
 class Mailbox:
-    """The mailbox in its own process."""
+    """A mailbox that runs, and what is in it."""
 
-    def __init__(self, directory: Path) -> None:
-        self._service = Service("local.mailbox", log=directory / "mailbox.log")
-        self.smtp_port = self._service.facts["smtp_port"]
-        self.url = f"http://127.0.0.1:{self._service.facts['port']}/"
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     def messages(self) -> list[Mail]:
         """All e-mails, oldest first."""
@@ -63,6 +61,15 @@ class Mailbox:
     def clear(self) -> None:
         """Throw everything away."""
         httpx.delete(f"{self.url}messages", timeout=10).raise_for_status()
+
+
+class MailboxProcess(Mailbox):
+    """The mailbox in its own process."""
+
+    def __init__(self, directory: Path) -> None:
+        self._service = Service("local.mailbox", log=directory / "mailbox.log")
+        self.smtp_port = self._service.facts["smtp_port"]
+        super().__init__(f"http://127.0.0.1:{self._service.facts['port']}/")
 
     def stop(self) -> None:
         """End the server."""
@@ -133,14 +140,15 @@ class _Page(BaseHTTPRequestHandler):
 def main() -> None:
     """Serve until ended."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--smtp-port", type=int, default=0)
     parser.add_argument("--port", type=int, default=0)
     arguments = parser.parse_args()
     inbox = _Inbox()
     page = type("Page", (_Page,), {"inbox": inbox})
-    server = ThreadingHTTPServer(("127.0.0.1", arguments.port), page)
+    server = ThreadingHTTPServer((arguments.host, arguments.port), page)
     smtp = Controller(
-        inbox, hostname="127.0.0.1", port=arguments.smtp_port or free_port(), data_size_limit=50 * 1024**2
+        inbox, hostname=arguments.host, port=arguments.smtp_port or free_port(), data_size_limit=50 * 1024**2
     )
     smtp.start()
     announce_ready(port=server.server_port, smtp_port=smtp.port)

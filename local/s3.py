@@ -57,8 +57,8 @@ class Upload:
 class S3Server(StandInServer):
     """The server and what it knows."""
 
-    def __init__(self, port: int, network: Network, tls: str | None, copy_rate: int) -> None:
-        super().__init__(port, Handler, network, tls)
+    def __init__(self, address: tuple[str, int], network: Network, tls: str | None, copy_rate: int) -> None:
+        super().__init__(address, Handler, network, tls)
         self.copy_rate = copy_rate
         self.objects: dict[tuple[str, str], Object] = {}
         self.written: dict[str, dict[str, Any]] = {}
@@ -404,7 +404,7 @@ def main() -> None:
     parser.add_argument("--copy-rate", type=int, default=0, help="modelled bytes per second of one copy request")
     arguments = parser.parse_args()
     network = Network(arguments.rtt, arguments.rate)
-    serve(S3Server(arguments.port, network, arguments.tls, arguments.copy_rate))
+    serve(S3Server((arguments.host, arguments.port), network, arguments.tls, arguments.copy_rate))
 
 
 if __name__ == "__main__":

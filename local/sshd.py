@@ -27,7 +27,7 @@ from local.wait import wait_for_port
 
 _CONFIG = """
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {directory}/host_key
 PidFile {directory}/sshd.pid
 AuthorizedKeysFile {directory}/authorized_keys
@@ -66,6 +66,11 @@ def find_sshd() -> str | None:
     return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
 
 
+def sshd_config(directory: Path, root: Path, address: str, port: int) -> str:
+    """The configuration of a private sshd whose keys are in ``directory`` and whose sessions begin in ``root``."""
+    return _CONFIG.format(address=address, port=port, directory=directory, root=root)
+
+
 class OpenSsh:
     """A private sshd with its own keys and configuration, for the current user."""
 
@@ -82,7 +87,7 @@ class OpenSsh:
         shutil.copy(directory / "client_key.pub", directory / "authorized_keys")
         port = free_port()
         config = directory / "sshd_config"
-        config.write_text(_CONFIG.format(port=port, directory=directory, root=root))
+        config.write_text(sshd_config(directory, root, "127.0.0.1", port))
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # sshd refuses to run as root without it
         self._process = start([executable, "-D", "-e", "-f", str(config)], log=directory / "sshd.log")

@@ -28,6 +28,9 @@ class NoJournal:
     def confirm(self) -> None:
         """Nobody else is here."""
 
+    def resumed(self, there: int) -> None:
+        """Nobody looks."""
+
     def progress(self, moved: int) -> None:
         """Nobody looks."""
 

@@ -208,6 +208,10 @@ class LedgerJournal:
         if time.monotonic() - self._confirmed > _CONFIRMATION_VALID:
             self._ledger.confirm(self._entry)
 
+    def resumed(self, there: int) -> None:
+        """Report what an earlier attempt brought there."""
+        self._progress.resumed(there)
+
     def progress(self, moved: int) -> None:
         """Report bytes taken by the destination."""
         self._progress(moved)

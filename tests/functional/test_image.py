@@ -14,7 +14,7 @@ from delivery.container import ORDER_VARIABLE, ExitCode, Order
 from delivery.ledger.entry import RunRef, Status
 from delivery.ledger.table import Assignment, Ledger
 from delivery.pickup import Pickup
-from local.stack import GCS_BUCKET, LEDGER_TABLE, PICKUP_BUCKET
+from local.stand_ins import GCS_BUCKET, LEDGER_TABLE, PICKUP_BUCKET
 
 ROOT = Path(__file__).resolve().parents[2]
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from delivery.pickup import DoneFile, Pickup
-from local.stack import PICKUP_BUCKET
+from local.stand_ins import PICKUP_BUCKET
 
 
 @pytest.fixture

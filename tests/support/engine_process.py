@@ -37,6 +37,9 @@ class FileJournal:
     def confirm(self) -> None:
         """Nobody else is here."""
 
+    def resumed(self, there: int) -> None:
+        """Nobody looks."""
+
     def progress(self, moved: int) -> None:
         """Nobody looks."""
 

@@ -12,7 +12,8 @@ from delivery.config.model import ClientConfig
 from delivery.ledger.entry import Entry
 from delivery.ledger.table import Ledger
 from local.mailbox import Mail
-from local.stack import LEDGER_TABLE, Stack
+from local.stack import Stack
+from local.stand_ins import LEDGER_TABLE
 from tests.support.runs import RunResult, Runs
 
 

@@ -12,7 +12,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from delivery.config.model import ClientConfig
-from local.stack import GCS_BUCKET, PICKUP_BUCKET, S3_BUCKET, Stack
+from local.stack import Stack
+from local.stand_ins import GCS_BUCKET, PICKUP_BUCKET, S3_BUCKET
 
 _numbers = itertools.count(1)
 

@@ -11,7 +11,7 @@ from delivery.ledger.entry import Status
 from delivery.ledger.table import Ledger
 from local.demo_clients import DemoClient, recipient_files
 from local.sample_files import SampleFile
-from local.stack import LEDGER_TABLE
+from local.stand_ins import LEDGER_TABLE
 from local.wait import wait_until
 from tests.system.conftest import System
 

@@ -71,6 +71,7 @@ class _Stoppable:
         self._journal = journal
         self._stop = stop
         self.checkpoint = journal.checkpoint
+        self.resumed = journal.resumed
 
     def confirm(self) -> None:
         """Pass on, unless stopped."""

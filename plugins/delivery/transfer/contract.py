@@ -71,6 +71,9 @@ class Journal(Protocol):
         Raises :class:`Superseded` if a newer attempt owns the file; the delivery must then not become visible.
         """
 
+    def resumed(self, there: int) -> None:
+        """``there`` bytes of an earlier attempt are at the destination and are not read again."""
+
     def progress(self, moved: int) -> None:
         """``moved`` more bytes have been taken by the destination. Cheap, and called from several threads."""
 

@@ -141,7 +141,8 @@ def upload_parts(
 ) -> Digest:
     """Send every part that has not arrived yet, a few at a time. Returns the digest of the whole."""
     keeper = Keeper(parts.state, journal, parts.size)
-    journal.progress(sum(run.digest.size for run in parts.runs))
+    if there := sum(run.digest.size for run in parts.runs):
+        journal.resumed(there)
 
     def send(number: int) -> None:
         span = Span(source, *parts.bounds(number), journal, throttle)

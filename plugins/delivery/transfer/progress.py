@@ -30,8 +30,15 @@ class Progress:
         self._interval = interval
         self._clock = clock
         self._lock = threading.Lock()
-        self._moved = 0
+        self._moved = self._there = 0
         self._began = self._logged = clock()
+
+    def resumed(self, there: int) -> None:
+        """``there`` bytes had arrived before; they count for the percentage, not for the rate."""
+        with self._lock:
+            self._moved += there
+            self._there += there
+        log_event(self._logger, "file_resumed", file=self._name, there=there, bytes=self._size)
 
     def __call__(self, moved: int) -> None:
         """``moved`` more bytes have arrived."""
@@ -42,7 +49,7 @@ class Progress:
                 return
             self._logged = now
             total = self._moved
-        rate = total / max(now - self._began, 1e-9)
+        rate = (total - self._there) / max(now - self._began, 1e-9)
         log_event(
             self._logger,
             "file_progress",

@@ -17,7 +17,7 @@ from delivery.notify.messages import FileLine, JobSummary, finished, started
 from delivery.notify.sending import NotificationError, send
 from local.mailbox import Mail
 from local.ports import free_port
-from local.stack import SENDER
+from local.stand_ins import SENDER
 
 _numbers = itertools.count(1)
 

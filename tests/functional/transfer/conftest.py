@@ -41,6 +41,9 @@ class Journal:
         self.confirmed += 1
         self._on_confirm()
 
+    def resumed(self, there: int) -> None:
+        self.moved += there
+
     def progress(self, moved: int) -> None:
         self.moved += moved
 

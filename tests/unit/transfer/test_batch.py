@@ -26,7 +26,7 @@ class FakeDestination:
 
 
 class FakeJournal:
-    checkpoint = progress = confirm = staticmethod(lambda *_: None)
+    checkpoint = progress = resumed = confirm = staticmethod(lambda *_: None)
 
 
 def started(name: str) -> tuple[Job, Any]:

@@ -65,6 +65,9 @@ class FakeJournal:
     def confirm(self) -> None:
         """Nothing to confirm."""
 
+    def resumed(self, there: int) -> None:
+        self.moved += there
+
     def progress(self, moved: int) -> None:
         self.moved += moved
 

@@ -44,3 +44,15 @@ def test_without_a_limit_nothing_waits():
     for _ in range(1000):
         throttle.take(1_000_000_000)
     assert time.monotonic() - started < 0.5
+
+
+def test_r6_7_what_an_earlier_attempt_brought_is_said_and_counts_for_the_percentage_not_for_the_rate(caplog):
+    now = [0.0]
+    with caplog.at_level(logging.INFO):
+        progress = Progress(logging.getLogger("t"), "big.bin", 1000, interval=10, clock=lambda: now[0])
+        progress.resumed(500)
+        now[0] = 10.0
+        progress(100)
+    resumed, line = [json.loads(record.getMessage()) for record in caplog.records]
+    assert resumed == {"event": "file_resumed", "file": "big.bin", "there": 500, "bytes": 1000}
+    assert (line["percent"], line["bytes_per_second"], line["seconds_left"]) == (60.0, 10, 40)

@@ -96,7 +96,8 @@ class LaneWriter:
 
     def run(self) -> None:
         """Raises what the source, the server or the journal raised; what was acknowledged is in the checkpoint."""
-        self._journal.progress(sum(lane.digest.size for lane in self._part.lanes))
+        if there := sum(lane.digest.size for lane in self._part.lanes):
+            self._journal.resumed(there)
         left = [number for number, lane in enumerate(self._part.lanes) if lane.reached < lane.end]
         try:
             side_by_side(lambda number: self._write(self._part.lanes[number]), left, len(left), at_first=2)

@@ -1,0 +1,87 @@
+"""What became of the files that were dropped: compared byte by byte, and shown."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from delivery.sizes import human_size
+from local.demo_clients import DemoClient, recipient_files
+from local.stand_ins import StandIns
+
+_ROWS_PER_CLIENT = 6
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    client: str
+    file: str
+    size: int
+    source: str
+    destination: str
+    status: str
+    attempts: int
+
+    @property
+    def right(self) -> bool:
+        """Delivered, and the recipient's bytes are those that were dropped."""
+        return self.source == self.destination and self.status == "success"
+
+
+def compare(stand_ins: StandIns, client: DemoClient) -> list[Row]:
+    """What was dropped against what the recipient has."""
+    there = recipient_files(stand_ins, client.config)
+    entries = stand_ins.ledger_entries(client.config.delivery_key)
+    rows = []
+    for file in client.files:
+        content = there.get(file.name)
+        entry = entries.get(file.name)
+        arrived = hashlib.sha256(content[0]).hexdigest() if content else "missing"
+        status, attempts = (entry.status.value, entry.send_attempts + 1) if entry else ("no entry", 0)
+        rows.append(Row(client.config.name, file.name, file.size, file.sha256(), arrived, status, attempts))
+    known = {file.name for file in client.files}
+    rows += [Row(client.config.name, name, 0, "never dropped", "?", "?", 0) for name in there if name not in known]
+    return rows
+
+
+def write_report(rows: list[Row], path: Path) -> None:
+    """Every file, for a spreadsheet."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["client", "file", "bytes", "sha256 at source", "sha256 at destination", "ledger", "attempts"])
+        writer.writerows([r.client, r.file, r.size, r.source, r.destination, r.status, r.attempts] for r in rows)
+
+
+def print_table(rows: list[Row]) -> None:
+    """A few files of each client, everything that is wrong, and the rest in one line."""
+    heading = (
+        f"{'client':<26} {'file':<26} {'size':>10}  {'sha256 source':<13} {'destination':<13} {'ledger':<10} attempts"
+    )
+    print(f"\n{heading}\n{'-' * len(heading)}")
+    for name in dict.fromkeys(row.client for row in rows):
+        own = sorted((row for row in rows if row.client == name), key=lambda row: (row.right, "claims/" in row.file))
+        wrong = [row for row in own if not row.right]
+        shown = own[: max(_ROWS_PER_CLIENT, min(len(wrong), 50))]
+        for row in shown:
+            mark = "" if row.right else "  <-- WRONG"
+            print(
+                f"{row.client:<26} {row.file[:26]:<26} {human_size(row.size):>10}  {row.source[:12]:<13} "
+                f"{row.destination[:12]:<13} {row.status:<10} {row.attempts}{mark}"
+            )
+        rest = own[len(shown) :]
+        if rest:
+            right = sum(row.right for row in rest)
+            size = human_size(sum(row.size for row in rest))
+            print(f"{name:<26} {f'and {len(rest):,} more':<26} {size:>10}  {right:,} of {len(rest):,} equal, success")
+
+
+def print_mails(stand_ins: StandIns, since: int = 0) -> None:
+    """The e-mails that were sent."""
+    print("E-mails")
+    for mail in stand_ins.mailbox.messages()[since:]:
+        print(f"  {mail.subject:<70} to {', '.join(mail.recipients)}")
+    print()

@@ -1,0 +1,147 @@
+"""The stand-ins for AWS, Google Cloud, SFTP and e-mail: where they are, what is prepared and what is in them.
+
+:class:`local.stack.Stack` starts them as processes; `docker-compose.yaml` as containers.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import httpx
+
+from delivery.ledger import expressions
+from delivery.ledger.entry import Entry
+from delivery.ledger.schema import create_table
+from local.gcs import service_account_key
+from local.mailbox import Mailbox
+from local.sshd import SftpServer
+
+PICKUP_BUCKET = "example-pickup"
+S3_BUCKET = "example-partner-landing"
+GCS_BUCKET = "example-gcs-landing"
+LEDGER_TABLE = "client-file-ledger"
+ECS_CLUSTER = "transfers"
+ECS_FAMILY = "transfer"
+ECS_LOG_GROUP = "/ecs/transfer"
+SENDER = "deliveries@example.org"
+
+
+class StandIns:
+    """Stand-ins that run."""
+
+    aws_url: str
+    ecs_url: str
+    """ECS and CloudWatch Logs; the same as ``aws_url`` unless tasks run somewhere else."""
+    gcs_url: str
+    mailbox: Mailbox
+    sftp: SftpServer
+    """Key login: OpenSSH where it is installed, otherwise asyncssh."""
+    sftp_password: SftpServer
+    """Password login: asyncssh."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client for the AWS stand-in."""
+        return self._session.client(service, endpoint_url=self.ecs_url if service in ("ecs", "logs") else self.aws_url)
+
+    @cached_property
+    def gcs_key(self) -> str:
+        """A service-account key that the GCS stand-in accepts, as JSON."""
+        return json.dumps(service_account_key(self.gcs_url))
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs to work against the stand-ins as it would against AWS and Google."""
+        return {
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": self.aws_url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
+            "AIRFLOW__DELIVERY__LEDGER_TABLE": LEDGER_TABLE,
+            "AIRFLOW__DELIVERY__MAIL_SENDER": SENDER,
+            "AIRFLOW__DELIVERY__GCS_ENDPOINT": self.gcs_url,
+            "AIRFLOW__DELIVERY__ECS_CLUSTER": ECS_CLUSTER,
+            "AIRFLOW__DELIVERY__ECS_TASK_DEFINITION": ECS_FAMILY,
+            "AIRFLOW__DELIVERY__ECS_LOG_GROUP": ECS_LOG_GROUP,
+            "AIRFLOW__DELIVERY__ECS_POLL_SECONDS": "1",
+            "AIRFLOW__SECRETS__BACKEND": "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend",
+            "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(
+                {
+                    "connections_prefix": "airflow/connections",
+                    "variables_prefix": None,
+                    "config_prefix": None,
+                }
+            ),
+        }
+
+    def store_connection(self, connection_id: str, connection: dict[str, Any]) -> None:
+        """Put a connection where MWAA's Airflow looks for it."""
+        secrets_manager = self.client("secretsmanager")
+        name = f"airflow/connections/{connection_id}"
+        try:
+            secrets_manager.create_secret(Name=name, SecretString=json.dumps(connection))
+        except secrets_manager.exceptions.ResourceExistsException:
+            secrets_manager.put_secret_value(SecretId=name, SecretString=json.dumps(connection))
+
+    def ledger_entries(self, delivery_key: str) -> dict[str, Entry]:
+        """All ledger entries of a client, by file name: the whole partition, as no product code may read it."""
+        pages = (
+            self.client("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=LEDGER_TABLE,
+                KeyConditionExpression="clientHNumber = :key",
+                ExpressionAttributeValues={":key": {"S": delivery_key}},
+            )
+        )
+        items = [expressions.from_item(item) for page in pages for item in page["Items"]]
+        entries = [Entry.from_item(item) for item in items if not item["etag"].startswith("mail#")]
+        return {entry.file_name: entry for entry in entries}
+
+    def gcs(self, path: str) -> Any:
+        """Ask the GCS stand-in's control pages: ``events``, ``requests``."""
+        return httpx.get(f"{self.gcs_url}/_local/{path}", timeout=30).json()
+
+    def gcs_contents(self, bucket: str, prefix: str) -> dict[str, bytes]:
+        """What is visible in the GCS stand-in: names and bytes."""
+        names = self.gcs(f"objects/{bucket}?prefix={quote(prefix)}")
+        return {
+            name: httpx.get(f"{self.gcs_url}/_local/content/{bucket}/{quote(name)}", timeout=60).content
+            for name in names
+        }
+
+    def prepare(self) -> None:
+        """Make what infrastructure as code makes on AWS: buckets, ledger, sender, cluster, task definition."""
+        s3 = self.client("s3")
+        for bucket in (PICKUP_BUCKET, S3_BUCKET):
+            s3.create_bucket(Bucket=bucket)
+        create_table(self.client("dynamodb"), LEDGER_TABLE)
+        self.client("ses").verify_email_identity(EmailAddress=SENDER)
+        httpx.post(f"{self.gcs_url}/_local/buckets/{GCS_BUCKET}", timeout=30).raise_for_status()
+        ecs = self.client("ecs")
+        ecs.create_cluster(clusterName=ECS_CLUSTER)
+        ecs.register_task_definition(
+            family=ECS_FAMILY,
+            containerDefinitions=[
+                {
+                    "name": "transfer",
+                    "image": "transfer",
+                    "memory": 512,
+                    "command": ["python", "-m", "delivery.container"],
+                    # What the task's role and its definition provide on AWS.
+                    "environment": [{"name": name, "value": value} for name, value in self.environment().items()],
+                    "logConfiguration": {
+                        "logDriver": "awslogs",
+                        "options": {"awslogs-group": ECS_LOG_GROUP, "awslogs-stream-prefix": "transfer"},
+                    },
+                }
+            ],
+        )
+
+    @cached_property
+    def _session(self) -> boto3.session.Session:
+        return boto3.session.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1")
