@@ -31,7 +31,7 @@ test-slow: .venv/.ready ## the tests that take minutes
 
 .PHONY: test-compose
 test-compose: .venv/.ready ## boot docker-compose.yaml, deliver, kill a worker and the scheduler, tear down (needs Docker)
-	$(BIN)/pytest -m compose -rA --basetemp .local/test-compose tests/compose
+	$(BIN)/pytest -m compose -rA tests/compose
 
 .PHONY: check
 check: .venv/.ready check-config ## format, lint and types

@@ -6,6 +6,7 @@ The demo and the system tests run the product in it.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import signal
@@ -23,7 +24,10 @@ _COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
 class Airflow(AirflowApi):
-    """Airflow's four components in their own processes, under ``directory``."""
+    """Airflow's four components in their own processes, under ``directory``.
+
+    With a ``password`` the user ``admin`` must sign in; without one everybody is admin.
+    """
 
     def __init__(
         self,
@@ -31,12 +35,14 @@ class Airflow(AirflowApi):
         environment: Mapping[str, str],
         *,
         port: int | None = None,
+        password: str | None = None,
         dags: Path = ROOT / "dags",
         plugins: Path = ROOT / "plugins",
     ) -> None:
         self.directory = directory
         self.port = port or free_port()
-        super().__init__(f"http://127.0.0.1:{self.port}")
+        super().__init__(f"http://127.0.0.1:{self.port}", "admin" if password else "", password or "")
+        self.password = password
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._environment = {
             **os.environ,
@@ -56,7 +62,8 @@ class Airflow(AirflowApi):
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(password is None),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(directory / "passwords.json"),
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
@@ -69,6 +76,8 @@ class Airflow(AirflowApi):
 
     def __enter__(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
+        if self.password:
+            (self.directory / "passwords.json").write_text(json.dumps({"admin": self.password}))
         self.run("db", "migrate")
         for component in _COMPONENTS:
             self.start(component)

@@ -18,6 +18,7 @@ from local.process import ROOT
 from local.wait import wait_until
 
 PROJECT = "delivery-boot-test"
+WORK = ROOT / ".local" / "test-compose"
 
 
 class Compose:
@@ -60,26 +61,27 @@ class Compose:
         """Run Python inside the stack, where the stand-ins and their secrets are."""
         return self("run", "--rm", "-T", "--no-deps", "samples", "python", "-c", code).strip()
 
-    def configure(self, name: str, **fields: object) -> None:
+    def configure(self, client: str, **fields: object) -> None:
         """Edit a client's YAML; as DEXTR would, on the laptop's disk."""
-        path = self.include / "client_configs" / f"{name}.yaml"
+        path = self.include / "client_configs" / f"{client}.yaml"
         content = yaml.safe_load(path.read_text()) if path.exists() else {}
         path.write_text(yaml.safe_dump(content | fields, sort_keys=False))
 
 
 @pytest.fixture(scope="package")
-def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+def compose() -> Iterator[Compose]:
     if (
         shutil.which("docker") is None
         or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
     ):
         pytest.skip("no Docker engine answers: the compose stack is not booted")
-    include = tmp_path_factory.mktemp("checkout") / "include"
+    # Not below pytest's own directories: the containers' user could not read them.
+    shutil.rmtree(WORK, ignore_errors=True)
+    include = WORK / "include"
     shutil.copytree(ROOT / "include", include)
     for path in include.rglob("*.yaml"):
         # Runs are triggered by the tests, so that each knows its own.
         path.write_text(path.read_text() + "\nschedule: null\n")
-    include.parent.chmod(0o755)
     compose = Compose(include)
     try:
         compose("build", seconds=1800)
@@ -89,7 +91,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
         yield compose
     finally:
         logs = compose("logs", "--no-color", "--timestamps")
-        (tmp_path_factory.getbasetemp() / "compose.log").write_text(logs)
+        (WORK / "compose.log").write_text(logs)
         compose("down", "--volumes", "--timeout", "20")
         left = subprocess.run(
             ["docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project={PROJECT}"],

@@ -1,0 +1,94 @@
+"""Airflow's UI as a person uses it: what is on the screen is found by its words, and waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+
+class Page:
+    """The browser's one page."""
+
+    def __init__(self, driver: WebDriver, screenshots: Path) -> None:
+        self._driver = driver
+        self._screenshots = screenshots
+
+    def open(self, url: str) -> None:
+        """Go there."""
+        self._driver.get(url)
+
+    def click(self, selector: str, *, seconds: float = 30) -> None:
+        """Click the first thing that a CSS selector, or an XPath with ``//``, finds and that can be clicked."""
+
+        def clicked(_: WebDriver) -> bool:
+            for element in self._all(selector):
+                if element.is_displayed() and element.is_enabled():
+                    element.click()
+                    return True
+            return False
+
+        self.until(clicked, f"{selector} to click", seconds)
+
+    def link(self, text: str) -> None:
+        """Click the last link of that text: tables come after the side panel."""
+        self.until(lambda _: self._all(f"//a[normalize-space()='{text}']"), f"a link {text!r}", 30)
+        self.until(lambda _: self._click_last(f"//a[normalize-space()='{text}']"), f"a click on {text!r}", 30)
+
+    def type(self, selector: str, text: str, *, enter: bool = False) -> None:
+        """Type into a field."""
+        self.until(lambda _: self._all(selector), selector, 30)
+        field = self._all(selector)[0]
+        field.send_keys(text)
+        if enter:
+            self.until(lambda _: text in self.text(), f"{text} among the choices", 10)
+            field.send_keys(Keys.ENTER)
+
+    def sees(self, text: str, *, seconds: float = 30) -> None:
+        """Wait until the page shows a text; a failure shows what it has instead."""
+        self.until(lambda _: text in self.text(), f"the text {text!r}", seconds)
+
+    def shows(self, selector: str, *, seconds: float = 30) -> list[str]:
+        """The texts of what a selector finds, once it finds something."""
+        self.until(lambda _: self._all(selector), selector, seconds)
+        return [element.text for element in self._all(selector)]
+
+    def is_on(self, selector: str) -> bool:
+        """Whether a switch or a checkbox is on."""
+        self.until(lambda _: self._all(selector), selector, 30)
+        return self._all(selector)[0].is_selected()
+
+    def text(self) -> str:
+        """Everything that can be read."""
+        try:
+            return self._driver.find_element(By.TAG_NAME, "body").text
+        except StaleElementReferenceException:
+            return ""
+
+    def screenshot(self, name: str) -> None:
+        """Keep what is to be seen."""
+        self._driver.save_screenshot(str(self._screenshots / f"{name}.png"))
+
+    def _all(self, selector: str) -> list[WebElement]:
+        by = By.XPATH if selector.startswith("//") else By.CSS_SELECTOR
+        return self._driver.find_elements(by, selector)
+
+    def _click_last(self, selector: str) -> bool:
+        found = self._all(selector)
+        if found:
+            found[-1].click()
+        return bool(found)
+
+    def until(self, condition: Callable[[WebDriver], object], what: str, seconds: float) -> None:
+        """Wait for a condition; a failure shows the page."""
+        try:
+            WebDriverWait(self._driver, seconds, ignored_exceptions=[StaleElementReferenceException]).until(condition)
+        except TimeoutException:
+            self.screenshot("failed")
+            raise AssertionError(f"Not within {seconds:.0f} s: {what}. The page says:\n{self.text()[:3000]}") from None

@@ -1,0 +1,97 @@
+"""DEXTR's day in the Airflow UI (R9.1), clicked in a real browser; screenshots are kept in .local/screenshots."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from local.demo_clients import recipient_files
+from local.sample_files import SampleFile
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+GOOD, LATE = SampleFile("claims 2026.csv", 48_000, 1), SampleFile("eligibility <b>.csv", 1_200, 2)
+
+
+@pytest.fixture(scope="module")
+def signed_in(page, airflow):
+    page.open(airflow.url)
+    page.type("input[name=username]", "admin")
+    page.type("input[name=password]", airflow.password)
+    page.click("button[type=submit]")
+    page.sees("Dags")
+    return page
+
+
+def open_dag(page, airflow, tag: str, name: str) -> None:
+    page.open(f"{airflow.url}/dags")
+    page.sees("Sort by")
+    if page.shows("[data-testid=dag-id]") != [name]:  # the UI remembers the filter
+        page.type("[aria-label='Filter Dags by tag']", tag, enter=True)
+    page.until(lambda _: page.shows("[data-testid=dag-id]") == [name], f"only {name} in the list", 30)
+
+
+def trigger(page, *, bypass: bool) -> None:
+    page.click("[data-testid=trigger-dag-button]")
+    page.sees("Bypass file checks")
+    assert not page.is_on("input[name=element_bypass_file_checks]"), "the form begins with what the YAML says"
+    if bypass:
+        page.click("[id='switch:element_bypass_file_checks']")
+        assert page.is_on("input[name=element_bypass_file_checks]")
+    page.screenshot("trigger-form")
+    page.click("[data-testid=trigger-dag-submit]")
+    page.sees("Triggering User")
+
+
+def test_r9_1_find_a_client_trigger_it_with_bypass_and_read_the_files_line(signed_in, airflow, stack, clients):
+    page, client = signed_in, clients["aurora_health"]
+    client.drop(stack, [GOOD])
+    open_dag(page, airflow, "H1001", "aurora_health")
+    page.screenshot("dag-list")
+    page.link("aurora_health")
+    page.click("[data-testid=markdown-button]")
+    page.sees("gs://example-gcs-landing/aurora_health/claims/")
+    page.screenshot("dag-docs")
+    page.click("[aria-label=Close]")
+    trigger(page, bypass=True)
+    page.sees("Success", seconds=30)
+    page.until(lambda _: page.text().count("Success") >= 9, "all tasks and the run are green", 180)
+    page.screenshot("run-green")
+    page.link("transfer_batch")
+    page.sees('"event": "file_delivered"')
+    page.sees(GOOD.name)
+    page.screenshot("task-log")
+    assert recipient_files(stack, client.config)[GOOD.name][0] == GOOD.content()
+    assert client.waiting(stack) == [], "bypass removes what it has delivered (R5.6)"
+
+
+def test_r8_3_a_broken_destination_is_red_with_file_and_reason_and_clearing_makes_it_green(
+    signed_in, airflow, stack, clients
+):
+    page, client = signed_in, clients["aurora_health"]
+    refuse = {"call": r"^(json|xml)\.", "status": 403, "code": "forbidden", "times": 0}
+    httpx.post(f"{stack.gcs_url}/_local/faults", json=[refuse], timeout=10).raise_for_status()
+    client.drop(stack, [LATE])
+    open_dag(page, airflow, "H1001", "aurora_health")
+    page.link("aurora_health")
+    trigger(page, bypass=False)
+    page.until(lambda _: "Failed" in page.text() and "Running" not in page.text(), "the run is red", 240)
+    page.screenshot("run-red")
+    page.link("report")
+    page.sees(LATE.name)
+    page.sees("forbidden")
+    page.screenshot("report-red")
+    httpx.post(f"{stack.gcs_url}/_local/faults", json=[], timeout=10).raise_for_status()
+    page.link(run_of(page))
+    page.click("[aria-label='Clear Dag Run']")
+    page.sees("Affected Tasks: 9")
+    page.screenshot("clear-run")
+    page.click("//button[normalize-space()='Confirm']")
+    page.until(lambda _: "Running" in page.text() or "Queued" in page.text(), "the run has begun again", 60)
+    page.until(lambda _: "Failed" not in page.text() and page.text().count("Success") >= 9, "the run is green", 240)
+    page.screenshot("run-green-again")
+    assert recipient_files(stack, client.config)[LATE.name][0] == LATE.content()
+
+
+def run_of(page) -> str:
+    """The run's id, as the path above the page shows it."""
+    return next(line for line in page.text().splitlines() if line.startswith("manual__"))
