@@ -180,6 +180,16 @@ class ClientConfig(Section, title="Client configuration"):
         " Bytes as a number, or with a unit. Without it, the environment's setting.",
         examples=["10 GiB"],
     )
+    expected_every_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=400,
+        strict=True,
+        title="Files expected at least every … days",
+        description="Raise an alarm when no file was delivered for more than this many days. Without it, a client that"
+        " sends nothing is not missed.",
+        examples=[35],
+    )
 
     @field_validator("contacts")
     @classmethod

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
+
+from delivery.events import log_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,6 +26,7 @@ class ConfigurationErrorOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Always raises."""
+        log_event(logging.getLogger(__name__), "configuration_wrong", level=logging.ERROR, configuration=self.dag_id)
         raise AirflowFailException(
             f"{self.message}\nNothing is delivered for this client until its file is corrected; "
             "`make check-config` shows the same messages before a file is deployed."

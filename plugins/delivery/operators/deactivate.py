@@ -28,5 +28,7 @@ class DeactivateOperator(DeliveryOperator):
             "failed": sum(entry.status is Status.FAIL for entry in terminal),
             "unfinished": len(run.ledger.deactivate(unfinished)),
         }
+        if self.config.expected_every_days and any(entry.status is Status.SUCCESS for entry in terminal):
+            run.last_delivery.note()
         self.log_event("entries_deactivated", **counts)
         return counts

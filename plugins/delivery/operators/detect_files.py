@@ -49,7 +49,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             return
         minutes = context["params"]["wait_minutes"]
         if not minutes:
-            self._skip_rest()
+            self._skip_rest(context)
         from delivery.operators.triggers.pickup import PickupTrigger
 
         run = self.run_of(context)
@@ -72,8 +72,13 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             self.log_event("wait_ended", found=True)
             return
         self.log_event("wait_ended", found=False)
-        self._skip_rest()
+        self._skip_rest(context)
 
-    def _skip_rest(self) -> None:
+    def _skip_rest(self, context: Context) -> None:
         self.log_event("nothing_to_do")
+        if expected := self.config.expected_every_days:
+            days = self.run_of(context).last_delivery.days_ago()
+            if days is not None and days > expected:
+                # The line is what the alarm waits for; the run stays green, for there is nothing to run again.
+                self.log_event("files_overdue", level=logging.ERROR, days=round(days, 1), expected_every_days=expected)
         raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))

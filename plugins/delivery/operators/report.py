@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ class ReportOperator(DeliveryOperator):
         count = context["ti"].xcom_pull(task_ids="deactivate")["failed"]
         if not count:
             return
+        self.log_event("run_failed", level=logging.ERROR, run=str(run.owner), failed=count)
         failed = self._failed(run, count)
         lines = [f"  {entry.file_name!r}: {entry.last_error}" for entry in failed[:_NAMED]]
         if count > len(lines):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from delivery.config.model import ClientConfig
+    from delivery.ledger.last_delivery import LastDelivery
     from delivery.ledger.mail_marks import MailMarks
     from delivery.ledger.table import Ledger
     from delivery.pickup import Pickup
@@ -55,6 +56,13 @@ class Run:
         from delivery.ledger.mail_marks import MailMarks
 
         return MailMarks(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    @cached_property
+    def last_delivery(self) -> LastDelivery:
+        """When the client last got a file."""
+        from delivery.ledger.last_delivery import LastDelivery
+
+        return LastDelivery(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
 
     @cached_property
     def _dynamodb(self) -> DynamoDBClient:

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from delivery.events import log_event
 
 _INTERVAL = 10.0
+_LONG = 6 * 3600.0
+"""Seconds after which an attempt is said, once an hour, to take long: somebody is to look."""
+_AGAIN = 3600.0
 
 
 class Progress:
@@ -32,6 +35,7 @@ class Progress:
         self._lock = threading.Lock()
         self._moved = self._there = 0
         self._began = self._logged = clock()
+        self._warn_at = self._began + _LONG
 
     def resumed(self, there: int) -> None:
         """``there`` bytes had arrived before; they count for the percentage, not for the rate."""
@@ -49,6 +53,9 @@ class Progress:
                 return
             self._logged = now
             total = self._moved
+            long = now >= self._warn_at
+            if long:
+                self._warn_at = now + _AGAIN
         rate = (total - self._there) / max(now - self._began, 1e-9)
         log_event(
             self._logger,
@@ -60,3 +67,11 @@ class Progress:
             bytes_per_second=round(rate),
             seconds_left=round(max(self._size - total, 0) / rate) if rate else None,
         )
+        if long:
+            log_event(
+                self._logger,
+                "file_takes_long",
+                level=logging.WARNING,
+                file=self._name,
+                hours=round((now - self._began) / 3600, 1),
+            )

@@ -56,3 +56,14 @@ def test_r6_7_what_an_earlier_attempt_brought_is_said_and_counts_for_the_percent
     resumed, line = [json.loads(record.getMessage()) for record in caplog.records]
     assert resumed == {"event": "file_resumed", "file": "big.bin", "there": 500, "bytes": 1000}
     assert (line["percent"], line["bytes_per_second"], line["seconds_left"]) == (60.0, 10, 40)
+
+
+def test_a_file_that_takes_more_than_six_hours_is_said_to_take_long_once_an_hour(caplog):
+    now = [0.0]
+    with caplog.at_level(logging.INFO):
+        progress = Progress(logging.getLogger("t"), "big.bin", 10**9, interval=1800, clock=lambda: now[0])
+        for half_hour in range(1, 16):
+            now[0] = half_hour * 1800.0
+            progress(10)
+    lines = [json.loads(record.getMessage()) for record in caplog.records]
+    assert [line["hours"] for line in lines if line["event"] == "file_takes_long"] == [6.0, 7.0]
