@@ -6,8 +6,8 @@
 - ECS runs a task's command as a process of this machine (:mod:`local.aws_ecs`), or with ``--tasks-image`` as a
   container of that image (:mod:`local.aws_ecs_docker`).
 - SES passes each e-mail on to an SMTP server, where ``--smtp`` names one.
-- ``/_local/requests`` counts the calls by service and operation; ``/_local/faults`` makes calls fail (see
-  :mod:`local.faults`).
+- ``/_local/requests`` counts the calls by service and operation; ``/_local/calls`` says who made which on what;
+  ``/_local/faults`` makes calls fail (see :mod:`local.faults`).
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class LocalAws:
     def __init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._counts: Counter[str] = Counter()
+        self._calls: set[tuple[str, str, str]] = set()
         self._write_lock = threading.Lock()
         self.faults = Faults()
 
@@ -53,6 +54,7 @@ class LocalAws:
             return self._control(path, environ, start_response)
         call = operation(environ)
         self._counts[call] += 1
+        self._calls.add((access_key(environ), call, target(environ, call)))
         with self.faults.around(call, path, environ, start_response) as answer:
             if answer is not None:
                 return answer
@@ -68,6 +70,10 @@ class LocalAws:
             answer = dict(self._counts)
             if environ["REQUEST_METHOD"] == "DELETE":
                 self._counts.clear()
+        elif path == "/_local/calls":
+            answer = sorted(self._calls)
+            if environ["REQUEST_METHOD"] == "DELETE":
+                self._calls.clear()
         elif path == "/_local/faults":
             self.faults.replace(json.loads(body or b"[]"))
         start_response("200 OK", [("Content-Type", "application/json")])
@@ -100,11 +106,45 @@ def operation(environ: dict[str, Any]) -> str:
     return f"s3.{verb}{'Object' if key else 'Bucket'}"
 
 
-def _action(environ: dict[str, Any]) -> str:
-    """The ``Action`` of a query-protocol request (SES, STS), which stands in its body; the body stays readable."""
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+def access_key(environ: dict[str, Any]) -> str:
+    """Whose credentials signed a request."""
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    scope = environ.get("HTTP_AUTHORIZATION", "") or unquote(query.get("X-Amz-Credential", [""])[0])
+    found = re.search(r"(?:Credential=|^)([^/\s]+)/\d{8}/", scope)
+    return found[1] if found else "unsigned"
+
+
+def target(environ: dict[str, Any], call: str) -> str:
+    """What a request is about, as far as permissions know it: path, table and index, secret, role, cluster, group."""
+    service = call.partition(".")[0]
+    if service == "s3":
+        copied = environ.get("HTTP_X_AMZ_COPY_SOURCE")
+        version = "versionId=" in environ.get("QUERY_STRING", "")
+        return environ["PATH_INFO"] + (f" from {unquote(copied)}" if copied else "") + " of a version" * version
+    if environ.get("HTTP_X_AMZ_TARGET"):
+        fields = json.loads(_body(environ) or b"{}")
+        if "TransactItems" in fields:
+            return ", ".join(
+                sorted({f"{verb} {item['TableName']}" for one in fields["TransactItems"] for verb, item in one.items()})
+            )
+        if "RequestItems" in fields:
+            return ", ".join(fields["RequestItems"])
+        names = ("TableName", "IndexName", "SecretId", "cluster", "taskDefinition", "logGroupName")
+        return " ".join(str(fields[name]) for name in names if name in fields)
+    found = re.search(rb"(?:^|&)(?:RoleArn|Source)=([^&]+)", _body(environ))
+    return unquote(found[1].decode()) if found else ""
+
+
+def _body(environ: dict[str, Any]) -> bytes:
+    """A short request's body, which stays readable."""
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
-    found = re.search(rb"(?:^|&)Action=(\w+)", body)
+    return body
+
+
+def _action(environ: dict[str, Any]) -> str:
+    """The ``Action`` of a query-protocol request (SES, STS), which stands in its body."""
+    found = re.search(rb"(?:^|&)Action=(\w+)", _body(environ))
     return found[1].decode() if found else environ["REQUEST_METHOD"]
 
 

@@ -28,6 +28,8 @@ ECS_CLUSTER = "transfers"
 ECS_FAMILY = "transfer"
 ECS_LOG_GROUP = "/ecs/transfer"
 SENDER = "deliveries@example.org"
+TASK_IDENTITY = "local-task"
+"""The access key of ECS tasks, so that their calls can be told from the workers'."""
 
 
 class StandIns:
@@ -99,7 +101,7 @@ class StandIns:
             )
         )
         items = [expressions.from_item(item) for page in pages for item in page["Items"]]
-        entries = [Entry.from_item(item) for item in items if not item["etag"].startswith("mail#")]
+        entries = [Entry.from_item(item) for item in items if not item["etag"].startswith(("mail#", "mark#"))]
         return {entry.file_name: entry for entry in entries}
 
     def gcs(self, path: str) -> Any:
@@ -133,7 +135,10 @@ class StandIns:
                     "memory": 512,
                     "command": ["python", "-m", "delivery.container"],
                     # What the task's role and its definition provide on AWS.
-                    "environment": [{"name": name, "value": value} for name, value in self.environment().items()],
+                    "environment": [
+                        {"name": name, "value": value}
+                        for name, value in (self.environment() | {"AWS_ACCESS_KEY_ID": TASK_IDENTITY}).items()
+                    ],
                     "logConfiguration": {
                         "logDriver": "awslogs",
                         "options": {"awslogs-group": ECS_LOG_GROUP, "awslogs-stream-prefix": "transfer"},

@@ -1,0 +1,211 @@
+"""Who may do what: the whole of it, derived from the environment and from the clients' configurations.
+
+Plain data, so that tests can hold it against the calls that the code really makes (``tests/functional/
+test_permissions.py``): nothing is missing, and nothing is superfluous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from delivery.ledger.schema import OPEN_INDEX
+from infra.clients import Location, Needs
+from infra.settings import CONNECTIONS_PREFIX, Environment
+
+_KNOWS_NO_RESOURCE = "the service knows no resource for this action"
+_FILES = "any file below a client's prefix"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One statement of a policy: it always allows."""
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    wildcard: str = ""
+    """Why its resources or actions have a ``*``; the policy scanner refuses one that is not explained."""
+
+
+def worker(environment: Environment, needs: Needs) -> list[Grant]:
+    """What tasks on MWAA's workers do, beside what MWAA itself needs."""
+    return [
+        *_deliver(environment, needs),
+        Grant(
+            "LedgerIntake",
+            ("dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:PutItem"),
+            (_table(environment),),
+        ),
+        Grant(
+            "SendMail",
+            ("ses:SendRawEmail",),
+            ("*",),
+            {"StringEquals": {"ses:FromAddress": environment.mail_sender}},
+            wildcard="the identity may be the address or its whole domain; the condition names the sender",
+        ),
+        Grant(
+            "RunContainers",
+            ("ecs:RunTask",),
+            (environment.arn("ecs", f"task-definition/{environment.prefix}-transfer:*"),),
+            {"ArnEquals": {"ecs:cluster": _cluster(environment)}},
+            wildcard="every revision of the one task definition",
+        ),
+        Grant(
+            "WatchContainers",
+            ("ecs:DescribeTasks", "ecs:StopTask"),
+            (environment.arn("ecs", f"task/{environment.prefix}/*"),),
+            wildcard="every task of the one cluster",
+        ),
+        Grant(
+            "FindContainers",
+            ("ecs:ListTasks",),
+            ("*",),
+            {"ArnEquals": {"ecs:cluster": _cluster(environment)}},
+            wildcard="ListTasks knows no tasks as resources; the condition names the cluster",
+        ),
+        Grant(
+            "PassContainerRoles",
+            ("iam:PassRole",),
+            tuple(
+                f"arn:aws:iam::{environment.account}:role/{environment.prefix}-{role}"
+                for role in ("transfer", "transfer-start")
+            ),
+            {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        ),
+        Grant(
+            "ReadContainerLogs",
+            ("logs:GetLogEvents",),
+            (environment.arn("logs", f"log-group:{environment.container_log_group}:log-stream:*"),),
+            wildcard="every container has a log stream of its own",
+        ),
+    ]
+
+
+def container(environment: Environment, needs: Needs) -> list[Grant]:
+    """What the transfer container does: deliver, and nothing else."""
+    return _deliver(environment, needs)
+
+
+def _deliver(environment: Environment, needs: Needs) -> list[Grant]:
+    """What both do."""
+    grants = [
+        Grant("Ledger", ("dynamodb:UpdateItem",), (_table(environment),)),
+        Grant("LedgerOpenEntries", ("dynamodb:Query",), (f"{_table(environment)}/index/{OPEN_INDEX}",)),
+        Grant(
+            "Connections",
+            ("secretsmanager:GetSecretValue",),
+            (environment.arn("secretsmanager", f"secret:{CONNECTIONS_PREFIX}/*"),),
+            wildcard="a new client brings a new connection; nothing else is below this prefix",
+        ),
+    ]
+    if needs.pickups:
+        grants += _lists("PickupList", needs.pickups)
+        grants.append(
+            Grant(
+                "PickupRead",
+                ("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject"),
+                _objects(needs.pickups),
+                wildcard=_FILES,
+            )
+        )
+    if needs.landings:
+        grants += _lists("LandingList", needs.landings)
+        actions = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject")
+        grants.append(Grant("LandingWrite", actions, _objects(needs.landings), wildcard=_FILES))
+    if needs.landings_with_acl:
+        grants.append(Grant("LandingAcl", ("s3:PutObjectAcl",), _objects(needs.landings_with_acl), wildcard=_FILES))
+    if needs.roles:
+        grants.append(Grant("PartnerRoles", ("sts:AssumeRole",), tuple(sorted(needs.roles))))
+    if keys := sorted({*needs.kms_keys, *environment.kms_keys}):
+        grants.append(Grant("ObjectKeys", ("kms:Decrypt", "kms:GenerateDataKey"), tuple(keys)))
+    return grants
+
+
+def _lists(sid: str, locations: Iterable[Location]) -> list[Grant]:
+    """Listing is allowed below the prefixes only; a bucket each, for the condition belongs to all of a statement."""
+    by_bucket: dict[str, list[str]] = {}
+    for location in sorted(locations, key=lambda one: (one.bucket, one.prefix)):
+        by_bucket.setdefault(location.bucket_arn, []).append(f"{location.prefix}*")
+    return [
+        Grant(f"{sid}{number}", ("s3:ListBucket",), (bucket,), {"StringLike": {"s3:prefix": prefixes}})
+        for number, (bucket, prefixes) in enumerate(by_bucket.items(), 1)
+    ]
+
+
+def _objects(locations: Iterable[Location]) -> tuple[str, ...]:
+    return tuple(sorted(location.objects_arn for location in locations))
+
+
+def _table(environment: Environment) -> str:
+    return environment.arn("dynamodb", f"table/{environment.ledger_table}")
+
+
+def _cluster(environment: Environment) -> str:
+    return environment.arn("ecs", f"cluster/{environment.prefix}")
+
+
+def mwaa_itself(environment: Environment) -> list[Grant]:
+    """What MWAA needs of its execution role to run at all (its user guide, "execution role")."""
+    bucket = f"arn:aws:s3:::{environment.bucket}"
+    return [
+        Grant(
+            "Metrics", ("airflow:PublishMetrics",), (environment.arn("airflow", f"environment/{environment.prefix}"),)
+        ),
+        Grant(
+            "Code",
+            ("s3:GetBucket*", "s3:GetObject*", "s3:List*"),
+            (bucket, f"{bucket}/*"),
+            wildcard="as MWAA's user guide demands; the bucket holds code and configuration only",
+        ),
+        Grant("PublicAccessBlock", ("s3:GetAccountPublicAccessBlock",), ("*",), wildcard=_KNOWS_NO_RESOURCE),
+        Grant(
+            "Logs",
+            (
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:GetLogEvents",
+                "logs:GetLogGroupFields",
+                "logs:GetLogRecord",
+                "logs:GetQueryResults",
+                "logs:PutLogEvents",
+            ),
+            (environment.arn("logs", f"log-group:airflow-{environment.prefix}-*"),),
+            wildcard="MWAA's five log groups and their streams",
+        ),
+        Grant("LogGroups", ("logs:DescribeLogGroups",), ("*",), wildcard=_KNOWS_NO_RESOURCE),
+        Grant("CloudWatch", ("cloudwatch:PutMetricData",), ("*",), wildcard=_KNOWS_NO_RESOURCE),
+        Grant(
+            "Queue",
+            (
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:GetQueueUrl",
+                "sqs:ReceiveMessage",
+                "sqs:SendMessage",
+            ),
+            (f"arn:aws:sqs:{environment.region}:*:airflow-celery-*",),
+            wildcard="the queue is in an account of MWAA's, under a name that MWAA makes",
+        ),
+    ]
+
+
+def container_start(environment: Environment) -> list[Grant]:
+    """What Fargate does before the container runs: fetch the image, open the log."""
+    return [
+        Grant("RegistryLogin", ("ecr:GetAuthorizationToken",), ("*",), wildcard=_KNOWS_NO_RESOURCE),
+        Grant(
+            "Image",
+            ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+            (environment.arn("ecr", f"repository/{environment.prefix}-transfer"),),
+        ),
+        Grant(
+            "Log",
+            ("logs:CreateLogStream", "logs:PutLogEvents"),
+            (environment.arn("logs", f"log-group:{environment.container_log_group}:*"),),
+            wildcard="every container has a log stream of its own",
+        ),
+    ]

@@ -1,0 +1,190 @@
+"""What runs: the MWAA environment and the cluster for big copies. It can be destroyed and made again at any time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_mwaa as mwaa
+from constructs import Construct
+
+from infra.access_stack import AccessStack
+from infra.data_stack import DataStack
+from infra.network_stack import NetworkStack
+from infra.release import Release
+from infra.settings import AIRFLOW_VERSION, CONNECTIONS_PREFIX, Environment
+
+CONTAINER = "transfer"
+_LOGS = ("DagProcessing", "Scheduler", "Task", "WebServer", "Worker")
+
+
+class PlatformStack(cdk.Stack):
+    """The stateless stack."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        environment: Environment,
+        release: Release,
+        *,
+        network: NetworkStack,
+        data: DataStack,
+        access: AccessStack,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, f"{environment.prefix}-platform", **kwargs)
+        self._environment, self._network, self._data, self._access = environment, network, data, access
+        self.container_logs = self._log_group("ContainerLogs", environment.container_log_group)
+        self._make_cluster()
+        self._make_task_definition(release)
+        # MWAA would make them itself, but without an end to their retention.
+        groups = [self._log_group(f"{part}Logs", f"airflow-{environment.prefix}-{part}") for part in _LOGS]
+        self.airflow = self._make_airflow(release)
+        for group in groups:
+            self.airflow.node.add_dependency(group)
+
+    def _log_group(self, name: str, group: str) -> logs.LogGroup:
+        return logs.LogGroup(
+            self,
+            name,
+            log_group_name=group,
+            encryption_key=self._data.key,
+            retention=_RETENTION[self._environment.log_retention_days],
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+        )
+
+    def _make_cluster(self) -> None:
+        ecs.CfnCluster(
+            self,
+            "Cluster",
+            cluster_name=self._environment.prefix,
+            capacity_providers=["FARGATE", "FARGATE_SPOT"],
+            cluster_settings=[{"name": "containerInsights", "value": "enabled"}],
+        )
+
+    def _make_task_definition(self, release: Release) -> None:
+        environment = self._environment
+        definition = ecs.CfnTaskDefinition(
+            self,
+            "Transfer",
+            family=f"{environment.prefix}-transfer",
+            requires_compatibilities=["FARGATE"],
+            network_mode="awsvpc",
+            cpu="1024",
+            memory="2048",
+            runtime_platform={"cpuArchitecture": release.architecture, "operatingSystemFamily": "LINUX"},
+            execution_role_arn=self._access.start.role_arn,
+            task_role_arn=self._access.container.role_arn,
+            container_definitions=[
+                ecs.CfnTaskDefinition.ContainerDefinitionProperty(
+                    name=CONTAINER,
+                    image=f"{self._data.images.repository_uri}:{release.image_tag}",
+                    essential=True,
+                    readonly_root_filesystem=True,
+                    user="10001",
+                    stop_timeout=120,
+                    linux_parameters={"capabilities": {"drop": ["ALL"]}, "initProcessEnabled": True},
+                    environment=[
+                        {"name": name, "value": value} for name, value in self._container_environment().items()
+                    ],
+                    log_configuration={
+                        "logDriver": "awslogs",
+                        "options": {
+                            "awslogs-group": environment.container_log_group,
+                            "awslogs-region": environment.region,
+                            "awslogs-stream-prefix": CONTAINER,
+                        },
+                    },
+                )
+            ],
+        )
+        definition.node.add_dependency(self.container_logs)
+        cdk.Validations.of(definition).acknowledge(
+            cdk.Acknowledgment(
+                id="AwsSolutions-ECS2",
+                reason="the variables are names of resources; secrets are read from Secrets Manager",
+            )
+        )
+
+    def _container_environment(self) -> dict[str, str]:
+        environment = self._environment
+        return {
+            "AWS_DEFAULT_REGION": environment.region,
+            "AIRFLOW__DELIVERY__LEDGER_TABLE": environment.ledger_table,
+            "AIRFLOW__DELIVERY__CONNECTIONS_PREFIX": CONNECTIONS_PREFIX,
+        }
+
+    def _make_airflow(self, release: Release) -> mwaa.CfnEnvironment:
+        environment = self._environment
+        log = {"enabled": True, "logLevel": "INFO"}
+        return mwaa.CfnEnvironment(
+            self,
+            "Airflow",
+            name=environment.prefix,
+            airflow_version=AIRFLOW_VERSION,
+            environment_class=environment.mwaa.environment_class,
+            min_workers=environment.mwaa.min_workers,
+            max_workers=environment.mwaa.max_workers,
+            execution_role_arn=self._access.airflow.role_arn,
+            source_bucket_arn=self._data.bucket.bucket_arn,
+            dag_s3_path="dags",
+            plugins_s3_path="plugins.zip",
+            plugins_s3_object_version=release.plugins_version,
+            requirements_s3_path="requirements.txt",
+            requirements_s3_object_version=release.requirements_version,
+            webserver_access_mode="PRIVATE_ONLY" if environment.mwaa.private_webserver else "PUBLIC_ONLY",
+            weekly_maintenance_window_start="SUN:03:00",
+            network_configuration=mwaa.CfnEnvironment.NetworkConfigurationProperty(
+                subnet_ids=self._network.private_subnet_ids,
+                security_group_ids=[self._network.security_group.security_group_id],
+            ),
+            logging_configuration=mwaa.CfnEnvironment.LoggingConfigurationProperty(
+                dag_processing_logs={**log, "logLevel": "WARNING"},
+                scheduler_logs={**log, "logLevel": "WARNING"},
+                task_logs=log,
+                webserver_logs={**log, "logLevel": "WARNING"},
+                worker_logs={**log, "logLevel": "WARNING"},
+            ),
+            airflow_configuration_options=self._airflow_options(),
+        )
+
+    def _airflow_options(self) -> dict[str, str]:
+        """MWAA makes each ``section.option`` the variable ``AIRFLOW__SECTION__OPTION``."""
+        environment = self._environment
+        return {
+            "core.dags_are_paused_at_creation": "False",
+            "core.load_examples": "False",
+            "secrets.backend": "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend",
+            "secrets.backend_kwargs": (
+                f'{{"connections_prefix": "{CONNECTIONS_PREFIX}", "variables_prefix": null, "config_prefix": null}}'
+            ),
+            "delivery.ledger_table": environment.ledger_table,
+            "delivery.mail_sender": environment.mail_sender,
+            "delivery.environment": "" if environment.name == "production" else environment.name,
+            "delivery.connections_prefix": CONNECTIONS_PREFIX,
+            "delivery.offload_threshold": str(environment.offload_threshold_bytes),
+            "delivery.ecs_cluster": environment.prefix,
+            "delivery.ecs_task_definition": f"{environment.prefix}-transfer",
+            "delivery.ecs_container": CONTAINER,
+            "delivery.ecs_subnets": cdk.Fn.join(",", self._network.private_subnet_ids),
+            "delivery.ecs_security_groups": self._network.security_group.security_group_id,
+            "delivery.ecs_log_group": environment.container_log_group,
+            "delivery.ecs_log_stream_prefix": CONTAINER,
+            "delivery.ecs_spot": str(environment.spot).lower(),
+        }
+
+
+_RETENTION = {
+    1: logs.RetentionDays.ONE_DAY,
+    7: logs.RetentionDays.ONE_WEEK,
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    180: logs.RetentionDays.SIX_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+    400: logs.RetentionDays.THIRTEEN_MONTHS,
+    731: logs.RetentionDays.TWO_YEARS,
+    2557: logs.RetentionDays.SEVEN_YEARS,
+    3653: logs.RetentionDays.TEN_YEARS,
+}

@@ -1,0 +1,106 @@
+"""What differs between environments: one YAML file each in ``infra/environments``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+ENVIRONMENTS = Path(__file__).resolve().parent / "environments"
+AIRFLOW_VERSION = "3.2.1"
+CONNECTIONS_PREFIX = "airflow/connections"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Mwaa(_Section):
+    """The size of the Airflow environment."""
+
+    environment_class: str = Field("mw1.small", pattern=r"^mw1\.(micro|small|medium|large|xlarge|2xlarge)$")
+    min_workers: int = Field(1, ge=1, le=25)
+    max_workers: int = Field(4, ge=1, le=25)
+    private_webserver: bool = False
+    """Whether the UI can be reached from inside the VPC only."""
+
+
+class ImportedVpc(_Section):
+    """A VPC that exists. It must have a way to S3, DynamoDB, the destinations, and AWS's other services."""
+
+    vpc_id: str = Field(pattern=r"^vpc-")
+    private_subnet_ids: tuple[str, str]
+    """Two, in different availability zones: MWAA takes no other number."""
+    private_route_table_ids: tuple[str, ...]
+    """Where the gateway endpoints for S3 and DynamoDB are entered."""
+
+
+class Environment(_Section):
+    """One environment."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,20}$")
+    account: str = Field(pattern=r"^\d{12}$")
+    region: str = Field(pattern=r"^[a-z]{2}-[a-z]+-\d$")
+    mail_sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    """The address that e-mails come from; its identity is verified in SES."""
+    alarm_emails: tuple[str, ...] = Field(min_length=1)
+    mwaa: Mwaa = Mwaa()
+    vpc: ImportedVpc | None = None
+    """None: a VPC is made."""
+    owned_pickup_buckets: tuple[str, ...] = ()
+    """Pick-up buckets that this project makes. Others exist already, and are only read and cleared."""
+    kms_keys: tuple[str, ...] = ()
+    """ARNs of keys that encrypt pick-ups, where the bucket has one of its own."""
+    offload_threshold_bytes: int = Field(10 * 1024**3, gt=0)
+    spot: bool = False
+    """Whether big copies run on Fargate Spot."""
+    log_retention_days: int = Field(400, ge=1)
+    """CloudWatch accepts certain numbers only: 365, 400, 545, 731, 1096, 1827, 2192, 2557, 3653 …"""
+    longest_delivery_hours: int = Field(12, ge=1, le=24)
+    """A file under way for longer raises an alarm."""
+
+    @property
+    def prefix(self) -> str:
+        """What the names of this environment's resources begin with."""
+        return f"client-delivery-{self.name}"
+
+    @property
+    def ledger_table(self) -> str:
+        """The ledger's name."""
+        return f"{self.prefix}-ledger"
+
+    @property
+    def bucket(self) -> str:
+        """MWAA's bucket: DAGs, YAML, plugins, requirements."""
+        return f"{self.prefix}-airflow-{self.account}"
+
+    @property
+    def task_log_group(self) -> str:
+        """Where MWAA writes the tasks' logs; the name is MWAA's."""
+        return f"airflow-{self.prefix}-Task"
+
+    @property
+    def container_log_group(self) -> str:
+        """Where the transfer containers' lines go."""
+        return f"/ecs/{self.prefix}-transfer"
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of something in this environment's region and account."""
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+
+class SettingsError(Exception):
+    """An environment's file is missing or wrong. The message says where and what."""
+
+
+def load(name: str, directory: Path = ENVIRONMENTS) -> Environment:
+    """Read one environment's file. Raises :class:`SettingsError`."""
+    path = directory / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(one.stem for one in directory.glob("*.yaml"))) or "none"
+        raise SettingsError(f"There is no environment {name!r}: {path} does not exist. There are: {known}.")
+    try:
+        return Environment.model_validate({"name": name, **(yaml.safe_load(path.read_text()) or {})})
+    except (ValidationError, yaml.YAMLError, TypeError) as error:
+        raise SettingsError(f"{path}: {error}") from None
