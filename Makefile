@@ -69,6 +69,22 @@ bench: .bench/bin/rclone ## the transfer engine against its peers (about 25 minu
 image: ## build the transfer container's image (needs Docker)
 	docker build --file docker/transfer/Dockerfile $(DOCKER_BUILD_FLAGS) --tag delivery-transfer .
 
+.PHONY: package
+package: .venv/.ready ## what MWAA takes: dist/plugins.zip, the same bytes for the same code, and dist/requirements.txt
+	@$(BIN)/python -m infra.package
+
+.PHONY: templates
+templates: .venv/.ready ## the AWS side as CloudFormation templates, in dist/infra; no account needed: ENV=example
+	@$(BIN)/python -m infra.app $(or $(ENV),example)
+
+.PHONY: deploy
+deploy: check-config ## bring an AWS environment to what this checkout says: ENV=… (DRY_RUN=1 only says what would change)
+	@$(BIN)/python -m infra.deploy $(ENV) $(if $(DRY_RUN),--dry-run)
+
+.PHONY: deploy-clients
+deploy-clients: check-config ## deploy the clients' YAML and the permissions they need, in seconds: ENV=… (DRY_RUN=1)
+	@$(BIN)/python -m infra.deploy $(ENV) --clients $(if $(DRY_RUN),--dry-run)
+
 .PHONY: lock
 lock: .venv/.ready ## resolve requirements-dev.in and the container's against MWAA's constraints into their locks
 	for image in transfer local; do $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header docker/$$image/requirements.in -c constraints.txt --output-file docker/$$image/requirements.lock || exit 1; done

@@ -45,7 +45,7 @@ class Needs:
     roles: set[str] = field(default_factory=set)
     """ARNs of the roles that configurations name."""
     kms_keys: set[str] = field(default_factory=set)
-    """ARNs of destinations' keys that are used with our own identity."""
+    """Destinations' keys that are used with our own identity: ARN, id or alias."""
 
 
 def load_clients(directory: Path = CONFIGS) -> list[ClientConfig]:

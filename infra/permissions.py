@@ -15,6 +15,8 @@ from infra.clients import Location, Needs
 from infra.settings import CONNECTIONS_PREFIX, Environment
 
 _KNOWS_NO_RESOURCE = "the service knows no resource for this action"
+_MOST_PREFIXES = 100
+"""In one bucket; with more, the whole bucket is allowed."""
 _FILES = "any file below a client's prefix"
 
 
@@ -36,7 +38,7 @@ def worker(environment: Environment, needs: Needs) -> list[Grant]:
         *_deliver(environment, needs),
         Grant(
             "LedgerIntake",
-            ("dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:PutItem"),
+            ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"),
             (_table(environment),),
         ),
         Grant(
@@ -119,15 +121,39 @@ def _deliver(environment: Environment, needs: Needs) -> list[Grant]:
         grants.append(Grant("LandingAcl", ("s3:PutObjectAcl",), _objects(needs.landings_with_acl), wildcard=_FILES))
     if needs.roles:
         grants.append(Grant("PartnerRoles", ("sts:AssumeRole",), tuple(sorted(needs.roles))))
-    if keys := sorted({*needs.kms_keys, *environment.kms_keys}):
-        grants.append(Grant("ObjectKeys", ("kms:Decrypt", "kms:GenerateDataKey"), tuple(keys)))
+    grants += _keys(environment, {*needs.kms_keys, *environment.kms_keys})
+    return grants
+
+
+def _keys(environment: Environment, names: Iterable[str]) -> list[Grant]:
+    """Keys that encrypt objects, by ARN, id or alias. IAM knows keys only by ARN; an alias goes into the condition."""
+    keys, aliases = set(), set()
+    for name in names:
+        arn = name if name.startswith("arn:") else environment.arn("kms", name if "/" in name else f"key/{name}")
+        (aliases if ":alias/" in arn else keys).add(arn)
+    actions = ("kms:Decrypt", "kms:GenerateDataKey")
+    grants = [Grant("ObjectKeys", actions, tuple(sorted(keys)))] if keys else []
+    if aliases:
+        grants.append(
+            Grant(
+                "ObjectKeysByAlias",
+                actions,
+                tuple(sorted({arn.partition(":alias/")[0] + ":key/*" for arn in aliases})),
+                {
+                    "ForAnyValue:StringEquals": {
+                        "kms:ResourceAliases": sorted({arn.rpartition(":")[2] for arn in aliases})
+                    }
+                },
+                wildcard="the condition names the keys by their aliases",
+            )
+        )
     return grants
 
 
 def _lists(sid: str, locations: Iterable[Location]) -> list[Grant]:
     """Listing is allowed below the prefixes only; a bucket each, for the condition belongs to all of a statement."""
     by_bucket: dict[str, list[str]] = {}
-    for location in sorted(locations, key=lambda one: (one.bucket, one.prefix)):
+    for location in _fitting(locations):
         by_bucket.setdefault(location.bucket_arn, []).append(f"{location.prefix}*")
     return [
         Grant(f"{sid}{number}", ("s3:ListBucket",), (bucket,), {"StringLike": {"s3:prefix": prefixes}})
@@ -136,7 +162,19 @@ def _lists(sid: str, locations: Iterable[Location]) -> list[Grant]:
 
 
 def _objects(locations: Iterable[Location]) -> tuple[str, ...]:
-    return tuple(sorted(location.objects_arn for location in locations))
+    return tuple(location.objects_arn for location in _fitting(locations))
+
+
+def _fitting(locations: Iterable[Location]) -> list[Location]:
+    """A bucket of very many prefixes as a whole: IAM's policies hold no more, and then the bucket is the clients'."""
+    by_bucket: dict[str, list[Location]] = {}
+    for location in sorted(locations, key=lambda one: (one.bucket, one.prefix)):
+        by_bucket.setdefault(location.bucket, []).append(location)
+    return [
+        location
+        for bucket, own in by_bucket.items()
+        for location in (own if len(own) <= _MOST_PREFIXES else [Location(bucket, "")])
+    ]
 
 
 def _table(environment: Environment) -> str:

@@ -44,7 +44,7 @@ def _statements(grant: Grant) -> Iterable[dict[str, Any]]:
     resources: list[str] = []
     number = 0
     for resource in grant.resources:
-        if len(_compact(_statement(grant, [*resources, resource], number))) > _LONGEST // 2:
+        if resources and len(_compact(_statement(grant, [*resources, resource], number))) > _LONGEST // 2:
             yield _statement(grant, resources, number)
             resources, number = [], number + 1
         resources.append(resource)

@@ -102,5 +102,8 @@ def load(name: str, directory: Path = ENVIRONMENTS) -> Environment:
         raise SettingsError(f"There is no environment {name!r}: {path} does not exist. There are: {known}.")
     try:
         return Environment.model_validate({"name": name, **(yaml.safe_load(path.read_text()) or {})})
-    except (ValidationError, yaml.YAMLError, TypeError) as error:
-        raise SettingsError(f"{path}: {error}") from None
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in error.errors()]
+        raise SettingsError(f"{path} is not right:\n" + "\n".join(lines)) from None
+    except (yaml.YAMLError, TypeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None

@@ -30,7 +30,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.ses.models import SESBackend
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from local import aws_dynamodb, aws_ecs
+from local import aws_cloudformation, aws_dynamodb, aws_ecs
 from local.faults import Faults
 from local.process import announce_ready
 
@@ -176,6 +176,7 @@ def main() -> None:
     parser.add_argument("--smtp", metavar="HOST:PORT")
     parser.add_argument("--tasks-image", metavar="IMAGE", help="run ECS tasks as containers of this image")
     arguments = parser.parse_args()
+    aws_cloudformation.install()
     aws_dynamodb.install()
     if arguments.tasks_image:
         from local.aws_ecs_docker import DockerTasks

@@ -1,0 +1,141 @@
+"""Stacks by change sets: what would change is known, and said, before anything does."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+_LONGEST_INLINE = 51_200
+"""Bytes of a template that CloudFormation takes in the request itself."""
+_PATIENCE = 3600.0
+"""Seconds: an MWAA environment takes up to 40 minutes."""
+_POLL = 5.0
+
+
+class DeploymentError(Exception):
+    """CloudFormation refused or rolled back. The message has its reasons."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One resource that a change set touches."""
+
+    action: str
+    """``Add``, ``Modify``, ``Remove``."""
+    logical_id: str
+    resource_type: str
+    replacement: bool
+
+    def __str__(self) -> str:
+        replaced = "  REPLACED: it is made anew, and the old one goes" if self.replacement else ""
+        return f"{self.action:<7}{self.resource_type:<34}{self.logical_id}{replaced}"
+
+
+class Stack:
+    """One stack of the environment."""
+
+    def __init__(self, client: Any, name: str, template: str, *, template_url: str | None = None) -> None:
+        self._client = client
+        self.name = name
+        self._template = template
+        self._url = template_url
+
+    @staticmethod
+    def needs_url(template: str) -> bool:
+        """Whether the template is too large for a request and must be in a bucket."""
+        return len(template.encode()) > _LONGEST_INLINE
+
+    def outputs(self) -> dict[str, str]:
+        """What the deployed stack says of itself."""
+        (stack,) = self._client.describe_stacks(StackName=self.name)["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def plan(self) -> list[Change]:
+        """What would change. Leaves nothing behind."""
+        exists = self._exists()
+        change_set = self._change_set(exists)
+        changes = self._changes(change_set)
+        self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
+        if not exists:
+            self._client.delete_stack(StackName=self.name)  # the empty one that a first change set makes
+        return changes
+
+    def deploy(self) -> list[Change]:
+        """Change it, and wait until that is done. Raises :class:`DeploymentError`."""
+        exists = self._exists()
+        change_set = self._change_set(exists)
+        changes = self._changes(change_set)
+        if not changes:
+            self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
+            return []
+        self._client.execute_change_set(StackName=self.name, ChangeSetName=change_set)
+        self._await_end("UPDATE" if exists else "CREATE")
+        return changes
+
+    def _exists(self) -> bool:
+        try:
+            (stack,) = self._client.describe_stacks(StackName=self.name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return False
+            raise
+        return bool(stack["StackStatus"] != "REVIEW_IN_PROGRESS")
+
+    def _change_set(self, exists: bool) -> str:
+        body = {"TemplateURL": self._url} if self._url else {"TemplateBody": self._template}
+        answer = self._client.create_change_set(
+            StackName=self.name,
+            ChangeSetName=f"deploy-{int(time.time() * 1000)}",
+            ChangeSetType="UPDATE" if exists else "CREATE",
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            **body,
+        )
+        return str(answer["Id"])
+
+    def _changes(self, change_set: str) -> list[Change]:
+        deadline = time.monotonic() + 300
+        while True:
+            found = self._client.describe_change_set(StackName=self.name, ChangeSetName=change_set)
+            if found["Status"] in ("CREATE_COMPLETE", "FAILED"):
+                break
+            if time.monotonic() > deadline:
+                raise DeploymentError(f"{self.name}: the change set is not ready after five minutes.")
+            time.sleep(_POLL)
+        if found["Status"] == "FAILED":
+            reason = found.get("StatusReason", "")
+            if "didn't contain changes" in reason or "No updates are to be performed" in reason:
+                return []
+            raise DeploymentError(f"{self.name}: CloudFormation refuses the template: {reason}")
+        changes = [change["ResourceChange"] for change in found.get("Changes", [])]
+        return [
+            Change(
+                change["Action"],
+                change["LogicalResourceId"],
+                change["ResourceType"],
+                change.get("Replacement") == "True",
+            )
+            for change in changes
+        ]
+
+    def _await_end(self, what: str) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            (stack,) = self._client.describe_stacks(StackName=self.name)["Stacks"]
+            status = stack["StackStatus"]
+            if status == f"{what}_COMPLETE":
+                return
+            if not status.endswith("IN_PROGRESS") and status != f"{what}_COMPLETE_CLEANUP_IN_PROGRESS":
+                raise DeploymentError(f"{self.name}: {status}\n{self._reasons()}")
+            if time.monotonic() > deadline:
+                raise DeploymentError(f"{self.name}: still {status} after {_PATIENCE / 60:.0f} minutes.")
+            time.sleep(_POLL)
+
+    def _reasons(self) -> str:
+        events = self._client.describe_stack_events(StackName=self.name)["StackEvents"]
+        failed = [event for event in events if event["ResourceStatus"].endswith("FAILED")]
+        return "\n".join(
+            f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed[:10]
+        )

@@ -1,0 +1,81 @@
+"""What MWAA gets (R9.3): the built artefacts, not the tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from infra import package
+from local.process import ROOT
+
+_LOAD = """
+from airflow.dag_processing.dagbag import DagBag
+from pathlib import Path
+import delivery, sys
+assert Path(delivery.__path__[0]).is_relative_to(Path(sys.argv[2])), delivery.__path__
+bag = DagBag(sys.argv[1], include_examples=False)
+assert not bag.import_errors, bag.import_errors
+print("dags:", *sorted(bag.dag_ids))
+print("errors:", *sorted(dag.dag_id for dag in bag.dags.values() if "config-error" in dag.tags))
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    return package.build(tmp_path_factory.mktemp("dist"))
+
+
+def test_the_same_code_makes_the_same_bytes(built, tmp_path):
+    for path in package.plugin_files():
+        os.utime(path)
+    again = package.build(tmp_path)
+    assert again.plugins.read_bytes() == built.plugins.read_bytes()
+    assert again.requirements.read_bytes() == built.requirements.read_bytes()
+    assert again.image_tag == built.image_tag
+
+
+def test_it_holds_every_file_of_the_plugins_and_nothing_else(built):
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "plugins"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    with zipfile.ZipFile(built.plugins) as archive:
+        assert set(archive.namelist()) == {name.removeprefix("plugins/") for name in tracked if name}
+    assert ".airflowignore" in archive.namelist(), "without it Airflow runs every module as a plugin of its own"
+
+
+def test_every_dag_loads_from_the_unpacked_archive_in_a_tree_like_mwaas(built, tmp_path):
+    airflow = tmp_path / "usr/local/airflow"
+    with zipfile.ZipFile(built.plugins) as archive:
+        archive.extractall(airflow / "plugins")
+    shutil.copytree(ROOT / "dags", airflow / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "include", airflow / "dags" / "include")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "AIRFLOW_HOME": str(airflow),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(airflow / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(airflow / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/none.db",
+        "PYTHONPATH": str(airflow / "plugins"),
+    }
+    command = [sys.executable, "-c", _LOAD, str(airflow / "dags"), str(airflow / "plugins")]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    configs = sorted(path.stem for path in (ROOT / "include" / "client_configs").glob("*.yaml"))
+    assert configs
+    assert f"dags: {' '.join(configs)}\n" in done.stdout
+    assert "errors:\n" in done.stdout
+
+
+def test_requirements_are_those_that_the_tests_ran_with(built):
+    assert built.requirements.read_bytes() == (ROOT / "requirements.txt").read_bytes()

@@ -1,0 +1,134 @@
+"""Policies from configurations (R9.3): least privilege, and within IAM's sizes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from delivery.config.model import ClientConfig
+from infra import permissions, policies
+from infra.clients import ConfigurationsError, load_clients, needs_of
+from infra.permissions import Grant
+from infra.settings import load
+
+ENVIRONMENT = load("example")
+
+
+def client(number: int, **changes: object) -> ClientConfig:
+    destination = changes.pop("destination", {"type": "gcs", "bucket": "landing", "connection_id": "c"})
+    return ClientConfig.model_validate(
+        {
+            "name": f"client_number_{number:04d}",
+            "client_h_number": f"H{10_000 + number}",
+            "contacts": ["data@example.com"],
+            "send_notifications": False,
+            "pickup": {"bucket": "company-client-pickup", "prefix": f"client_number_{number:04d}/"},
+            "destination": destination,
+            "bypass_file_checks": False,
+            "trigger_on_done_file": False,
+        }
+        | changes
+    )
+
+
+def statements(grants: list[Grant]) -> dict[str, dict[str, object]]:
+    return {one["Sid"]: one for document in policies.documents(grants) for one in document["Statement"]}
+
+
+def test_only_the_prefixes_of_the_configurations_can_be_read_listed_and_cleared():
+    found = statements(permissions.container(ENVIRONMENT, needs_of([client(1), client(2)])))
+    assert found["PickupRead"]["Resource"] == [
+        "arn:aws:s3:::company-client-pickup/client_number_0001/*",
+        "arn:aws:s3:::company-client-pickup/client_number_0002/*",
+    ]
+    assert found["PickupList1"]["Condition"] == {
+        "StringLike": {"s3:prefix": ["client_number_0001/*", "client_number_0002/*"]}
+    }
+    assert "LandingWrite" not in found, "no S3 destination, no right to write to S3"
+    assert "PartnerRoles" not in found
+
+
+def test_a_role_that_a_configuration_names_stands_in_the_place_of_direct_access():
+    role = "arn:aws:iam::111122223333:role/partner"
+    there = {
+        "type": "s3",
+        "bucket": "partner",
+        "prefix": "in/",
+        "role_arn": role,
+        "kms_key": "arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d-0000-4000-8000-000000000000",
+    }
+    found = statements(permissions.worker(ENVIRONMENT, needs_of([client(1, destination=there)])))
+    assert found["PartnerRoles"]["Resource"] == [role]
+    assert "partner/in" not in json.dumps(found)
+    assert "ObjectKeys" not in found, "the partner's key is used by the partner's role"
+
+
+def test_a_destination_with_a_key_and_an_acl_brings_just_these_rights():
+    key = "arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d-0000-4000-8000-000000000000"
+    there = {"type": "s3", "bucket": "landing", "prefix": "in/", "kms_key": key, "acl": "bucket-owner-full-control"}
+    found = statements(permissions.container(ENVIRONMENT, needs_of([client(1, destination=there)])))
+    assert found["ObjectKeys"]["Resource"] == [key]
+    assert found["LandingAcl"]["Resource"] == ["arn:aws:s3:::landing/in/*"]
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "alias"),
+    [
+        ("1234abcd-12ab-34cd-56ef-1234567890ab", "key/1234abcd-12ab-34cd-56ef-1234567890ab", None),
+        ("alias/landing", "key/*", "alias/landing"),
+        ("arn:aws:kms:us-east-1:111122223333:alias/landing", "key/*", "alias/landing"),
+    ],
+)
+def test_keys_by_id_and_alias_become_what_iam_knows(name, resource, alias):
+    there = {"type": "s3", "bucket": "landing", "prefix": "in/", "kms_key": name}
+    found = statements(permissions.container(ENVIRONMENT, needs_of([client(1, destination=there)])))
+    statement = found["ObjectKeysByAlias" if alias else "ObjectKeys"]
+    assert statement["Resource"] == [f"arn:aws:kms:us-east-1:111122223333:{resource}"]
+    if alias:
+        assert statement["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [alias]}}
+
+
+def test_no_wildcard_stands_without_its_reason():
+    needs = needs_of(load_clients())
+    everything = [
+        *permissions.worker(ENVIRONMENT, needs),
+        *permissions.mwaa_itself(ENVIRONMENT),
+        *permissions.container_start(ENVIRONMENT),
+    ]
+    for grant in everything:
+        names = [*grant.actions, *grant.resources]
+        assert bool(grant.wildcard) >= any("*" in name for name in names), grant.sid
+        assert not any(action == "*" or action.endswith(":*") for action in grant.actions), grant.sid
+
+
+@pytest.mark.parametrize("number", [1, 99, 101, 1000, 3000])
+def test_any_number_of_clients_in_one_bucket_fits(number):
+    documents = policies.documents(permissions.worker(ENVIRONMENT, needs_of(map(client, range(number)))))
+    for document in documents:
+        assert len(json.dumps(document, separators=(",", ":"))) <= 6144
+        assert all(statement["Resource"] for statement in document["Statement"])
+    text = json.dumps(documents)
+    assert ("client_number_0000/" in text) == (number <= 100), "a bucket of very many prefixes is allowed as a whole"
+
+
+def with_roles(number: int) -> list[Grant]:
+    there = {"type": "s3", "bucket": "landing", "prefix": "in/"}
+    roles = [f"arn:aws:iam::{111_122_220_000 + one}:role/partner-landing-writer" for one in range(number)]
+    clients = [client(one, destination={**there, "role_arn": role}) for one, role in enumerate(roles)]
+    return permissions.worker(ENVIRONMENT, needs_of(clients))
+
+
+def test_hundreds_of_partners_roles_fit_and_too_many_are_refused_with_a_way_out():
+    documents = policies.documents(with_roles(500))
+    assert len(documents) < 10
+    for document in documents:
+        assert len(json.dumps(document, separators=(",", ":"))) <= 6144
+    with pytest.raises(policies.TooManyGrantsError, match="fewer prefixes"):
+        policies.documents(with_roles(1200))
+
+
+def test_a_wrong_configuration_makes_no_policy(tmp_path):
+    (tmp_path / "acme.yaml").write_text("name: acme\n")
+    with pytest.raises(ConfigurationsError, match=r"acme\.yaml"):
+        load_clients(tmp_path)

@@ -1,0 +1,197 @@
+"""The AWS side (R9.3, R3.3): what matters of it, whatever else the templates say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_s3 as s3
+
+from delivery.ledger.schema import table_definition
+from infra.monitoring_stack import WATCHES
+from infra.settings import AIRFLOW_VERSION, SettingsError, load
+from local.process import ROOT
+
+KEPT = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+
+
+def only(resources):
+    (found,) = resources.values()
+    return found
+
+
+def test_r3_3_the_ledger_outlives_everything(templates):
+    table = only(templates.resources("AWS::DynamoDB::Table", "data"))
+    properties = table["Properties"]
+    assert table.items() >= KEPT.items()
+    assert properties["DeletionProtectionEnabled"] is True
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["SSESpecification"]["SSEType"] == "KMS"
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    key = only(templates.resources("AWS::KMS::Key", "data"))
+    assert key.items() >= KEPT.items(), "without its key the ledger is noise"
+
+
+def test_the_ledger_is_the_one_that_the_code_and_the_stand_ins_use(templates):
+    properties = only(templates.resources("AWS::DynamoDB::Table"))["Properties"]
+    definition = table_definition(properties["TableName"])
+    assert properties["KeySchema"] == definition["KeySchema"]
+    by_name = {one["AttributeName"]: one["AttributeType"] for one in properties["AttributeDefinitions"]}
+    assert by_name == {one["AttributeName"]: one["AttributeType"] for one in definition["AttributeDefinitions"]}
+    assert properties["GlobalSecondaryIndexes"] == definition["GlobalSecondaryIndexes"]
+
+
+def test_r3_3_everything_with_a_memory_is_in_the_stateful_stack_and_everything_in_it_is_kept(templates):
+    stateful = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::ECR::Repository"}
+    for stack, template in templates.by_stack.items():
+        for name, resource in template["Resources"].items():
+            if resource["Type"] in stateful:
+                assert stack == "data", f"{name} would go with the stack {stack}"
+                assert resource.items() >= KEPT.items(), name
+
+
+def test_r3_3_the_stateful_stack_knows_nothing_of_the_others_so_that_they_can_go(templates):
+    for stack, template in templates.by_stack.items():
+        imports = set(re.findall(r"'Fn::ImportValue': '([^']+)'", str(template)))
+        from_stacks = {name.split(":")[0].removeprefix(f"{templates.environment.prefix}-") for name in imports}
+        order = list(templates.by_stack)
+        assert all(order.index(one) < order.index(stack) for one in from_stacks), f"{stack} needs {from_stacks}"
+    assert "Fn::ImportValue" not in str(templates.by_stack["data"])
+
+
+def test_buckets_are_private_versioned_and_tls_only(templates):
+    buckets = templates.resources("AWS::S3::Bucket")
+    assert len(buckets) == 3
+    for name, bucket in buckets.items():
+        properties = bucket["Properties"]
+        assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}, name
+        assert properties["VersioningConfiguration"] == {"Status": "Enabled"}, name
+    policies = str(templates.resources("AWS::S3::BucketPolicy"))
+    assert policies.count("'aws:SecureTransport': 'false'") == len(buckets)
+
+
+def test_a_pick_up_drops_abandoned_uploads_and_keeps_what_was_deleted_for_a_month(templates):
+    (pickup,) = [
+        bucket["Properties"]
+        for bucket in templates.resources("AWS::S3::Bucket").values()
+        if bucket["Properties"]["BucketName"] == "example-pickup"
+    ]
+    rules = {rule["Id"]: rule for rule in pickup["LifecycleConfiguration"]["Rules"]}
+    assert rules["abandoned-uploads-cost-nothing"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert rules["deleted-files-stay-a-month"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert not any("ExpirationInDays" in rule for rule in rules.values()), "nothing that waits may ever expire"
+
+
+def test_airflow_is_the_version_that_requirements_are_pinned_for(templates):
+    properties = only(templates.resources("AWS::MWAA::Environment"))["Properties"]
+    assert properties["AirflowVersion"] == AIRFLOW_VERSION
+    assert f"apache-airflow=={AIRFLOW_VERSION}\n" in (ROOT / "requirements.txt").read_text()
+    assert (properties["PluginsS3ObjectVersion"], properties["RequirementsS3ObjectVersion"]) == ("v1", "v2")
+
+
+def test_every_option_of_airflow_that_is_ours_is_one_that_the_code_reads(templates):
+    options = only(templates.resources("AWS::MWAA::Environment"))["Properties"]["AirflowConfigurationOptions"]
+    source = (ROOT / "plugins/delivery/settings.py").read_text()
+    for option in options:
+        if option.startswith("delivery."):
+            assert f'"{option.removeprefix("delivery.")}"' in source, f"nobody reads {option}"
+    definition = only(templates.resources("AWS::ECS::TaskDefinition"))["Properties"]["ContainerDefinitions"][0]
+    for variable in definition["Environment"]:
+        name = variable["Name"].removeprefix("AIRFLOW__DELIVERY__").lower()
+        assert variable["Name"] == "AWS_DEFAULT_REGION" or f'"{name}"' in source
+
+
+def test_the_container_is_what_airflow_starts_and_has_no_rights_on_its_host(templates):
+    properties = only(templates.resources("AWS::ECS::TaskDefinition"))["Properties"]
+    (container,) = properties["ContainerDefinitions"]
+    options = only(templates.resources("AWS::MWAA::Environment"))["Properties"]["AirflowConfigurationOptions"]
+    assert properties["Family"] == options["delivery.ecs_task_definition"]
+    assert container["Name"] == options["delivery.ecs_container"]
+    assert container["LogConfiguration"]["Options"]["awslogs-group"] == options["delivery.ecs_log_group"]
+    assert container["ReadonlyRootFilesystem"] is True
+    assert container["User"] == "10001"
+    assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
+
+
+def test_big_data_from_s3_does_not_pay_for_nat(templates):
+    endpoints = templates.resources("AWS::EC2::VPCEndpoint").values()
+    services = {str(one["Properties"]["ServiceName"]) for one in endpoints}
+    assert {"s3" in service or "dynamodb" in service for service in services} == {True}
+    assert len(services) == 2
+    for one in endpoints:
+        assert one["Properties"]["VpcEndpointType"] == "Gateway"
+
+
+def test_log_groups_end_some_day_and_are_encrypted(templates):
+    groups = templates.resources("AWS::Logs::LogGroup", "platform")
+    assert len(groups) == 6
+    for name, group in groups.items():
+        assert group["Properties"]["RetentionInDays"] == 400, name
+        assert "KmsKeyId" in group["Properties"], name
+
+
+def test_every_event_that_is_watched_is_one_that_the_code_logs():
+    source = "".join(path.read_text() for path in (ROOT / "plugins/delivery").rglob("*.py"))
+    for watch in WATCHES:
+        logged = f'"{watch.event}"' in source or (watch.event == "file_delivered" and 'f"file_{' in source)
+        assert logged, f"no line of the code logs {watch.event!r}"
+
+
+def test_every_alarm_reaches_somebody(templates):
+    alarms = templates.resources("AWS::CloudWatch::Alarm")
+    assert len(alarms) == sum(bool(watch.alarm) for watch in WATCHES) + 3
+    for name, alarm in alarms.items():
+        assert alarm["Properties"]["AlarmActions"], name
+    topic = only(templates.resources("AWS::SNS::Topic"))
+    assert topic["Properties"]["Subscription"] == [{"Protocol": "email", "Endpoint": "platform@example.org"}]
+
+
+def test_cfn_lint_finds_nothing(templates):
+    command = [
+        str(Path(sys.executable).parent / "cfn-lint"),
+        *map(str, sorted(templates.directory.glob("*.template.json"))),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_policy_scanner_found_nothing_and_would_have(templates, tmp_path):
+    """`templates` was synthesised with it; here it meets a bucket that nobody secured."""
+    assert '"pluginReports": []' in (templates.directory / "validation-report.json").read_text()
+    from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks
+
+    app = cdk.App(outdir=str(tmp_path))
+    s3.Bucket(cdk.Stack(app, "careless"), "Bucket")
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), HIPAASecurityChecks(app))
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+    report = (tmp_path / "validation-report.json").read_text()
+    assert "AwsSolutions-S10" in report
+    assert "HIPAA.Security-S3BucketPublicReadProhibited" in report or "HIPAA.Security-S3" in report
+
+
+def test_an_environment_that_does_not_exist_or_is_wrong_is_said(tmp_path):
+    with pytest.raises(SettingsError, match=r"There is no environment 'nowhere'.*There are: example"):
+        load("nowhere")
+    (tmp_path / "odd.yaml").write_text("account: '12'\nregion: us-east-1\n")
+    with pytest.raises(SettingsError, match=r"odd\.yaml is not right:\n  account: .*\n  mail_sender: Field required"):
+        load("odd", tmp_path)
+
+
+def test_another_environment_with_its_own_network_synthesises(tmp_path):
+    from infra.app import build
+    from infra.clients import load_clients
+
+    (tmp_path / "staging.yaml").write_text(
+        "account: '222233334444'\nregion: eu-west-1\nmail_sender: a@example.org\nalarm_emails: [b@example.org]\n"
+        "vpc: {vpc_id: vpc-1, private_subnet_ids: [subnet-1, subnet-2], private_route_table_ids: [rtb-1]}\nspot: true\n"
+    )
+    app, stacks = build(load("staging", tmp_path), load_clients(), output=tmp_path / "out")
+    app.synth()
+    text = (tmp_path / "out" / stacks.network.template_file).read_text()
+    assert "AWS::EC2::NatGateway" not in text
+    assert "com.amazonaws.eu-west-1.s3" in text
