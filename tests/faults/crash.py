@@ -1,0 +1,177 @@
+"""Crashes at every call: a child process runs a delivery, counts the external calls it makes, and kills itself at one.
+
+The child is a fork, and the kill a real SIGKILL: nothing is cleaned up, no ``finally`` runs. ``before`` a call it has
+not reached the service; ``after`` it the service has carried it out, and the answer is lost with the process.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import botocore.httpsession
+
+from delivery.config.model import ClientConfig
+from delivery.transfer.http.connection import Connection
+from delivery.transfer.sftp.channel import SftpChannel
+from tests.support.runs import RunResult, Runs
+
+When = Literal["before", "after"]
+_PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Death:
+    """How the child ended."""
+
+    killed: bool
+    """False: it came to its end before that many calls."""
+    call: str
+    """The call at which it was killed."""
+    calls: int
+
+
+class Killer:
+    """Counts the process's external calls and ends it at the ``at``-th."""
+
+    def __init__(self, at: int, when: When, notes: Path) -> None:
+        self._at = at
+        self._when = when
+        self._notes = notes
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def around(self, name: str, call: Callable[[], Any], wait: Callable[[Any], None] = lambda _: None) -> Any:
+        """Make one call, if this is not its end; ``wait`` waits until the service has carried it out."""
+        with self._lock:
+            self._count += 1
+            mine = self._count == self._at
+            if mine:
+                self._notes.write_text(f"{self._count} {name}")
+        if mine and self._when == "before":
+            _die()
+        answer = call()
+        if mine:
+            wait(answer)
+            _die()
+        return answer
+
+    def finished(self) -> None:
+        """The run came to its end."""
+        self._notes.write_text(f"{self._count} end")
+
+    def install(self) -> None:
+        """Stand between this process and everything outside of it."""
+        send, exchange = botocore.httpsession.URLLib3Session.send, Connection.exchange
+        ask, ask_together = SftpChannel.ask, SftpChannel.ask_together
+
+        def aws(session: Any, request: Any) -> Any:
+            target = request.headers.get("X-Amz-Target", b"")
+            name = target.decode() if isinstance(target, bytes) else str(target)
+            return self.around(f"aws {request.method} {name or request.url[:90]}", lambda: send(session, request))
+
+        def http(connection: Any, request: Any, target: str) -> Any:
+            return self.around(f"http {request.method} {target[:90]}", lambda: exchange(connection, request, target))
+
+        def sftp(channel: Any, kind: int, payload: bytes, data: Any = b"") -> int:
+            request: int = self.around(
+                f"sftp {kind}", lambda: ask(channel, kind, payload, data), lambda request: _answered(channel, [request])
+            )
+            return request
+
+        def sftp_together(channel: Any, requests: Any) -> list[int]:
+            asked: list[int] = self.around(
+                f"sftp {'+'.join(str(one[0]) for one in requests)}",
+                lambda: ask_together(channel, requests),
+                lambda asked: _answered(channel, asked),
+            )
+            return asked
+
+        botocore.httpsession.URLLib3Session.send = aws
+        Connection.exchange = http  # type: ignore[method-assign]
+        SftpChannel.ask = sftp  # type: ignore[method-assign]
+        SftpChannel.ask_together = sftp_together  # type: ignore[method-assign]
+
+
+class ResumableRuns(Runs):
+    """Runs that can be gone on with in another process, as Airflow does: what succeeded is not done again."""
+
+    def __init__(self, config: ClientConfig, notes: Path) -> None:
+        super().__init__(config)
+        self._notes = notes
+
+    def begin(self) -> RunResult:
+        """A run that has done nothing yet."""
+        result = self._begin(None)
+        self._note(result)
+        return result
+
+    def go_on(self, **params: Any) -> RunResult:
+        """The noted run, from the task in which it died: Airflow finds the worker gone, and tries that task again."""
+        result: RunResult = pickle.loads(self._notes.read_bytes())
+        return self._go(result, params)
+
+    def _task(self, result: RunResult, name: str, params: Any, task: Any = None) -> Any:
+        if result.states.get(name) in ("success", "skipped"):
+            return result.returned.get(name)
+        value = super()._task(result, name, params, task)
+        self._note(result)
+        return value
+
+    def _note(self, result: RunResult) -> None:
+        kept = RunResult(
+            result.run_id, result.generation, dict(result.states), {}, {}, result.batches, dict(result.returned)
+        )
+        half = self._notes.with_suffix(".half")
+        half.write_bytes(pickle.dumps(kept))
+        half.replace(self._notes)
+
+
+def die_at(at: int, when: When, runs: ResumableRuns, notes: Path, **params: Any) -> Death:
+    """Run in a child that is killed at its ``at``-th call; returns how that went."""
+    runs.begin()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            killer = Killer(at, when, notes)
+            killer.install()
+            runs.go_on(**params)
+            killer.finished()
+        finally:
+            os._exit(0)
+    status = _waited(child)
+    number, _, call = notes.read_text().partition(" ")
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    return Death(killed, call, int(number))
+
+
+def _waited(child: int) -> int:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return status
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise TimeoutError("the child hangs")
+        time.sleep(0.005)
+
+
+def _answered(channel: Any, requests: list[int]) -> None:
+    for request in requests:
+        channel.answer(request)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)  # the signal is on its way

@@ -1,0 +1,149 @@
+"""The promise (R3.5, R4.2, R4.5, R4.6, R5.5, R6.2, R6.5, R7.2): kill the process at any call, and nothing is lost, sent
+half, or left behind.
+
+For every external call k of a delivery: a fresh client, a run that is killed before call k, or after it took effect;
+then either Airflow tries the dead task again, or the run is given up and the next scheduled ones come, until they find
+nothing to do. Then the invariants must hold. A sample is part of every test run; `make test-slow` does all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults import invariants
+from tests.faults.crash import Death, ResumableRuns, When, die_at
+from tests.support.scenario import MakeScenario, Scenario
+
+MIB = 1024**2
+BIG = os.urandom(17 * MIB)
+SAMPLE = 5
+"""Crash points of each scenario in every test run."""
+MOST_CALLS = 400
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One standard delivery."""
+
+    destination: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    done_file: bool = False
+    big: bool = True
+
+    def __str__(self) -> str:
+        return "-".join([self.destination, *self.changes])
+
+
+KINDS = [
+    Kind("gcs"),
+    Kind("gcs", {"trigger_on_done_file": True}, done_file=True, big=False),
+    Kind("gcs", {"offload_threshold": MIB}),
+    Kind("sftp"),
+    Kind("s3"),
+    Kind("s3", {"bypass_file_checks": True}),
+]
+RECOVERIES = ("tried again", "given up")
+
+
+def prepare(scenario: MakeScenario, kind: Kind) -> tuple[Scenario, dict[str, bytes]]:
+    """A client with its files dropped; every content is its own, so that every file has its own ETag."""
+    client = scenario(kind.destination, **kind.changes)
+    if kind.changes.get("offload_threshold"):
+        share_connection(client)
+    files = {"a.csv": os.urandom(100), "sub/b c.csv": os.urandom(5000), "empty.csv": b""}
+    if kind.big:
+        files["big.bin"] = BIG
+    for name, content in files.items():
+        client.drop(name, content)
+    if kind.done_file:
+        client.drop_done()
+    return client, files
+
+
+def share_connection(client: Scenario) -> None:
+    """The container finds it where MWAA's Airflow does."""
+    import json
+
+    name = client.config.name
+    client.stack.store_connection(name, json.loads(os.environ[f"AIRFLOW_CONN_{name.upper()}"]))
+
+
+def recover(client: Scenario, runs: ResumableRuns, kind: Kind, recovery: str) -> None:
+    """What Airflow does after a crash, until there is nothing to do."""
+    if recovery == "tried again":
+        assert runs.go_on(**kind.params).state == "success"
+    for _ in range(4):
+        run = client.run(**kind.params)
+        assert run.state == "success", run.errors
+        if run.executed == ["health_check", "detect_files"]:
+            break
+    else:
+        raise AssertionError(f"there is always something to do: {invariants.states(client)}, {client.waiting()}")
+    if kind.done_file:
+        # What was sent waits for the next done file to be removed.
+        client.drop_done()
+        assert client.run(**kind.params).state == "success"
+
+
+def crash(scenario: MakeScenario, kind: Kind, at: int, when: When, recovery: str, notes: Path) -> Death:
+    """One crash point, to its end."""
+    client, files = prepare(scenario, kind)
+    runs = ResumableRuns(client.config, notes / "run")
+    death = die_at(at, when, runs, notes / "call", **kind.params)
+    recover(client, runs, kind, recovery)
+    # An e-mail is claimed before it is sent: killed in between, it is lost, for SES cannot be asked (R7.2, R7.3).
+    lost = death.killed and ("Update" in death.call or "ses" in death.call or "POST" in death.call)
+    invariants.check(client, files, mail_may_be_lost=lost)
+    return death
+
+
+def calls_of(scenario: MakeScenario, kind: Kind, notes: Path) -> int:
+    """How many calls the delivery makes when nobody kills it; they vary a little, for threads take turns."""
+    death = crash(scenario, kind, MOST_CALLS, "before", "given up", notes)
+    assert not death.killed
+    assert death.calls > 10
+    return death.calls
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_sample_of_all_crash_points(scenario, kind, tmp_path):
+    calls = calls_of(scenario, kind, tmp_path)
+    chance = random.Random(os.environ.get("CRASH_SEED", "") or str(random.SystemRandom().random()))
+    points = list(itertools.product(range(1, calls + 1), ("before", "after"), RECOVERIES))
+    for at, when, recovery in chance.sample(points, SAMPLE):
+        attempt(scenario, kind, at, when, recovery, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_every_crash_point(scenario, kind, tmp_path, record_property):
+    calls = calls_of(scenario, kind, tmp_path)
+    tried: Counter[str] = Counter()
+    ways = list(itertools.product(("before", "after"), RECOVERIES))
+    for at in range(1, calls + 1):
+        # Both deaths at every call, each with one of the two recoveries, which take turns.
+        for when, recovery in (ways[0], ways[3]) if at % 2 else (ways[1], ways[2]):
+            death = attempt(scenario, kind, at, when, recovery, tmp_path)
+            tried[f"{when}, {recovery}"] += death.killed
+    print(f"{kind}: {calls} calls, {sum(tried.values())} crashes: {dict(tried)}")
+    record_property("crashes", sum(tried.values()))
+    assert sum(tried.values()) > calls
+
+
+def attempt(scenario: MakeScenario, kind: Kind, at: int, when: Any, recovery: str, notes: Path) -> Death:
+    """A failure says how to see it again."""
+    try:
+        return crash(scenario, kind, at, when, recovery, notes)
+    except BaseException as error:
+        call = (notes / "call").read_text()
+        raise AssertionError(f"{kind}: killed {when} call {call}, then {recovery}: {error}") from error
