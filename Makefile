@@ -65,6 +65,11 @@ measure: .venv/.ready ## the measurements in benchmarks/README.md
 bench: .bench/bin/rclone ## the transfer engine against its peers (about 25 minutes); CASES="gcs-1g …" ROUNDS=5
 	$(BIN)/python -m benchmarks.transfer $(foreach case,$(CASES),--case $(case)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
+.PHONY: audit
+audit: .venv/.ready ## look for known vulnerabilities in what is deployed (asks the public vulnerability database)
+	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip -r docker/transfer/requirements.lock
+	$(BIN)/uv tool run pip-audit --strict --no-deps -r requirements.txt
+
 .PHONY: image
 image: ## build the transfer container's image (needs Docker)
 	docker build --file docker/transfer/Dockerfile $(DOCKER_BUILD_FLAGS) --tag delivery-transfer .

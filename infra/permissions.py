@@ -115,6 +115,8 @@ def _deliver(environment: Environment, needs: Needs) -> list[Grant]:
         )
     if needs.landings:
         grants += _lists("LandingList", needs.landings)
+        buckets = tuple(sorted({location.bucket_arn for location in needs.landings}))
+        grants.append(Grant("LandingUploads", ("s3:ListBucketMultipartUploads",), buckets))
         actions = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject")
         grants.append(Grant("LandingWrite", actions, _objects(needs.landings), wildcard=_FILES))
     if needs.landings_with_acl:

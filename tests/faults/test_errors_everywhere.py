@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.faults import invariants
-from tests.faults.test_crash_everywhere import KINDS, Kind, prepare
+from tests.faults.test_crash_everywhere import KINDS, Kind, note, prepare
 from tests.support.scenario import MakeScenario, Scenario
 
 TROUBLES: dict[str, dict[str, Any]] = {
@@ -104,7 +104,7 @@ def test_every_trouble_at_every_call(scenario, kind):
             for name in itertools.islice(names, 4):  # they take turns: with seven of them all meet all
                 green[name] += trouble(scenario, kind, server, at, name)
                 tried[name] += 1
-    print(f"{kind}: {calls} calls, {sum(tried.values())} troubles; green at once: {dict(green)} of {dict(tried)}")
+    note(f"{kind}: {calls} calls, {sum(tried.values())} troubles; green at once: {dict(green)} of {dict(tried)}")
     assert sum(tried.values()) == 4 * sum(calls.values())
 
 

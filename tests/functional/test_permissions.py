@@ -32,6 +32,7 @@ class WorkerLost(BaseException):
 ACTIONS = {
     # operation: what IAM asks for, where it is not called as the operation is (AWS's service authorization reference)
     "s3.ListObjectsV2": ["s3:ListBucket"],
+    "s3.ListMultipartUploads": ["s3:ListBucketMultipartUploads"],
     "s3.HeadObject": ["s3:GetObject"],
     "s3.CreateMultipartUpload": ["s3:PutObject"],
     "s3.UploadPart": ["s3:PutObject"],
@@ -71,7 +72,7 @@ def required(operation: str, target: str) -> list[tuple[str, str]]:
         if operation == "s3.DeleteObject" and version:
             return [("s3:DeleteObjectVersion", f"arn:aws:s3:::{bucket}/{key}")]
         asked = [
-            (action, f"arn:aws:s3:::{bucket}" if action == "s3:ListBucket" else f"arn:aws:s3:::{bucket}/{key}")
+            (action, f"arn:aws:s3:::{bucket}" if action.startswith("s3:ListBucket") else f"arn:aws:s3:::{bucket}/{key}")
             for action in ACTIONS.get(operation, [operation.replace(".", ":")])
         ]
         if rest:

@@ -75,10 +75,12 @@ class GcsTarget:
         return Receipt(uri, job.source.size, f"crc32c:{digest.crc32c}", "checksum")
 
     def discard(self, name: str, resume: Mapping[str, Any]) -> None:
-        """Abort the multipart upload that an attempt left open."""
+        """Abort the multipart upload that an attempt left open; if none is noted, whatever is open for that name."""
+        key = object_key(self._config.prefix, name)
         if "upload_id" in resume:
-            key = object_key(self._config.prefix, name)
-            self._request("DELETE", key, query=f"uploadId={quote(resume['upload_id'])}", accept=(204, 404)).close()
+            self._abort(key, resume["upload_id"])
+        else:
+            self._abandon(key)
 
     # -- one request -------------------------------------------------------------------------------------------------
 
@@ -158,6 +160,8 @@ class GcsTarget:
         return parts
 
     def _begun(self, key: str, job: Job, journal: Journal) -> Parts:
+        if job.token > 1:
+            self._abandon(key)
         with self._request("POST", key, query="uploads", headers=self._object_headers()) as answer:
             tree = ElementTree.fromstring(answer.read())  # noqa: S314 - Google's answer over verified TLS
         upload_id = tree.findtext("{*}UploadId") or ""
@@ -165,6 +169,23 @@ class GcsTarget:
         with discarding(self, job.name, parts.state, on=Superseded):
             journal.checkpoint(parts.state())
         return parts
+
+    def _abort(self, key: str, upload_id: str) -> None:
+        self._request("DELETE", key, query=f"uploadId={quote(upload_id)}", accept=(204, 404)).close()
+
+    def _abandon(self, key: str) -> None:
+        """Abort every open upload for the key: what attempts began that died before they could note it.
+
+        Only the bucket's owner may forbid to list them; then its lifecycle rules have to remove them.
+        """
+        with self._request("GET", "", query=f"uploads&prefix={quote(key)}", accept=(200, 403, 404)) as answer:
+            listing = answer.read()
+        if answer.status != 200:
+            return
+        tree = ElementTree.fromstring(listing)  # noqa: S314 - Google's answer over verified TLS
+        for upload in tree.iterfind("{*}Upload"):
+            if upload.findtext("{*}Key") == key:
+                self._abort(key, upload.findtext("{*}UploadId") or "")
 
     # -- what is there -----------------------------------------------------------------------------------------------
 

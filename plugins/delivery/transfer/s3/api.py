@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -188,6 +189,18 @@ class S3Api:
         """Remove what has arrived of an upload, if it is still there."""
         abort = self._s3.abort_multipart_upload
         self._call("abort the upload of", key, abort, missing="NoSuchUpload", UploadId=upload_id)
+
+    def abandon(self, key: str) -> None:
+        """Abort every open upload for the key: what attempts began that died before they could note it.
+
+        Only the bucket's owner may forbid to list them; then its lifecycle rules have to remove them.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        with suppress(BotoCoreError, ClientError):
+            pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self._config.bucket, Prefix=key)
+            for upload in [one for page in pages for one in page.get("Uploads", ()) if one["Key"] == key]:
+                self.abort(key, upload["UploadId"])
 
     def uri(self, key: str) -> str:
         """Where an object is."""

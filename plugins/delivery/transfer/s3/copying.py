@@ -27,6 +27,8 @@ def copy(api: S3Api, key: str, job: Job, journal: Journal, *, own: OwnChecksum |
         api.copy(key, source, algorithm, instead_of)
         journal.progress(size)
         return
+    if job.token > 1:
+        api.abandon(key)
     part_size = _LIMITS.size_for(size)
     upload_id = api.begin(key, algorithm)
     etags: dict[int, str] = {}

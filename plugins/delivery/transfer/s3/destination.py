@@ -81,9 +81,12 @@ class S3Target:
         return self._put_parts(key, job, resume, source, journal)
 
     def discard(self, name: str, resume: Mapping[str, Any]) -> None:
-        """Abort the multipart upload that an attempt left open."""
+        """Abort the multipart upload that an attempt left open; if none is noted, whatever is open for that name."""
+        key = object_key(self._config.prefix, name)
         if "upload_id" in resume:
-            self._api.abort(object_key(self._config.prefix, name), resume["upload_id"])
+            self._api.abort(key, resume["upload_id"])
+        else:
+            self._api.abandon(key)
 
     def _copied(self, key: str, job: Job, source: Source, journal: Journal) -> Receipt:
         there = self._api.look(key)
@@ -143,6 +146,8 @@ class S3Target:
         return parts
 
     def _begun(self, key: str, job: Job, journal: Journal) -> Parts:
+        if job.token > 1:
+            self._api.abandon(key)
         size = job.source.size
         parts = Parts(self._api.begin(key, CRC32C), self._limits.size_for(size), size, job.source.etag)
         with discarding(self, job.name, parts.state, on=Superseded):
