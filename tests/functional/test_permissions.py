@@ -245,6 +245,7 @@ def of_a_streamed_copy(scenario):
     client.drop("streamed.bin", os.urandom(40 * MIB))
     client.aws_faults(
         {"call": r"s3\.(CopyObject|UploadPartCopy)", "status": 403, "code": "AccessDenied", "times": 0},
+        {"call": r"s3\.CreateMultipartUpload", "status": 400, "code": "InvalidRequest", "times": 1},
         {"call": r"s3\.UploadPart$", "skip": 1, "status": 400, "code": "InvalidRequest", "times": 1},
     )
     assert client.run().state == "success"
