@@ -73,7 +73,7 @@ def test_r1_4_a_new_yaml_file_is_a_dag_within_seconds_and_a_removed_one_is_none(
     assert airflow.finished_run("new_client", airflow.trigger("new_client")) == "success"
     assert json.loads(compose.python(_RECIPIENT.format(client="new_client"))) == {"first.csv": 100}
     (compose.include / "client_configs" / "new_client.yaml").unlink()
-    wait_until(lambda: "new_client" not in airflow.dags(), "the DAG goes with its file", seconds=90)
+    wait_until(lambda: "new_client" not in airflow.dags(), "the DAG goes with its file", seconds=240)
 
 
 def test_r6_7_a_worker_is_killed_in_the_middle_and_the_next_try_resumes(compose):
