@@ -26,7 +26,7 @@ test-unit: .venv/.ready ## the tests that need no server
 	$(BIN)/pytest tests/unit
 
 .PHONY: test-slow
-test-slow: .venv/.ready ## the tests that take minutes
+test-slow: .venv/.ready ## the tests that take minutes, and the whole fault campaign, which takes an hour or two
 	$(BIN)/pytest -m "slow and not compose"
 
 .PHONY: test-compose

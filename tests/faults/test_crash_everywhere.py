@@ -12,70 +12,22 @@ import itertools
 import os
 import random
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.process import ROOT
 from tests.faults import invariants
 from tests.faults.crash import Death, ResumableRuns, When, die_at
+from tests.faults.deliveries import KINDS, Kind, note, prepare
 from tests.support.scenario import MakeScenario, Scenario
 
-MIB = 1024**2
-BIG = os.urandom(17 * MIB)
 SAMPLE = 5
 """Crash points of each scenario in every test run."""
 MOST_CALLS = 400
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One standard delivery."""
-
-    destination: str
-    changes: dict[str, Any] = field(default_factory=dict)
-    params: dict[str, Any] = field(default_factory=dict)
-    done_file: bool = False
-    big: bool = True
-
-    def __str__(self) -> str:
-        return "-".join([self.destination, *self.changes])
-
-
-KINDS = [
-    Kind("gcs"),
-    Kind("gcs", {"trigger_on_done_file": True}, done_file=True, big=False),
-    Kind("gcs", {"offload_threshold": MIB}),
-    Kind("sftp"),
-    Kind("s3"),
-    Kind("s3", {"bypass_file_checks": True}),
-]
 RECOVERIES = ("tried again", "given up")
-
-
-def prepare(scenario: MakeScenario, kind: Kind) -> tuple[Scenario, dict[str, bytes]]:
-    """A client with its files dropped; every content is its own, so that every file has its own ETag."""
-    client = scenario(kind.destination, **kind.changes)
-    if kind.changes.get("offload_threshold"):
-        share_connection(client)
-    files = {"a.csv": os.urandom(100), "sub/b c.csv": os.urandom(5000), "empty.csv": b""}
-    if kind.big:
-        files["big.bin"] = BIG
-    for name, content in files.items():
-        client.drop(name, content)
-    if kind.done_file:
-        client.drop_done()
-    return client, files
-
-
-def share_connection(client: Scenario) -> None:
-    """The container finds it where MWAA's Airflow does."""
-    import json
-
-    name = client.config.name
-    client.stack.store_connection(name, json.loads(os.environ[f"AIRFLOW_CONN_{name.upper()}"]))
 
 
 def recover(client: Scenario, runs: ResumableRuns, kind: Kind, recovery: str) -> None:
@@ -138,14 +90,6 @@ def test_every_crash_point(scenario, kind, tmp_path):
             tried[f"{when}, {recovery}"] += death.killed
     note(f"{kind}: {calls} calls, {sum(tried.values())} crashes: {dict(tried)}")
     assert sum(tried.values()) > calls
-
-
-def note(line: str) -> None:
-    """For the report of a campaign: .local/faults.txt."""
-    report = ROOT / ".local" / "faults.txt"
-    report.parent.mkdir(exist_ok=True)
-    with report.open("a") as file:
-        file.write(line + "\n")
 
 
 def attempt(scenario: MakeScenario, kind: Kind, at: int, when: Any, recovery: str, notes: Path) -> Death:

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.faults import invariants
-from tests.faults.test_crash_everywhere import KINDS, Kind, note, prepare
+from tests.faults.deliveries import KINDS, Kind, note, prepare
 from tests.support.scenario import MakeScenario, Scenario
 
 TROUBLES: dict[str, dict[str, Any]] = {
