@@ -6,10 +6,10 @@ not reached the service; ``after`` it the service has carried it out, and the an
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -106,7 +106,7 @@ class ResumableRuns(Runs):
 
     def __init__(self, config: ClientConfig, notes: Path) -> None:
         super().__init__(config)
-        self._notes = notes
+        self.notes = notes
 
     def begin(self) -> RunResult:
         """A run that has done nothing yet."""
@@ -116,7 +116,7 @@ class ResumableRuns(Runs):
 
     def go_on(self, **params: Any) -> RunResult:
         """The noted run, from the task in which it died: Airflow finds the worker gone, and tries that task again."""
-        result: RunResult = pickle.loads(self._notes.read_bytes())
+        result: RunResult = pickle.loads(self.notes.read_bytes())
         return self._go(result, params)
 
     def _task(self, result: RunResult, name: str, params: Any, task: Any = None) -> Any:
@@ -130,41 +130,47 @@ class ResumableRuns(Runs):
         kept = RunResult(
             result.run_id, result.generation, dict(result.states), {}, {}, result.batches, dict(result.returned)
         )
-        half = self._notes.with_suffix(".half")
+        half = self.notes.with_suffix(".half")
         half.write_bytes(pickle.dumps(kept))
-        half.replace(self._notes)
+        half.replace(self.notes)
 
 
 def die_at(at: int, when: When, runs: ResumableRuns, notes: Path, **params: Any) -> Death:
     """Run in a child that is killed at its ``at``-th call; returns how that went."""
     runs.begin()
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:
-        try:
-            killer = Killer(at, when, notes)
-            killer.install()
-            runs.go_on(**params)
-            killer.finished()
-        finally:
-            os._exit(0)
-    status = _waited(child)
+    child = _FORKS.Process(
+        target=_deliver, args=(runs.config, runs.notes, at, when, notes, params, dict(os.environ)), daemon=True
+    )
+    child.start()
+    child.join(_PATIENCE)
+    if child.is_alive():
+        child.kill()
+        raise TimeoutError(f"the child hangs at call {notes.read_text()}")
     number, _, call = notes.read_text().partition(" ")
-    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-    return Death(killed, call, int(number))
+    return Death(child.exitcode == -signal.SIGKILL, call, int(number))
 
 
-def _waited(child: int) -> int:
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
-            return status
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            raise TimeoutError("the child hangs")
-        time.sleep(0.005)
+def _deliver(
+    config: ClientConfig,
+    run: Path,
+    at: int,
+    when: When,
+    notes: Path,
+    params: dict[str, Any],
+    environment: dict[str, str],
+) -> None:
+    """The child: forked from a process that has no threads, for a fork takes their locks along."""
+    os.environ.clear()
+    os.environ.update(environment)
+    killer = Killer(at, when, notes)
+    killer.install()
+    ResumableRuns(config, run).go_on(**params)
+    killer.finished()
+    os._exit(0)  # no exit handlers: threads that still wait have nothing to do
+
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.faults.preload"])
 
 
 def _answered(channel: Any, requests: list[int]) -> None:
