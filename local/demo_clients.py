@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -111,13 +112,17 @@ def store_secret(config: ClientConfig, stand_ins: StandIns, server: SftpServer |
 
 
 def recipient_files(stand_ins: StandIns, config: ClientConfig) -> dict[str, tuple[bytes, str]]:
-    """What the recipient has: content, and a mark that changes whenever the file is delivered again."""
+    """What the recipient has: content, and a mark that changes whenever the file is delivered again.
+
+    May be asked while files arrive.
+    """
     destination = config.destination
     if destination.type == "gcs":
+        contents = stand_ins.gcs_contents(destination.bucket, destination.prefix)
+        # Asked after the contents: what is there has been made visible by now.
         marks = {
             event["name"]: str(event["generation"]) for event in stand_ins.gcs("events") if event["event"] == "visible"
         }
-        contents = stand_ins.gcs_contents(destination.bucket, destination.prefix)
         return {name[len(destination.prefix) :]: (content, marks[name]) for name, content in contents.items()}
     if destination.type == "s3":
         s3 = stand_ins.client("s3")
@@ -133,8 +138,10 @@ def recipient_files(stand_ins: StandIns, config: ClientConfig) -> dict[str, tupl
     by_key = (destination.host, destination.port) == (stand_ins.sftp.host, stand_ins.sftp.port)
     server = stand_ins.sftp if by_key else stand_ins.sftp_password
     root = server.root / destination.directory
-    return {
-        str(path.relative_to(root)): (path.read_bytes(), f"{path.stat().st_ino}/{path.stat().st_mtime_ns}")
-        for path in root.rglob("*")
-        if path.is_file()
-    }
+    found = {}
+    for path in root.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # a temporary file may have got its name meanwhile
+            if path.is_file():
+                status = path.stat()
+                found[str(path.relative_to(root))] = (path.read_bytes(), f"{status.st_ino}/{status.st_mtime_ns}")
+    return found

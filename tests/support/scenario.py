@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from delivery.ledger.table import Ledger
 from local.mailbox import Mail
 from local.stack import Stack
 from local.stand_ins import LEDGER_TABLE
+from local.wait import wait_until
 from tests.support.runs import RunResult, Runs
 
 
@@ -26,11 +28,17 @@ class Scenario:
         self.s3 = stack.client("s3")
         self.ledger = Ledger(stack.client("dynamodb"), LEDGER_TABLE, config.delivery_key)
         self._runs = Runs(config)
+        self._dropped: dict[str, int] = {}
 
     def drop(self, name: str, content: bytes | str = b"content") -> None:
-        """Put a file into the pick-up."""
+        """Put a file into the pick-up.
+
+        S3's LastModified has whole seconds: the same content again is seen as put again from the next second on.
+        """
+        wait_until(lambda: int(time.time()) > self._dropped.get(name, 0), "the next second", seconds=5, interval=0.02)
         body = content.encode() if isinstance(content, str) else content
         self.s3.put_object(Bucket=self.config.pickup.bucket, Key=self.config.pickup.prefix + name, Body=body)
+        self._dropped[name] = int(time.time())
 
     def drop_done(self) -> None:
         """Put the done file into the pick-up."""
