@@ -31,7 +31,7 @@ from moto.ses.models import SESBackend
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from local import aws_cloudformation, aws_dynamodb, aws_ecs
-from local.faults import Faults
+from local.faults import Faults, spoiled
 from local.process import announce_ready
 
 _WRITES = re.compile(r"Put|Delete|Update|Transact|Complete|Copy|Upload|Create")
@@ -60,8 +60,8 @@ class LocalAws:
                 return answer
             if _WRITES.search(call):
                 with self._write_lock:
-                    return list(self._moto(environ, start_response))
-            return self._moto(environ, start_response)
+                    return spoiled(environ, list(self._moto(environ, start_response)))
+            return spoiled(environ, self._moto(environ, start_response))
 
     def _control(self, path: str, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))

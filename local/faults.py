@@ -3,9 +3,9 @@
 A rule is a JSON object: ``call`` (regular expression over ``service.Operation``), ``path`` (over the path),
 ``skip`` (how many matching calls pass first), ``times`` (how many then fail; 0 is all), and what happens:
 ``status`` with ``code`` (an error answer), ``reset`` (``before`` or ``after`` the call took effect: the connection is
-cut), ``delay`` (seconds). The stand-ins for object stores also know ``corrupt`` (a byte is garbled on its way or on the
-disk), ``truncate`` (bytes of the answer's body that are sent before the connection is cut) and ``cut_after_bytes`` (of
-the request's body).
+cut), ``delay`` (seconds), ``truncate`` (bytes of the answer's body that are sent before the connection is cut),
+``corrupt`` (a byte of an object is garbled on its way or on the disk; other answers have no checksum, and TLS sees to
+them). The fast stand-ins for object stores also know ``cut_after_bytes`` (of the request's body).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_SPOIL = "local.spoil"
 
 
 class ConnectionCutError(ConnectionError):
@@ -55,11 +57,15 @@ class Faults:
     def around(
         self, call: str, path: str, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterator[Iterable[bytes] | None]:
-        """Around a WSGI call: yields the answer to give instead of the real one, or None."""
+        """Around a WSGI call: yields the answer to give instead of the real one, or None.
+
+        What was really answered, if it was, goes through :func:`spoiled` with ``environ``.
+        """
         rule = self.match(call, path)
         if rule is None:
             yield None
             return
+        environ[_SPOIL] = rule if call == "s3.GetObject" else {**rule, "corrupt": False}
         time.sleep(rule.get("delay", 0))
         if rule.get("reset") == "before":
             cut(environ)
@@ -72,6 +78,25 @@ class Faults:
         yield None
         if rule.get("reset") == "after":
             cut(environ)
+
+
+def spoiled(environ: dict[str, Any], answer: Iterable[bytes]) -> Iterable[bytes]:
+    """The answer's body as it arrives, where a rule says that it does not arrive whole."""
+    rule = environ.get(_SPOIL, {})
+    if rule.get("corrupt"):
+        body = bytearray(b"".join(answer))
+        if body:
+            body[len(body) // 2] ^= 1
+        return [bytes(body)]
+    if "truncate" in rule:
+        return _cut_short(environ, b"".join(answer), rule["truncate"])
+    return answer
+
+
+def _cut_short(environ: dict[str, Any], body: bytes, size: int) -> Iterator[bytes]:
+    yield body[:size]
+    if len(body) > size:
+        cut(environ)
 
 
 def cut(environ: dict[str, Any]) -> None:

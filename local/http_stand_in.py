@@ -254,7 +254,10 @@ class StandInHandler(BaseHTTPRequestHandler):
         size = len(body) if length is None else length
         self.head(status, headers or {}, None if status == 204 else size)
         if self.command != "HEAD" and body:
-            self.send_body(body)
+            shown = body[: self.rule.get("truncate", len(body))]
+            self.send_body(shown)
+            if len(shown) < len(body):
+                raise ConnectionCutError
 
     def json(self, status: int, value: Any) -> None:
         """Answer with JSON."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import threading
 import time
@@ -40,9 +41,9 @@ class Death:
 
 
 class Killer:
-    """Counts the process's external calls and ends it at the ``at``-th."""
+    """Counts the process's external calls and ends it at the ``at``-th, or at the first that ``at`` matches."""
 
-    def __init__(self, at: int, when: When, notes: Path) -> None:
+    def __init__(self, at: int | str, when: When, notes: Path) -> None:
         self._at = at
         self._when = when
         self._notes = notes
@@ -53,9 +54,9 @@ class Killer:
         """Make one call, if this is not its end; ``wait`` waits until the service has carried it out."""
         with self._lock:
             self._count += 1
-            mine = self._count == self._at
+            mine = self._count == self._at if isinstance(self._at, int) else bool(re.search(self._at, name))
             if mine:
-                self._notes.write_text(f"{self._count} {name}")
+                self._notes.write_text(f"{self._count} {name[:120]}")
         if mine and self._when == "before":
             _die()
         answer = call()
@@ -76,10 +77,10 @@ class Killer:
         def aws(session: Any, request: Any) -> Any:
             target = request.headers.get("X-Amz-Target", b"")
             name = target.decode() if isinstance(target, bytes) else str(target)
-            return self.around(f"aws {request.method} {name or request.url[:90]}", lambda: send(session, request))
+            return self.around(f"aws {request.method} {name or request.url}", lambda: send(session, request))
 
         def http(connection: Any, request: Any, target: str) -> Any:
-            return self.around(f"http {request.method} {target[:90]}", lambda: exchange(connection, request, target))
+            return self.around(f"http {request.method} {target}", lambda: exchange(connection, request, target))
 
         def sftp(channel: Any, kind: int, payload: bytes, data: Any = b"") -> int:
             request: int = self.around(
@@ -137,6 +138,15 @@ class ResumableRuns(Runs):
 
 def die_at(at: int, when: When, runs: ResumableRuns, notes: Path, **params: Any) -> Death:
     """Run in a child that is killed at its ``at``-th call; returns how that went."""
+    return _die_at(at, when, runs, notes, params)
+
+
+def die_at_call(pattern: str, when: When, runs: ResumableRuns, notes: Path, **params: Any) -> Death:
+    """Run in a child that is killed at the first call like this."""
+    return _die_at(pattern, when, runs, notes, params)
+
+
+def _die_at(at: int | str, when: When, runs: ResumableRuns, notes: Path, params: dict[str, Any]) -> Death:
     runs.begin()
     child = _FORKS.Process(
         target=_deliver, args=(runs.config, runs.notes, at, when, notes, params, dict(os.environ)), daemon=True
@@ -153,7 +163,7 @@ def die_at(at: int, when: When, runs: ResumableRuns, notes: Path, **params: Any)
 def _deliver(
     config: ClientConfig,
     run: Path,
-    at: int,
+    at: int | str,
     when: When,
     notes: Path,
     params: dict[str, Any],

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from delivery.ledger.entry import Status
 from local.process import ROOT
+from tests.faults import invariants
+from tests.faults.crash import ResumableRuns, die_at_call
 from tests.support.scenario import MakeScenario, Scenario
 
 MIB = 1024**2
 BIG = os.urandom(17 * MIB)
+REFUSAL = {"call": r"(Upload|PutObject)", "status": 403, "code": "forbidden", "times": 0}
+"""Google lets nobody write any more."""
 
 
 @dataclass(frozen=True)
@@ -23,22 +30,108 @@ class Kind:
     params: dict[str, Any] = field(default_factory=dict)
     done_file: bool = False
     big: bool = True
+    history: str = ""
+    """What happened before: see :data:`LONG_AGO` and :data:`JUST_NOW`."""
 
     def __str__(self) -> str:
-        return "-".join([self.destination, *self.changes])
+        return "-".join(filter(None, [self.destination, *self.changes, self.history]))
 
+
+@dataclass
+class Delivery:
+    """A client with its files dropped, for the run that gets into trouble."""
+
+    client: Scenario
+    kind: Kind
+    files: dict[str, bytes]
+    """What must be at the destination in the end."""
+    announced: set[str]
+    """What the e-mails of this run and the later ones are about."""
+    duplicates: set[str] = field(default_factory=set)
+    """What must be reported as sent before under another name (R5.7)."""
+    mails_before: int = 0
+    """How many there were when the run in question began."""
+
+    def until_quiet(self, *, may_be_red: bool = False) -> None:
+        """The next scheduled runs, until they find nothing to do; a red one is cleared, as an operator would."""
+        for _ in range(5):
+            run = self.client.run(**self.kind.params)
+            if run.state == "failed":
+                assert may_be_red, run.errors
+                self.client.clear(run, **self.kind.params)
+            elif run.executed == ["health_check", "detect_files"]:
+                break
+        else:
+            raise AssertionError(
+                f"there is always something to do: {invariants.states(self.client)}, {self.client.waiting()}"
+            )
+        if self.kind.done_file:
+            # What was sent waits for the next done file to be removed.
+            self.client.drop_done()
+            assert self.client.run(**self.kind.params).state == "success"
+
+    def check(self, *, mail_may_be_lost: bool = False) -> None:
+        """The invariants, when the next runs find nothing to do."""
+        invariants.check(self.client, self.files)
+        mails = self.client.mails()[self.mails_before :]
+        invariants.check_mails(mails, self.announced, may_be_lost=mail_may_be_lost)
+        invariants.check_duplicates_are_reported(mails, self.duplicates, may_be_lost=mail_may_be_lost)
+
+
+def _duplicate(delivery: Delivery, _: Path) -> None:
+    """Sent long ago: one file comes again, its content also under another name, and there is a new file."""
+    client = delivery.client
+    client.drop("sent before.csv", b"sent before")
+    for _ in range(2):
+        assert client.run().state == "success"
+    delivery.mails_before = len(client.mails())
+    client.drop("sent before.csv", b"sent before")
+    client.drop("copy.csv", b"sent before")
+    delivery.duplicates = {"copy.csv"}
+    delivery.files["sent before.csv"] = b"sent before"
+
+
+def _failed(delivery: Delivery, _: Path) -> None:
+    """All files failed in an earlier run; now the operator asks for them again (R5.4)."""
+    client = delivery.client
+    client.gcs_faults(REFUSAL)
+    assert client.run().state == "failed"
+    client.gcs_faults()
+    assert {entry.status for entry in client.entries().values()} == {Status.FAIL}
+    delivery.mails_before = len(client.mails())
+
+
+def _resumed(delivery: Delivery, directory: Path) -> None:
+    """A run died in the middle of the large file (R6.7)."""
+    client = delivery.client
+    death = die_at_call(
+        r"PUT .*big\.bin.*partNumber=2", "after", ResumableRuns(client.config, directory / "run"), directory / "call"
+    )
+    assert death.killed
+    assert client.entries()["big.bin"].status is Status.PROCESSING
+    assert invariants.leftovers(client)
+
+
+_History = Callable[[Delivery, Path], None]
+LONG_AGO: Mapping[str, _History] = {"duplicate": _duplicate}
+"""Before the files are dropped."""
+JUST_NOW: Mapping[str, _History] = {"failed": _failed, "resumed": _resumed}
+"""Since they have been."""
 
 KINDS = [
     Kind("gcs"),
     Kind("gcs", {"trigger_on_done_file": True}, done_file=True, big=False),
     Kind("gcs", {"offload_threshold": MIB}),
+    Kind("gcs", params={"resend_failed": True}, big=False, history="failed"),
+    Kind("gcs", history="resumed"),
     Kind("sftp"),
     Kind("s3"),
     Kind("s3", {"bypass_file_checks": True}),
+    Kind("s3", big=False, history="duplicate"),
 ]
 
 
-def prepare(scenario: MakeScenario, kind: Kind) -> tuple[Scenario, dict[str, bytes]]:
+def prepare(scenario: MakeScenario, kind: Kind, directory: Path) -> Delivery:
     """A client with its files dropped; every content is its own, so that every file has its own ETag."""
     client = scenario(kind.destination, **kind.changes)
     if kind.changes.get("offload_threshold"):
@@ -46,11 +139,16 @@ def prepare(scenario: MakeScenario, kind: Kind) -> tuple[Scenario, dict[str, byt
     files = {"a.csv": os.urandom(100), "sub/b c.csv": os.urandom(5000), "empty.csv": b""}
     if kind.big:
         files["big.bin"] = BIG
+    delivery = Delivery(client, kind, dict(files), set(files))
+    if happened := LONG_AGO.get(kind.history):
+        happened(delivery, directory)
     for name, content in files.items():
         client.drop(name, content)
     if kind.done_file:
         client.drop_done()
-    return client, files
+    if happened := JUST_NOW.get(kind.history):
+        happened(delivery, directory)
+    return delivery
 
 
 def share_connection(client: Scenario) -> None:
