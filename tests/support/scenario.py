@@ -75,9 +75,10 @@ class Scenario:
         match self.config.destination.type:
             case "s3":
                 bucket, prefix = self.config.destination.bucket, self.config.destination.prefix
-                page = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
+                pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
                 return {
                     item["Key"][len(prefix) :]: self.s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+                    for page in pages
                     for item in page.get("Contents", ())
                 }
             case "gcs":

@@ -1,0 +1,116 @@
+"""200 clients due at the same minute, through a real scheduler: each gets its own files, once (R4.1)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from benchmarks.transfer.meter import peak
+from local.airflow import Airflow
+from local.stack import Stack
+from local.stand_ins import PICKUP_BUCKET, S3_BUCKET
+from tests.load.measured import MIB, note
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+
+CLIENTS = 200
+FILES = ("claims.csv", "members/list.csv")
+
+
+def name_of(number: int) -> str:
+    return f"client_{number:03d}"
+
+
+def write_configurations(directory: Path, schedule: str) -> None:
+    directory.mkdir(exist_ok=True)
+    for number in range(CLIENTS):
+        name = name_of(number)
+        fields: dict[str, Any] = {
+            "name": name,
+            "client_h_number": f"H{10_000 + number}",
+            "contacts": ["data@example.com"],
+            "send_notifications": True,
+            "schedule": schedule,
+            "pickup": {"bucket": PICKUP_BUCKET, "prefix": f"{name}/"},
+            "destination": {"type": "s3", "bucket": S3_BUCKET, "prefix": f"{name}/"},
+            "bypass_file_checks": False,
+            "trigger_on_done_file": False,
+        }
+        (directory / f"{name}.yaml").write_text(yaml.safe_dump(fields))
+
+
+def content(client: str, file: str) -> bytes:
+    return f"{client} {file}".encode()
+
+
+def drop(stack: Stack) -> None:
+    s3 = stack.client("s3")
+    for client in map(name_of, range(CLIENTS)):
+        for file in FILES:
+            s3.put_object(Bucket=PICKUP_BUCKET, Key=f"{client}/{file}", Body=content(client, file))
+
+
+def scheduled_runs(airflow: Airflow) -> list[dict[str, Any]]:
+    """All runs that the schedule started."""
+    found: list[dict[str, Any]] = []
+    while True:
+        page = airflow.api(
+            "GET", "/dags/~/dagRuns", params={"limit": 100, "offset": len(found), "run_type": "scheduled"}
+        )
+        found += page["dag_runs"]
+        if not page["dag_runs"] or len(found) >= page["total_entries"]:
+            return found
+
+
+def test_two_hundred_clients_due_at_once(tmp_path):
+    with Stack(tmp_path / "stack") as stack:
+        configs = tmp_path / "client_configs"
+        due = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=6)
+        write_configurations(configs, f"{due.minute} {due.hour} {due.day} {due.month} *")
+        environment = stack.environment() | {"AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(configs)}
+        with Airflow(tmp_path / "airflow", environment) as airflow:
+            airflow.wait_until(lambda: len(airflow.dags()) == CLIENTS, "every client has its DAG", seconds=300)
+            drop(stack)
+            assert datetime.now(UTC) < due, "the machine is too slow for this test: the clients are due already"
+            assert scheduled_runs(airflow) == []
+            httpx.delete(f"{stack.aws_url}/_local/requests", timeout=60)
+
+            def finished() -> list[dict[str, Any]]:
+                runs = scheduled_runs(airflow)
+                over = len(runs) == CLIENTS and all(run["state"] in ("success", "failed") for run in runs)
+                return runs if over else []
+
+            runs = airflow.wait_until(finished, "every client's run is over", seconds=3600)
+            memory = {part: peak(airflow.pid(part)) // MIB for part in ("api-server", "scheduler", "dag-processor")}
+        counts = Counter(httpx.get(f"{stack.aws_url}/_local/requests", timeout=60).json())
+        assert Counter(run["dag_id"] for run in runs) == Counter(map(name_of, range(CLIENTS)))
+        assert {run["state"] for run in runs} == {"success"}
+        s3 = stack.client("s3")
+        for client in map(name_of, range(CLIENTS)):
+            listed = s3.list_objects_v2(Bucket=S3_BUCKET, Prefix=f"{client}/").get("Contents", ())
+            found = {item["Key"]: s3.get_object(Bucket=S3_BUCKET, Key=item["Key"])["Body"].read() for item in listed}
+            assert found == {f"{client}/{file}": content(client, file) for file in FILES}
+        subjects = Counter(mail.subject for mail in stack.mailbox.messages())
+        expected = {
+            f"[H{10_000 + number}] Job {kind}": 1
+            for number in range(CLIENTS)
+            for kind in (f"started: {len(FILES)} files", f"finished: {len(FILES)} delivered")
+        }
+        assert subjects == expected
+        first = min(run["end_date"] for run in runs)
+        last = max(run["end_date"] for run in runs)
+        writes = {call: count for call, count in sorted(counts.items()) if call.startswith(("dynamodb.", "ses."))}
+        note(
+            f"{CLIENTS} clients due at once, {len(FILES)} files each: first run over after {_since(first, due):.0f} s, "
+            f"last after {_since(last, due):.0f} s; peak memory in MiB {memory}; {writes}"
+        )
+
+
+def _since(end: str, due: datetime) -> float:
+    return (datetime.fromisoformat(end) - due).total_seconds()
