@@ -49,12 +49,12 @@ def check_duplicates_are_reported(mails: Iterable[Mail], names: Iterable[str], *
         assert times == 1 or (may_be_lost and not times), f"{name} is reported as a duplicate {times} times"
 
 
-def leftovers(client: Scenario) -> list[str]:
-    """Multipart uploads that nobody will complete."""
+def leftovers(client: Scenario, prefix: str | None = None) -> list[str]:
+    """Multipart uploads that nobody will complete, below the destination's prefix or another."""
     destination = client.config.destination
     if destination.type == "gcs":
         names = httpx.get(f"{client.stack.gcs_url}/_local/uploads/{destination.bucket}", timeout=30).json()
-        return [name for name in names if name.startswith(destination.prefix)]
+        return [name for name in names if name.startswith(destination.prefix if prefix is None else prefix)]
     if destination.type == "s3":
         uploads = client.s3.list_multipart_uploads(Bucket=destination.bucket).get("Uploads", [])
         return [upload["Key"] for upload in uploads if upload["Key"].startswith(destination.prefix)]

@@ -1,15 +1,15 @@
 """A model of what a client must receive, against the real code and real servers (R3.5, R4, R5, R6).
 
 Hypothesis plays clients, operators and accidents: files come, are overwritten, withdrawn, come again under other names;
-done files come or do not; runs succeed, fail, are cleared, die at any call, overlap. At the end all trouble is over,
-and runs go on until they find nothing to do; then what arrived is compared with what was dropped.
+done files come or do not; runs succeed, fail, are cleared, die at any call (their containers live on), overlap; the
+YAML is edited between them. At the end all trouble is over, and runs go on until they find nothing to do; then what
+arrived is compared with what was dropped.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,22 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from tests.faults import invariants
 from tests.faults.crash import ResumableRuns, die_at
+from tests.faults.deliveries import MIB, REFUSAL, share_connection
 from tests.support.runs import RunResult
 from tests.support.scenario import MakeScenario
 
 NAMES = ("a.csv", "b c.csv", "sub/ü.csv")
-CONTENTS = (b"", b"one", b"two" * 1000, b"three" * 100_000)
-REFUSAL = {"call": r"(Upload|PutObject)", "status": 403, "code": "forbidden", "times": 0}
+CONTENTS = (b"", b"one", b"two" * 1000, b"three" * 300_000)
+EDITS: tuple[dict[str, Any], ...] = (
+    {"bypass_file_checks": True},
+    {"bypass_file_checks": False},
+    {"trigger_on_done_file": True},
+    {"trigger_on_done_file": False},
+    {"dedupe_by": "content"},
+    {"dedupe_by": "content_and_name"},
+    {"prefix": "moved/"},
+    {"prefix": ""},
+)
 
 
 def machine(scenario: MakeScenario, directory: Path, changes: dict[str, Any]) -> type[RuleBasedStateMachine]:
@@ -35,6 +45,11 @@ def machine(scenario: MakeScenario, directory: Path, changes: dict[str, Any]) ->
         def __init__(self) -> None:
             super().__init__()
             self.client = scenario("gcs", **changes)
+            share_connection(self.client)
+            self.prefix = self.client.config.destination.prefix
+            self.by_content = False
+            """Whether content alone ever counted: then a second name of it need not arrive."""
+            self._see_how_it_counts()
             self.ever: dict[str, set[bytes]] = {}
             """All contents that each name ever had in the pick-up."""
             self.required: set[tuple[str, bytes]] = set()
@@ -96,6 +111,17 @@ def machine(scenario: MakeScenario, directory: Path, changes: dict[str, Any]) ->
             if death.killed and tried_again:
                 self._note(runs.go_on())
 
+        @rule(change=st.sampled_from(EDITS))
+        def edit_yaml(self, change: dict[str, Any]) -> None:
+            # What is known by its content is not known by content and name, so all of it may be sent once more.
+            self.rearmings += 1
+            if "prefix" in change:
+                place = self.client.config.destination.model_dump() | {"prefix": self.prefix + change["prefix"]}
+                self.client.edit(destination=place)
+            else:
+                self.client.edit(**change)
+            self._see_how_it_counts()
+
         @rule()
         def overlap(self) -> None:
             """What max_active_runs forbids, and a container that outlives its run does all the same."""
@@ -114,39 +140,50 @@ def machine(scenario: MakeScenario, directory: Path, changes: dict[str, Any]) ->
                 if client.config.trigger_on_done_file:
                     client.drop_done()
                 self._note(client.run(resend_failed=True))
-                if not client.waiting():
+                if not self._waiting():
                     break
             self.check()
 
+        def _waiting(self) -> list[str]:
+            """What is in the pick-up; a done file that nobody goes by any more stays."""
+            done = "" if self.client.config.trigger_on_done_file else self.client.config.done_file_key
+            return [name for name in self.client.waiting() if not done.endswith("/" + name)]
+
+        def _visible(self) -> list[tuple[str, int]]:
+            """Name and size of everything that ever became visible to the recipient, wherever the YAML said."""
+            events = [one for one in self.client.stack.gcs("events") if one["event"] == "visible"]
+            return [
+                (one["name"].removeprefix(self.prefix).removeprefix("moved/"), one["size"])
+                for one in events
+                if one["name"].startswith(self.prefix)
+            ]
+
+        def _see_how_it_counts(self) -> None:
+            self.by_content |= self.client.config.dedupe_by == "content"
+
         def check(self) -> None:
             client = self.client
-            assert client.waiting() == [], f"never removed: {invariants.states(client)}"
+            assert self._waiting() == [], f"never removed: {invariants.states(client)}"
             assert not client.ledger.open_entries()
-            assert invariants.leftovers(client) == []
-            found = client.delivered()
-            for name, content in found.items():
+            assert invariants.leftovers(client, self.prefix) == []
+            found = client.stack.gcs_contents(client.config.destination.bucket, self.prefix)
+            for path, content in found.items():
+                name = path.removeprefix(self.prefix).removeprefix("moved/")
                 assert content in self.ever.get(name, set()), f"{name}: not what was dropped under that name"
             known = {entry.source_etag: entry.status.value for entry in client.entries().values()}
             assert set(known.values()) <= {"success", "fail"}, known
-            visible = Counter(
-                event["name"]
-                for event in client.stack.gcs("events")
-                if event["event"] == "visible" and event["name"].startswith(client.config.destination.prefix)
-            )
             self._check_nothing_is_lost()
             # Each content is sent once, and once more only where somebody asked for it or a process died unseen.
             contents = len({content for contents in self.ever.values() for content in contents})
-            assert sum(visible.values()) <= contents + self.rearmings * len(CONTENTS), visible
+            most = contents if self.by_content else sum(len(contents) for contents in self.ever.values())
+            assert len(self._visible()) <= most + self.rearmings * len(NAMES) * len(CONTENTS), self._visible()
 
         def _check_nothing_is_lost(self) -> None:
             """What was required became visible: under its name, or under any name where content is what counts."""
-            prefix = self.client.config.destination.prefix
-            events = [one for one in self.client.stack.gcs("events") if one["event"] == "visible"]
-            arrived = {(one["name"][len(prefix) :], one["size"]) for one in events if one["name"].startswith(prefix)}
+            arrived = set(self._visible())
             sizes = {size for _, size in arrived}
-            by_name = self.client.config.dedupe_by == "content_and_name"
             for name, content in self.required:
-                there = (name, len(content)) in arrived if by_name else len(content) in sizes
+                there = len(content) in sizes if self.by_content else (name, len(content)) in arrived
                 assert there, f"lost: {name} with {len(content)} bytes; arrived: {arrived}"
 
         def _taken_back(self, name: str) -> None:
@@ -182,6 +219,7 @@ CHANGES = [
     {},
     {"trigger_on_done_file": True},
     {"dedupe_by": "content_and_name", "send_notifications": False},
+    {"offload_threshold": MIB},
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
 from delivery.config.model import ClientConfig
 from delivery.ledger.entry import Entry
@@ -53,6 +54,11 @@ class Scenario:
         prefix = self.config.pickup.prefix
         page = self.s3.list_objects_v2(Bucket=self.config.pickup.bucket, Prefix=prefix)
         return [item["Key"][len(prefix) :] for item in page.get("Contents", ())]
+
+    def edit(self, **fields: Any) -> None:
+        """Change the client's YAML, from the next run on."""
+        self.config = TypeAdapter(ClientConfig).validate_python(self.config.model_dump() | fields)
+        self._runs = Runs(self.config)
 
     def run(self, **params: Any) -> RunResult:
         """One run of the client's DAG."""
