@@ -70,9 +70,14 @@ class Delivery:
             self.client.drop_done()
             assert self.client.run(**self.kind.params).state == "success"
 
-    def check(self, *, mail_may_be_lost: bool = False) -> None:
-        """The invariants, when the next runs find nothing to do."""
+    def check(self, *, undisturbed: bool = False, mail_may_be_lost: bool = False, disk_garbles: bool = False) -> None:
+        """The invariants, when the next runs find nothing to do.
+
+        What the recipient's disk garbles is visible for a moment, until the attempt has looked at its checksum.
+        """
         invariants.check(self.client, self.files)
+        if not disk_garbles:
+            invariants.check_what_became_visible(self.client, self.files, most=1 if undisturbed else 2)
         mails = self.client.mails()[self.mails_before :]
         invariants.check_mails(mails, self.announced, may_be_lost=mail_may_be_lost)
         invariants.check_duplicates_are_reported(mails, self.duplicates, may_be_lost=mail_may_be_lost)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import httpx
+from awscrt import checksums
 
 from delivery.ledger.entry import Status
 from local.mailbox import Mail
@@ -13,7 +15,7 @@ from tests.support.scenario import Scenario
 
 
 def check(client: Scenario, dropped: Mapping[str, bytes]) -> None:
-    """All but the e-mails, when the next runs find nothing to do. Raises AssertionError with what does not hold."""
+    """How things are when the next runs find nothing to do. Raises AssertionError with what does not hold."""
     found = client.delivered()
     missing = dropped.keys() - found.keys()
     assert not missing, f"lost: {sorted(missing)}; ledger: {states(client)}"
@@ -61,17 +63,24 @@ def leftovers(client: Scenario, prefix: str | None = None) -> list[str]:
     return []
 
 
-def repeats(client: Scenario) -> Counter[str]:
-    """How often each file became visible at a GCS destination more than once."""
+def check_what_became_visible(client: Scenario, dropped: Mapping[str, bytes], *, most: int) -> None:
+    """Whatever the recipient could ever see under a name was the whole file, ``most`` times at most.
+
+    Only the GCS stand-in keeps such a record. A second time is unavoidable where an attempt died, or its answer was
+    lost, after the file had become visible: then it is overwritten with the same bytes.
+    """
     destination = client.config.destination
     if destination.type != "gcs":
-        return Counter()
-    visible = Counter(
-        event["name"]
-        for event in client.stack.gcs("events")
-        if event["event"] == "visible" and event["name"].startswith(destination.prefix)
-    )
-    return Counter({name: times - 1 for name, times in visible.items() if times > 1})
+        return
+    times: Counter[str] = Counter()
+    for event in client.stack.gcs("events"):
+        if event["event"] == "visible" and event["name"].startswith(destination.prefix):
+            name = event["name"].removeprefix(destination.prefix)
+            content = dropped[name]
+            crc32c = base64.b64encode(checksums.crc32c(content).to_bytes(4, "big")).decode()
+            assert (event["size"], event["crc32c"]) == (len(content), crc32c), f"{name} was to be seen with other bytes"
+            times[name] += 1
+    assert all(count <= most for count in times.values()), f"became visible more than {most} times: {times}"
 
 
 def states(client: Scenario) -> dict[str, str]:

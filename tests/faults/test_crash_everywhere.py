@@ -39,7 +39,7 @@ def crash(scenario: MakeScenario, kind: Kind, at: int, when: When, recovery: str
     delivery.until_quiet()
     # An e-mail is claimed before it is sent: killed in between, it is lost, for SES cannot be asked (R7.2, R7.3).
     lost = death.killed and ("Update" in death.call or "ses" in death.call or "POST" in death.call)
-    delivery.check(mail_may_be_lost=lost)
+    delivery.check(undisturbed=not death.killed, mail_may_be_lost=lost)
     return death
 
 
