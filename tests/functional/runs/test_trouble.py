@@ -8,17 +8,23 @@ import httpx
 import pytest
 
 from delivery.ledger.entry import MAX_ATTEMPTS, Status
-from delivery.operators.deactivate import DeactivateOperator
 from delivery.operators.register_files import RegisterFilesOperator
-from delivery.operators.settle import SettleOperator
 from delivery.operators.transfer_batch import TransferBatchOperator
 from delivery.pickup import Pickup
 from local.sshd import AsyncSsh
 from tests.support.runs import RunResult
 
 
-class ProcessDied(BaseException):
-    """What a killed process looks like from outside: nothing of it runs on."""
+def after(monkeypatch, operator, action) -> None:
+    """Do something right after this task."""
+    execute = operator.execute
+
+    def and_then(self, context):
+        value = execute(self, context)
+        action()
+        return value
+
+    monkeypatch.setattr(operator, "execute", and_then)
 
 
 def failed_everywhere(client, run: RunResult, name: str, reason: str) -> None:
@@ -352,143 +358,3 @@ def test_r6_7_what_no_attempt_lived_to_clean_up_is_cleaned_up_at_the_end(scenari
     assert entry.status is Status.FAIL
     assert "No attempt left an outcome" in str(entry.last_error)
     assert client.stack.gcs(f"uploads/{client.config.destination.bucket}") == []
-
-
-# -- rerunning -------------------------------------------------------------------------------------------------------
-
-
-def broken_then_mended(scenario, monkeypatch):
-    """A client whose first run failed because its secret was missing; now it is there."""
-    client = scenario("gcs")
-    variable = f"AIRFLOW_CONN_{client.config.name.upper()}"
-    import os
-
-    good = os.environ[variable]
-    monkeypatch.setenv(variable, json.dumps({"conn_type": "generic"}))
-    client.drop("a.csv")
-    run = client.run()
-    assert client.entries()["a.csv"].send_attempts == MAX_ATTEMPTS
-    monkeypatch.setenv(variable, good)
-    return client, run
-
-
-def test_r5_4_a_failed_file_is_held_until_someone_asks(scenario, monkeypatch):
-    client, _ = broken_then_mended(scenario, monkeypatch)
-    idle = client.run()
-    assert idle.executed == ["health_check", "detect_files"]
-    assert client.waiting() == ["a.csv"]
-    client.drop("b.csv", "b")
-    client.run()
-    assert client.delivered() == {"b.csv": b"b"}
-    assert "a.csv" in client.mails()[-1].text
-    assert "1 held" in client.mails()[-1].subject
-
-
-def test_r5_4_clearing_the_run_sends_what_failed_with_fresh_attempts(scenario, monkeypatch):
-    client, run = broken_then_mended(scenario, monkeypatch)
-    again = client.clear(run)
-    assert again.state == "success"
-    assert client.delivered() == {"a.csv": b"content"}
-    assert client.entries()["a.csv"].send_attempts == 0
-
-
-def test_r5_4_clearing_only_the_transfer_task_does_too(scenario, monkeypatch):
-    client, run = broken_then_mended(scenario, monkeypatch)
-    again = client.clear_transfers(run)
-    assert again.state == "success"
-    assert client.delivered() == {"a.csv": b"content"}
-
-
-def test_r5_4_a_cleared_run_that_fails_again_has_three_attempts_and_no_more(scenario, monkeypatch):
-    client, run = broken_then_mended(scenario, monkeypatch)
-    monkeypatch.setenv(f"AIRFLOW_CONN_{client.config.name.upper()}", json.dumps({"conn_type": "generic"}))
-    again = client.clear(run)
-    assert again.state == "failed"
-    assert again.tries["transfer_batch[0]"] == MAX_ATTEMPTS
-    assert client.entries()["a.csv"].send_attempts == MAX_ATTEMPTS
-
-
-def test_r5_4_resend_failed_does_it_from_the_trigger_form(scenario, monkeypatch):
-    client, _ = broken_then_mended(scenario, monkeypatch)
-    assert client.run(resend_failed=True).state == "success"
-    assert client.delivered() == {"a.csv": b"content"}
-
-
-# -- runs that die ---------------------------------------------------------------------------------------------------
-
-
-def die_in(monkeypatch, operator, *, before: bool = True) -> None:
-    """The process dies when this task starts (or right after it has done its work)."""
-    execute = operator.execute
-
-    def dies(self, context):
-        if not before:
-            execute(self, context)
-        raise ProcessDied
-
-    monkeypatch.setattr(operator, "execute", dies)
-
-
-def after(monkeypatch, operator, action) -> None:
-    """Do something right after this task."""
-    execute = operator.execute
-
-    def and_then(self, context):
-        value = execute(self, context)
-        action()
-        return value
-
-    monkeypatch.setattr(operator, "execute", and_then)
-
-
-@pytest.mark.parametrize(
-    ("operator", "before"),
-    [
-        (RegisterFilesOperator, True),
-        (RegisterFilesOperator, False),
-        (TransferBatchOperator, True),
-        (TransferBatchOperator, False),
-        (SettleOperator, True),
-        (SettleOperator, False),
-        (DeactivateOperator, True),
-        (DeactivateOperator, False),
-    ],
-)
-@pytest.mark.parametrize("done_file", [True, False])
-def test_r4_2_r4_6_a_run_that_dies_is_resumed_by_the_next_and_told_once(
-    scenario, monkeypatch, operator, before, done_file
-):
-    client = scenario("gcs", trigger_on_done_file=done_file)
-    for name in ("a.csv", "b.csv"):
-        client.drop(name, name)
-    if done_file:
-        client.drop_done()
-    with monkeypatch.context() as death:
-        die_in(death, operator, before=before)
-        with pytest.raises(ProcessDied):
-            client.run()
-    assert client.run().state == "success"
-    client.run()
-    assert client.delivered() == {"a.csv": b"a.csv", "b.csv": b"b.csv"}
-    generations = [e for e in client.stack.gcs("events") if e["name"].startswith(client.config.destination.prefix)]
-    assert len(generations) == 2, "each file became visible once"
-    entries = client.entries().values()
-    assert {(entry.status, entry.active, entry.open) for entry in entries} == {(Status.SUCCESS, False, False)}
-    assert [mail.subject.split("] ")[1] for mail in client.mails()] == [
-        "Job started: 2 files",
-        "Job finished: 2 delivered",
-    ]
-
-
-def test_r4_2_what_was_left_active_is_logged_as_an_error(scenario, monkeypatch, caplog):
-    client = scenario()
-    client.drop("a.csv")
-    with monkeypatch.context() as death:
-        die_in(death, TransferBatchOperator)
-        with pytest.raises(ProcessDied):
-            client.run()
-    caplog.clear()
-    client.run()
-    left = [record for record in caplog.records if "entry_left_active" in record.getMessage()]
-    assert [record.levelname for record in left] == ["ERROR"]
-    assert "a.csv" in left[0].getMessage()

@@ -1,0 +1,63 @@
+"""Operators send again what failed: R5.4, from the Airflow UI."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from delivery.ledger.entry import MAX_ATTEMPTS
+
+
+def broken_then_mended(scenario, monkeypatch):
+    """A client whose first run failed because its secret was missing; now it is there."""
+    client = scenario("gcs")
+    variable = f"AIRFLOW_CONN_{client.config.name.upper()}"
+    good = os.environ[variable]
+    monkeypatch.setenv(variable, json.dumps({"conn_type": "generic"}))
+    client.drop("a.csv")
+    run = client.run()
+    assert client.entries()["a.csv"].send_attempts == MAX_ATTEMPTS
+    monkeypatch.setenv(variable, good)
+    return client, run
+
+
+def test_r5_4_a_failed_file_is_held_until_someone_asks(scenario, monkeypatch):
+    client, _ = broken_then_mended(scenario, monkeypatch)
+    idle = client.run()
+    assert idle.executed == ["health_check", "detect_files"]
+    assert client.waiting() == ["a.csv"]
+    client.drop("b.csv", "b")
+    client.run()
+    assert client.delivered() == {"b.csv": b"b"}
+    assert "a.csv" in client.mails()[-1].text
+    assert "1 held" in client.mails()[-1].subject
+
+
+def test_r5_4_clearing_the_run_sends_what_failed_with_fresh_attempts(scenario, monkeypatch):
+    client, run = broken_then_mended(scenario, monkeypatch)
+    again = client.clear(run)
+    assert again.state == "success"
+    assert client.delivered() == {"a.csv": b"content"}
+    assert client.entries()["a.csv"].send_attempts == 0
+
+
+def test_r5_4_clearing_only_the_transfer_task_does_too(scenario, monkeypatch):
+    client, run = broken_then_mended(scenario, monkeypatch)
+    again = client.clear_transfers(run)
+    assert again.state == "success"
+    assert client.delivered() == {"a.csv": b"content"}
+
+
+def test_r5_4_a_cleared_run_that_fails_again_has_three_attempts_and_no_more(scenario, monkeypatch):
+    client, run = broken_then_mended(scenario, monkeypatch)
+    monkeypatch.setenv(f"AIRFLOW_CONN_{client.config.name.upper()}", json.dumps({"conn_type": "generic"}))
+    again = client.clear(run)
+    assert again.state == "failed"
+    assert again.tries["transfer_batch[0]"] == MAX_ATTEMPTS
+    assert client.entries()["a.csv"].send_attempts == MAX_ATTEMPTS
+
+
+def test_r5_4_resend_failed_does_it_from_the_trigger_form(scenario, monkeypatch):
+    client, _ = broken_then_mended(scenario, monkeypatch)
+    assert client.run(resend_failed=True).state == "success"
+    assert client.delivered() == {"a.csv": b"content"}
