@@ -17,6 +17,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 from delivery.ledger import expressions
 from delivery.ledger.entry import HELD, MAX_ATTEMPTS, Entry, RunRef, Status, now, work_ref
 from delivery.ledger.schema import OPEN_INDEX, PARTITION_KEY, SORT_KEY
+from delivery.ledger.writes import ConditionalWriter, Write
 from delivery.transfer.contract import Receipt, Superseded
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from delivery.pickup import PickupFile
 
 _READ_BATCH = 100
-_TRANSACTION = 100
 _ERROR_LENGTH = 1000
 _MAX_DUPLICATE_NAMES = 100
 
@@ -39,12 +39,6 @@ class Assignment:
     """The sort key, see :func:`delivery.ledger.entry.identity`."""
     batch: int
     duplicate_names: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    verb: str
-    request: dict[str, Any]
 
 
 def _taken_over(item: Assignment) -> dict[str, Any]:
@@ -65,6 +59,7 @@ class Ledger:
         clock: Callable[[], str] = now,
     ) -> None:
         self._dynamodb = dynamodb
+        self._writer = ConditionalWriter(dynamodb)
         self._table = table
         self.delivery_key = delivery_key
         self._clock = clock
@@ -106,9 +101,9 @@ class Ledger:
     def add(self, assignments: Sequence[Assignment], owner: RunRef, configuration: str) -> list[str]:
         """R5.1: a new entry for each file. Returns the sort keys added; one that exists by now is left alone."""
         timestamp = self._clock()
-        return self._write_all(
+        return self._writer.write_all(
             {
-                item.etag: _Write(
+                item.etag: Write(
                     "Put",
                     expressions.put(
                         self._table,
@@ -136,7 +131,7 @@ class Ledger:
         """
         timestamp = self._clock()
         condition = Attr("status").eq(Status.PROCESSING) & (Attr("active").eq(False) | Attr("ownedBy").eq(str(owner)))
-        return self._write_all(
+        return self._writer.write_all(
             {
                 item.etag: self._update(
                     item.etag,
@@ -167,7 +162,7 @@ class Ledger:
                 ("lastError", "resumeState", "deliveredTo", "checksum", "verifiedBy", "removeSource", "finishedAt")
             ),
         }
-        return self._write_all(
+        return self._writer.write_all(
             {
                 item.etag: self._update(
                     item.etag,
@@ -190,7 +185,9 @@ class Ledger:
         condition = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
         assign: dict[str, Any] = {"timestamp": self._clock(), "openKey": self.delivery_key, "ownedBy": str(owner)}
         return bool(
-            self._write_all({entry.etag: self._update(entry.etag, assign, condition, add={"duplicateNames": new})})
+            self._writer.write_all(
+                {entry.etag: self._update(entry.etag, assign, condition, add={"duplicateNames": new})}
+            )
         )
 
     # -- one attempt at one file -------------------------------------------------------------------------------------
@@ -262,7 +259,7 @@ class Ledger:
             "finishedAt": timestamp,
         }
         condition = self._sending() & Attr("ownedBy").eq(str(owner))
-        return self._write_all(
+        return self._writer.write_all(
             {
                 entry.etag: self._update(
                     entry.etag, {**assign, "lastError": entry.last_error or error}, condition, add={"fencingToken": 1}
@@ -273,7 +270,7 @@ class Ledger:
 
     def deactivate(self, entries: Sequence[Entry]) -> list[str]:
         """R4.2: set inactive, and lock out whoever may still be at it. The entries stay open: nothing is lost."""
-        return self._write_all(
+        return self._writer.write_all(
             {
                 entry.etag: self._update(
                     entry.etag,
@@ -301,7 +298,7 @@ class Ledger:
             }
             condition = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
             writes[entry.etag] = self._update(entry.etag, assign, condition)
-        return self._write_all(writes)
+        return self._writer.write_all(writes)
 
     # -- plumbing ----------------------------------------------------------------------------------------------------
 
@@ -332,49 +329,19 @@ class Ledger:
 
     def _update(
         self, etag: str, assign: Mapping[str, Any], condition: ConditionBase, *, add: Mapping[str, Any] | None = None
-    ) -> _Write:
-        return _Write("Update", expressions.update(self._table, self._key(etag), assign, condition, add=add))
+    ) -> Write:
+        return Write("Update", expressions.update(self._table, self._key(etag), assign, condition, add=add))
 
     def _change(
         self, entry: Entry, assign: Mapping[str, Any], condition: ConditionBase, *, add: Mapping[str, Any] | None = None
     ) -> Entry:
-        request = self._update(entry.etag, assign, condition, add=add).request
-        try:
-            answer = self._dynamodb.update_item(**request, ReturnValues="ALL_NEW")
-        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+        item = self._writer.change(self._update(entry.etag, assign, condition, add=add))
+        if item is None:
             raise Superseded(
                 f"Attempt {entry.fencing_token} of {entry.file_name!r} no longer owns the file: "
                 "its ledger entry has been taken over, finished or set inactive since."
-            ) from error
-        return Entry.from_item(expressions.from_item(answer["Attributes"]))
-
-    def _try(self, write: _Write) -> bool:
-        send = self._dynamodb.put_item if write.verb == "Put" else self._dynamodb.update_item
-        try:
-            send(**write.request)
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
-
-    def _write_all(self, writes: Mapping[str, _Write]) -> list[str]:
-        """Carry the writes out, and return the sort keys of those whose condition held."""
-        done: list[str] = []
-        pairs = list(writes.items())
-        for start in range(0, len(pairs), _TRANSACTION):
-            chunk = pairs[start : start + _TRANSACTION]
-            if len(chunk) > 1 and self._transact([write for _, write in chunk]):
-                done += [etag for etag, _ in chunk]
-            else:
-                # One entry of the chunk was not as expected, or there is only one: each for itself.
-                done += [etag for etag, write in chunk if self._try(write)]
-        return done
-
-    def _transact(self, writes: Sequence[_Write]) -> bool:
-        try:
-            self._dynamodb.transact_write_items(TransactItems=[{write.verb: write.request} for write in writes])  # type: ignore[misc]
-        except self._dynamodb.exceptions.TransactionCanceledException:
-            return False
-        return True
+            )
+        return Entry.from_item(item)
 
     def _query(self, open_key: str, run_id: str | None, batch: int | None) -> list[Entry]:
         values = {":key": open_key}
