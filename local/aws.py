@@ -75,7 +75,7 @@ class LocalAws:
             if environ["REQUEST_METHOD"] == "DELETE":
                 self._calls.clear()
         elif path == "/_local/faults":
-            self.faults.replace(json.loads(body or b"[]"))
+            answer = self.faults.replace(json.loads(body or b"[]"))
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(answer).encode()]
 

@@ -32,10 +32,11 @@ class Faults:
         self._rules: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
-    def replace(self, rules: list[dict[str, Any]]) -> None:
-        """Put these rules in the place of all before."""
+    def replace(self, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Put these rules in the place of all before; returns what of those has not happened yet."""
         with self._lock:
-            self._rules = [{"skip": 0, "times": 1, **rule} for rule in rules]
+            left, self._rules = self._rules, [{"skip": 0, "times": 1, **rule} for rule in rules]
+        return left
 
     def match(self, call: str, path: str) -> dict[str, Any] | None:
         """The rule that applies to this call, which is counted."""

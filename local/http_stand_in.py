@@ -285,8 +285,7 @@ class StandInHandler(BaseHTTPRequestHandler):
                 self.server.counts.clear()
             return counts
         if path == "/_local/faults":
-            self.server.faults.replace(json.loads(body or b"[]"))
-            return {}
+            return self.server.faults.replace(json.loads(body or b"[]"))
         return None
 
 

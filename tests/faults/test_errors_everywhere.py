@@ -36,8 +36,9 @@ KINDS_HERE = [kind for kind in KINDS if kind.destination != "sftp"]
 SAMPLE = 4
 
 
-def order(client: Scenario, server: str, rule: dict[str, Any] | None) -> None:
-    (client.gcs_faults if server == "gcs" else client.aws_faults)(*([rule] if rule else []))
+def order(client: Scenario, server: str, rule: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Order this one trouble, or none; returns what was ordered before and did not happen."""
+    return (client.gcs_faults if server == "gcs" else client.aws_faults)(*([rule] if rule else []))
 
 
 def counts(client: Scenario, server: str) -> int:
@@ -60,20 +61,20 @@ def calls_of(scenario: MakeScenario, kind: Kind, directory: Path) -> dict[str, i
     return calls
 
 
-def trouble(scenario: MakeScenario, kind: Kind, server: str, at: int, name: str, directory: Path) -> bool:
-    """One call in trouble; returns whether the run was green all the same."""
+def trouble(scenario: MakeScenario, kind: Kind, server: str, at: int, name: str, directory: Path) -> Counter[str]:
+    """One call in trouble; returns whether it happened, and whether the run was green all the same."""
     delivery = prepare(scenario, kind, directory)
     client = delivery.client
     try:
         order(client, server, {"call": "", "skip": at - 1, "times": 1, **TROUBLES[name]})
         run = client.run(**kind.params)
-        order(client, server, None)
+        happened = not order(client, server, None)
         delivery.until_quiet(may_be_red=True)
         # An answer of the mail service that got lost cannot be asked for again (R7.3).
         delivery.check(mail_may_be_lost=server == "aws", disk_garbles=(server, name) == ("gcs", "wrong byte"))
     except BaseException as error:
         raise AssertionError(f"{kind}: {server} call {at} {name}: {error}") from error
-    return run.state == "success"
+    return Counter({"happened": happened, "green": happened and run.state == "success"})
 
 
 @pytest.mark.parametrize("kind", KINDS_HERE, ids=str)
@@ -81,8 +82,8 @@ def test_a_sample_of_all_troubles(scenario, kind, tmp_path):
     calls = calls_of(scenario, kind, tmp_path)
     chance = random.Random(os.environ.get("CRASH_SEED", "") or str(random.SystemRandom().random()))
     points = [(server, at, name) for server, most in calls.items() for at in range(1, most + 1) for name in TROUBLES]
-    for server, at, name in chance.sample(points, SAMPLE):
-        trouble(scenario, kind, server, at, name, tmp_path)
+    found = sum((trouble(scenario, kind, *point, tmp_path) for point in chance.sample(points, SAMPLE)), Counter())
+    assert found["happened"]
 
 
 @pytest.mark.slow
@@ -90,18 +91,19 @@ def test_a_sample_of_all_troubles(scenario, kind, tmp_path):
 @pytest.mark.parametrize("kind", KINDS_HERE, ids=str)
 def test_every_trouble_at_every_call(scenario, kind, tmp_path):
     calls = calls_of(scenario, kind, tmp_path)
-    green: Counter[str] = Counter()
-    tried: Counter[str] = Counter()
+    found: dict[str, Counter[str]] = {name: Counter() for name in TROUBLES}
     names = itertools.cycle(TROUBLES)
     # Where there is little time, they take turns: so many at each call.
     each = int(os.environ.get("TROUBLES_PER_CALL", len(TROUBLES)))
     for server, most in calls.items():
         for at in range(1, most + 1):
             for name in itertools.islice(names, each):
-                green[name] += trouble(scenario, kind, server, at, name, tmp_path)
-                tried[name] += 1
-    note(f"{kind}: {calls} calls, {sum(tried.values())} troubles; green at once: {dict(green)} of {dict(tried)}")
-    assert sum(tried.values()) == each * sum(calls.values())
+                found[name] += trouble(scenario, kind, server, at, name, tmp_path)
+    happened = sum(one["happened"] for one in found.values())
+    green = {name: f"{one['green']} of {one['happened']}" for name, one in found.items()}
+    note(f"{kind}: {calls} calls, {happened} troubles; green at once: {green}")
+    # How many calls there are varies a little, for threads take turns: the last ones may not come.
+    assert happened >= 0.9 * each * sum(calls.values())
 
 
 @pytest.mark.parametrize("kind", KINDS_HERE, ids=str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -101,13 +101,19 @@ class Scenario:
         """The e-mails about this client."""
         return [mail for mail in self.stack.mailbox.messages() if self.config.client_h_number in mail.subject]
 
-    def aws_faults(self, *rules: dict[str, Any]) -> None:
-        """Order faults of the AWS stand-in; none ends them."""
-        httpx.post(f"{self.stack.aws_url}/_local/faults", json=list(rules)).raise_for_status()
+    def aws_faults(self, *rules: dict[str, Any]) -> list[dict[str, Any]]:
+        """Order faults of the AWS stand-in; none ends them. Returns what was ordered before and did not happen."""
+        return _order(self.stack.aws_url, rules)
 
-    def gcs_faults(self, *rules: dict[str, Any]) -> None:
-        """Order faults of the GCS stand-in; none ends them."""
-        httpx.post(f"{self.stack.gcs_url}/_local/faults", json=list(rules)).raise_for_status()
+    def gcs_faults(self, *rules: dict[str, Any]) -> list[dict[str, Any]]:
+        """Order faults of the GCS stand-in; none ends them. Returns what was ordered before and did not happen."""
+        return _order(self.stack.gcs_url, rules)
+
+
+def _order(url: str, rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    answer = httpx.post(f"{url}/_local/faults", json=list(rules)).raise_for_status()
+    left: list[dict[str, Any]] = answer.json()
+    return left
 
 
 @pytest.fixture
