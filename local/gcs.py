@@ -118,8 +118,10 @@ class Handler(JsonApi, XmlApi):
             case "events":
                 answer: Any = self.server.store.events
             case request if request.startswith("objects/"):
-                bucket = request.removeprefix("objects/")
-                answer = [blob.name for blob in self.server.store.list(bucket, self.query.get("prefix", ""))]
+                bucket, prefix = request.removeprefix("objects/"), self.query.get("prefix", "")
+                if self.command == "DELETE":
+                    self.server.store.forget(bucket, prefix)
+                answer = [blob.name for blob in self.server.store.list(bucket, prefix)]
             case request if request.startswith("uploads/"):
                 answer = [blob.name for _, blob in self.server.store.open_uploads(request.removeprefix("uploads/"))]
             case request if request.startswith("content/"):

@@ -185,6 +185,18 @@ class ObjectStore:
             del self._buckets[bucket][name]
             self.events.append({"event": "deleted", "bucket": bucket, "name": name, "generation": blob.generation})
 
+    def forget(self, bucket: str, prefix: str) -> None:
+        """Remove what is visible or open below the prefix, with its bytes, as if it had never been."""
+        with self._lock:
+            objects = self.require_bucket(bucket)
+            blobs = [objects.pop(blob.name) for blob in self.list(bucket, prefix)]
+            for upload_id, blob in self.open_uploads(bucket):
+                if blob.name.startswith(prefix):
+                    blobs += [blob, *self._uploads.pop(upload_id)[1].values()]
+            self.events = [one for one in self.events if not one["name"].startswith(prefix)]
+        for path in {path for blob in blobs for path, _ in blob.files}:
+            path.unlink(missing_ok=True)
+
     def publish(self, blob: Blob, condition: int | None, crc32c: str | None, rule: dict[str, Any]) -> None:
         """Make a received object visible, all of it at once."""
         if rule.get("corrupt"):

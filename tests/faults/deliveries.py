@@ -13,6 +13,7 @@ from delivery.ledger.entry import Status
 from local.process import ROOT
 from tests.faults import invariants
 from tests.faults.crash import ResumableRuns, die_at_call
+from tests.support.runs import RunResult
 from tests.support.scenario import MakeScenario, Scenario
 
 MIB = 1024**2
@@ -51,6 +52,10 @@ class Delivery:
     """What must be reported as sent before under another name (R5.7)."""
     mails_before: int = 0
     """How many there were when the run in question began."""
+    clears: int = 0
+    """How many red runs were cleared."""
+    elsewhere: set[str] = field(default_factory=set)
+    """What is at the destination outside of the client's place: nothing comes or goes there."""
 
     def until_quiet(self, *, may_be_red: bool = False) -> None:
         """The next scheduled runs, until they find nothing to do; a red one is cleared, as an operator would."""
@@ -58,7 +63,7 @@ class Delivery:
             run = self.client.run(**self.kind.params)
             if run.state == "failed":
                 assert may_be_red, run.errors
-                self.client.clear(run, **self.kind.params)
+                self.clear(run)
             elif run.executed == ["health_check", "detect_files"]:
                 break
         else:
@@ -70,17 +75,29 @@ class Delivery:
             self.client.drop_done()
             assert self.client.run(**self.kind.params).state == "success"
 
-    def check(self, *, undisturbed: bool = False, mail_may_be_lost: bool = False, disk_garbles: bool = False) -> None:
+    def clear(self, run: RunResult) -> None:
+        """Clear a red run: from here on it is another delivery, with e-mails of its own."""
+        self.clears += 1
+        self.client.clear(run, **self.kind.params)
+
+    def check_at_any_moment(self) -> None:
+        """The invariants that hold even now, with a process dead or a run red."""
+        invariants.check_at_any_moment(self.client, self.files)
+
+    def check(self, *, most: int | None = 2, mail_may_be_lost: bool = False, disk_garbles: bool = False) -> None:
         """The invariants, when the next runs find nothing to do.
 
-        What the recipient's disk garbles is visible for a moment, until the attempt has looked at its checksum.
+        Each file became visible ``most`` times at most: once, and once more where an attempt was cut off unseen. What
+        the recipient's disk garbles is visible for a moment, until the attempt has looked at its checksum.
         """
         invariants.check(self.client, self.files)
+        assert self.client.elsewhere() == self.elsewhere, "something was delivered to the wrong place"
         if not disk_garbles:
-            invariants.check_what_became_visible(self.client, self.files, most=1 if undisturbed else 2)
+            invariants.check_what_became_visible(self.client, self.files, most=most)
         mails = self.client.mails()[self.mails_before :]
-        invariants.check_mails(mails, self.announced, may_be_lost=mail_may_be_lost)
+        invariants.check_mails(mails, self.announced, most=1 + self.clears, may_be_lost=mail_may_be_lost)
         invariants.check_duplicates_are_reported(mails, self.duplicates, may_be_lost=mail_may_be_lost)
+        self.client.forget()
 
 
 def _duplicate(delivery: Delivery, _: Path) -> None:
@@ -144,7 +161,7 @@ def prepare(scenario: MakeScenario, kind: Kind, directory: Path) -> Delivery:
     files = {"a.csv": os.urandom(100), "sub/b c.csv": os.urandom(5000), "empty.csv": b""}
     if kind.big:
         files["big.bin"] = BIG
-    delivery = Delivery(client, kind, dict(files), set(files))
+    delivery = Delivery(client, kind, dict(files), set(files), elsewhere=client.elsewhere())
     if happened := LONG_AGO.get(kind.history):
         happened(delivery, directory)
     for name, content in files.items():

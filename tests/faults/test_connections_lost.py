@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from delivery.transfer.sftp.channel import SftpChannel
-from tests.faults.crash import When
 from tests.faults.deliveries import Kind, note, prepare
+from tests.faults.killer import When
 from tests.support.scenario import MakeScenario
 
 SFTP = Kind("sftp")
@@ -60,6 +60,7 @@ def lose(scenario: MakeScenario, at: int, when: When, directory: Path) -> int:
         with cutting(at, when) as seen:
             run = delivery.client.run()
         assert run.state == "success", run.errors
+        delivery.check_at_any_moment()
         delivery.until_quiet()
         delivery.check()
     except BaseException as error:

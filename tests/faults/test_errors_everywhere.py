@@ -36,9 +36,9 @@ KINDS_HERE = [kind for kind in KINDS if kind.destination != "sftp"]
 SAMPLE = 4
 
 
-def order(client: Scenario, server: str, rule: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Order this one trouble, or none; returns what was ordered before and did not happen."""
-    return (client.gcs_faults if server == "gcs" else client.aws_faults)(*([rule] if rule else []))
+def order(client: Scenario, server: str, *rules: dict[str, Any]) -> list[dict[str, Any]]:
+    """Order these troubles, or none; returns what was ordered before and did not happen."""
+    return (client.gcs_faults if server == "gcs" else client.aws_faults)(*rules)
 
 
 def counts(client: Scenario, server: str) -> int:
@@ -57,7 +57,7 @@ def calls_of(scenario: MakeScenario, kind: Kind, directory: Path) -> dict[str, i
     assert client.run(**kind.params).state == "success"
     calls = {server: counts(client, server) - before[server] for server in before}
     delivery.until_quiet()
-    delivery.check(undisturbed=True)
+    delivery.check(most=1)
     return calls
 
 
@@ -68,10 +68,13 @@ def trouble(scenario: MakeScenario, kind: Kind, server: str, at: int, name: str,
     try:
         order(client, server, {"call": "", "skip": at - 1, "times": 1, **TROUBLES[name]})
         run = client.run(**kind.params)
-        happened = not order(client, server, None)
+        happened = not order(client, server)
+        garbled = (server, name) == ("gcs", "wrong byte")
+        if not garbled:
+            delivery.check_at_any_moment()
         delivery.until_quiet(may_be_red=True)
         # An answer of the mail service that got lost cannot be asked for again (R7.3).
-        delivery.check(mail_may_be_lost=server == "aws", disk_garbles=(server, name) == ("gcs", "wrong byte"))
+        delivery.check(mail_may_be_lost=server == "aws", disk_garbles=garbled)
     except BaseException as error:
         raise AssertionError(f"{kind}: {server} call {at} {name}: {error}") from error
     return Counter({"happened": happened, "green": happened and run.state == "success"})
@@ -104,22 +107,3 @@ def test_every_trouble_at_every_call(scenario, kind, tmp_path):
     note(f"{kind}: {calls} calls, {happened} troubles; green at once: {green}")
     # How many calls there are varies a little, for threads take turns: the last ones may not come.
     assert happened >= 0.9 * each * sum(calls.values())
-
-
-@pytest.mark.parametrize("kind", KINDS_HERE, ids=str)
-def test_a_soak_of_random_trouble(scenario, kind, tmp_path):
-    """Every tenth call or so of either service fails, throughout a whole run; then the trouble ends."""
-    chance = random.Random(os.environ.get("CRASH_SEED", "") or str(random.SystemRandom().random()))
-    delivery = prepare(scenario, kind, tmp_path)
-    client = delivery.client
-    for server in servers_of(kind):
-        rules = []
-        for at in range(0, 200, 10):
-            name = chance.choice(["throttled", "internal error", "cut before", "cut after"])
-            rules.append({"call": "", "skip": at + chance.randrange(10), "times": 1, **TROUBLES[name]})
-        (client.gcs_faults if server == "gcs" else client.aws_faults)(*rules)
-    client.run(**kind.params)
-    client.aws_faults()
-    client.gcs_faults()
-    delivery.until_quiet(may_be_red=True)
-    delivery.check(mail_may_be_lost=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -96,6 +98,34 @@ class Scenario:
             case _:
                 root = self.stack.sftp.root / self.config.destination.directory
                 return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    def elsewhere(self) -> set[str]:
+        """Whatever is at the destination outside of the place that the configuration names."""
+        destination = self.config.destination
+        match destination.type:
+            case "s3":
+                pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=destination.bucket)
+                names = {item["Key"] for page in pages for item in page.get("Contents", ())}
+            case "gcs":
+                names = set(self.stack.gcs(f"objects/{destination.bucket}"))
+            case _:
+                root = self.stack.sftp.root
+                names = {str(path.relative_to(root)) for path in root.rglob("*")} - {destination.directory}
+                return {name for name in names if not name.startswith(destination.directory + "/")}
+        return {name for name in names if not name.startswith(destination.prefix)}
+
+    def forget(self) -> None:
+        """Empty the destination: a campaign of thousands of deliveries fits into no memory and on no disk."""
+        destination = self.config.destination
+        match destination.type:
+            case "s3":
+                for name in self.delivered():
+                    self.s3.delete_object(Bucket=destination.bucket, Key=destination.prefix + name)
+            case "gcs":
+                place = f"objects/{destination.bucket}?prefix={quote(destination.prefix)}"
+                httpx.delete(f"{self.stack.gcs_url}/_local/{place}", timeout=30).raise_for_status()
+            case _:
+                shutil.rmtree(self.stack.sftp.root / destination.directory)
 
     def mails(self) -> list[Mail]:
         """The e-mails about this client."""

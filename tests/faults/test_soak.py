@@ -1,0 +1,90 @@
+"""Trouble of all kinds at random, together with deaths, for a long time (R3.5, R4.2, R6.2, R6.3).
+
+Each round is a delivery of its own: about every tenth call of every service fails, processes die, an operator clears
+red runs, until the trouble ends; then the next runs must bring everything to its end. One round of each kind is part of
+every test run; `make test-slow` goes on for ``SOAK_MINUTES``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.faults.crash import ResumableRuns, die_at
+from tests.faults.deliveries import KINDS, Delivery, Kind, note, prepare
+from tests.faults.test_errors_everywhere import TROUBLES, order, servers_of
+from tests.support.scenario import MakeScenario
+
+# A garbled byte is exempt from one invariant, for one delivery: it has its own test.
+AT_RANDOM = [name for name in TROUBLES if name != "wrong byte"]
+
+
+def stir(delivery: Delivery, chance: random.Random) -> None:
+    """About every tenth of the next calls of each service gets into trouble."""
+    for server in servers_of(delivery.kind):
+        rules = [
+            {"call": "", "skip": at + chance.randrange(10), "times": 1, **TROUBLES[chance.choice(AT_RANDOM)]}
+            for at in range(0, 200, 10)
+        ]
+        order(delivery.client, server, *rules)
+
+
+def play(scenario: MakeScenario, kind: Kind, seed: str, directory: Path) -> Counter[str]:
+    """One round; returns what happened in it."""
+    chance = random.Random(seed)
+    delivery = prepare(scenario, kind, directory)
+    client, happened = delivery.client, Counter[str]()
+    try:
+        for _ in range(chance.randint(1, 3)):
+            stir(delivery, chance)
+            if chance.random() < 0.5:
+                runs = ResumableRuns(client.config, directory / "run")
+                death = die_at(chance.randint(1, 60), chance.choice(["before", "after"]), runs, directory / "call")
+                happened["deaths"] += death.killed
+                run = runs.go_on(**kind.params) if death.killed and chance.random() < 0.5 else None
+            else:
+                run = client.run(**kind.params)
+            if run is not None:
+                happened[f"{run.state} runs"] += 1
+                if run.state == "failed" and chance.random() < 0.5:
+                    happened["clears"] += 1
+                    delivery.clear(run)
+            for server in servers_of(kind):
+                order(client, server)
+            delivery.check_at_any_moment()
+        delivery.until_quiet(may_be_red=True)
+        delivery.check(mail_may_be_lost=True, most=None)
+    except BaseException as error:
+        raise AssertionError(f"{kind}, SOAK_SEED={seed!r}: {error}") from error
+    return happened
+
+
+def seeds() -> itertools.count[int]:
+    """So that a failure can be seen again."""
+    return itertools.count(int(os.environ.get("SOAK_SEED", random.SystemRandom().randrange(10**6))))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_round_of_random_trouble(scenario, kind, tmp_path):
+    play(scenario, kind, str(next(seeds())), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_random_trouble_for_a_long_time(scenario, tmp_path):
+    happened: Counter[str] = Counter()
+    end = time.monotonic() + 60 * float(os.environ.get("SOAK_MINUTES", "15"))
+    for seed, kind in zip(seeds(), itertools.cycle(KINDS), strict=False):
+        happened += play(scenario, kind, str(seed), tmp_path)
+        happened["rounds"] += 1
+        if time.monotonic() > end:
+            break
+    note(f"soak: {dict(happened)}")
+    assert happened["deaths"]
+    assert happened["success runs"]
