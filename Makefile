@@ -66,9 +66,10 @@ bench: .bench/bin/rclone ## the transfer engine against its peers (about 25 minu
 	$(BIN)/python -m benchmarks.transfer $(foreach case,$(CASES),--case $(case)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 .PHONY: audit
-audit: .venv/.ready ## look for known vulnerabilities in what is deployed (asks the public vulnerability database)
-	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip -r docker/transfer/requirements.lock
-	$(BIN)/uv tool run pip-audit --strict --no-deps -r requirements.txt
+audit: .venv/.ready ## look for known vulnerabilities in all that is deployed (asks the public vulnerability database)
+	mkdir -p .local
+	$(BIN)/uv pip compile --quiet --python-version 3.12 --no-header --no-annotate requirements.txt -c constraints.txt --output-file .local/mwaa.lock
+	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip -r docker/transfer/requirements.lock -r .local/mwaa.lock
 
 .PHONY: image
 image: ## build the transfer container's image (needs Docker)
