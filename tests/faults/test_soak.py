@@ -1,7 +1,8 @@
 """Trouble of all kinds at random, together with deaths, for a long time (R3.5, R4.2, R6.2, R6.3).
 
-Each round is a delivery of its own: many calls of every service fail, processes die, an operator clears red runs, until the trouble ends; then the next runs must bring everything to its end. One round of each kind is part of
-every test run; `make test-slow` goes on for ``SOAK_MINUTES``.
+Each round is a delivery of its own: many calls of every service fail, processes die, an operator clears red runs, until
+the trouble ends; then the next runs must bring everything to its end. One round of each kind is part of every test run;
+`make test-slow` goes on for ``SOAK_MINUTES``.
 """
 
 from __future__ import annotations
