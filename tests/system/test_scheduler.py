@@ -56,8 +56,8 @@ def test_r1_a_triggered_run_delivers_to(system, name):
 def test_r6_1_a_big_file_goes_by_a_container_that_the_triggerer_waits_for(system):
     name = "cedar_care"
     big, small = SampleFile("monthly.bin", 24 * 1024**2, 11), SampleFile("daily.csv", 100, 12)
-    # Fargate takes longer than a process here. A container that ends before Airflow has noticed that its task is deferred
-    # makes Airflow try the task again, and forget the first try's log (it finds everything delivered).
+    # Fargate takes longer than a process here. A container that ends before Airflow has noticed that its task is
+    # deferred makes Airflow try the task again, and forget the first try's log (it finds everything delivered).
     slow = {"call": r"s3\.GetObject", "path": big.name, "delay": 10, "times": 1}
     httpx.post(f"{system.stack.aws_url}/_local/faults", json=[slow], timeout=10).raise_for_status()
     run_id, state = deliver(system, name, [big, small])
