@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,33 +58,54 @@ class Stack:
     def plan(self) -> list[Change]:
         """What would change. Leaves nothing behind."""
         exists = self._exists()
+        if self._never_came_to_be():
+            # It would be deleted and created: all of it is new.
+            resources = json.loads(self._template)["Resources"]
+            return [Change("Add", name, one["Type"], replacement=False) for name, one in resources.items()]
         change_set = self._change_set(exists)
         changes = self._changes(change_set)
         self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
         if not exists:
             self._client.delete_stack(StackName=self.name)  # the empty one that a first change set makes
-        return changes
+        return changes or []
 
     def deploy(self) -> list[Change]:
         """Change it, and wait until that is done. Raises :class:`DeploymentError`."""
+        if self._never_came_to_be():
+            self._client.delete_stack(StackName=self.name)
+            self._await(lambda: self._status() is None)
         exists = self._exists()
         change_set = self._change_set(exists)
         changes = self._changes(change_set)
-        if not changes:
+        if changes is None:
             self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
             return []
-        self._client.execute_change_set(StackName=self.name, ChangeSetName=change_set)
-        self._await_end("UPDATE" if exists else "CREATE")
+        # A creation that fails takes along what it had made, or its names would be taken at the next try.
+        more = {} if exists else {"RetainExceptOnCreate": True}
+        self._client.execute_change_set(StackName=self.name, ChangeSetName=change_set, **more)
+        done = "UPDATE_COMPLETE" if exists else "CREATE_COMPLETE"
+        self._await(lambda: self._status() == done)
         return changes
 
-    def _exists(self) -> bool:
+    def protect(self) -> None:
+        """Let nobody delete the stack before this has been taken back, by hand."""
+        self._client.update_termination_protection(StackName=self.name, EnableTerminationProtection=True)
+
+    def _status(self) -> str | None:
         try:
             (stack,) = self._client.describe_stacks(StackName=self.name)["Stacks"]
         except ClientError as error:
             if "does not exist" in str(error):
-                return False
+                return None
             raise
-        return bool(stack["StackStatus"] != "REVIEW_IN_PROGRESS")
+        return None if stack["StackStatus"] == "DELETE_COMPLETE" else str(stack["StackStatus"])
+
+    def _exists(self) -> bool:
+        return self._status() not in (None, "REVIEW_IN_PROGRESS")
+
+    def _never_came_to_be(self) -> bool:
+        """Its creation failed and was rolled back: such a stack can only be deleted."""
+        return self._status() in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 
     def _change_set(self, exists: bool) -> str:
         body = {"TemplateURL": self._url} if self._url else {"TemplateBody": self._template}
@@ -95,7 +118,8 @@ class Stack:
         )
         return str(answer["Id"])
 
-    def _changes(self, change_set: str) -> list[Change]:
+    def _changes(self, change_set: str) -> list[Change] | None:
+        """None if there is nothing to carry out; a change of outputs alone names no resource, but is one."""
         deadline = time.monotonic() + 300
         while True:
             found = self._client.describe_change_set(StackName=self.name, ChangeSetName=change_set)
@@ -107,7 +131,7 @@ class Stack:
         if found["Status"] == "FAILED":
             reason = found.get("StatusReason", "")
             if "didn't contain changes" in reason or "No updates are to be performed" in reason:
-                return []
+                return None
             raise DeploymentError(f"{self.name}: CloudFormation refuses the template: {reason}")
         changes = [change["ResourceChange"] for change in found.get("Changes", [])]
         return [
@@ -120,14 +144,12 @@ class Stack:
             for change in changes
         ]
 
-    def _await_end(self, what: str) -> None:
+    def _await(self, reached: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _PATIENCE
-        while True:
-            (stack,) = self._client.describe_stacks(StackName=self.name)["Stacks"]
-            status = stack["StackStatus"]
-            if status == f"{what}_COMPLETE":
-                return
-            if not status.endswith("IN_PROGRESS") and status != f"{what}_COMPLETE_CLEANUP_IN_PROGRESS":
+        while not reached():
+            status = self._status() or "deleted"
+            # Over, and not what was wanted; a rollback in progress is waited for, since its reasons are worth having.
+            if not status.endswith("IN_PROGRESS") and not reached():
                 raise DeploymentError(f"{self.name}: {status}\n{self._reasons()}")
             if time.monotonic() > deadline:
                 raise DeploymentError(f"{self.name}: still {status} after {_PATIENCE / 60:.0f} minutes.")

@@ -1,4 +1,4 @@
-"""What must outlive everything (R3.3): ledger, keys, buckets, images. Nothing in it is ever replaced or removed."""
+"""What must outlive everything (R3.3): ledger, keys, buckets, images, logs. Nothing in it is replaced or removed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -22,7 +23,7 @@ class DataStack(cdk.Stack):
     """The stateful stack."""
 
     def __init__(self, scope: Construct, environment: Environment, **kwargs: Any) -> None:
-        super().__init__(scope, f"{environment.prefix}-data", termination_protection=True, **kwargs)
+        super().__init__(scope, f"{environment.prefix}-data", **kwargs)
         self.key = kms.Key(
             self,
             "Key",
@@ -32,10 +33,12 @@ class DataStack(cdk.Stack):
             removal_policy=_KEEP,
         )
         self._let_cloudwatch_logs_use_the_key(environment)
-        self.ledger = self._make_ledger(environment)
+        # MWAA would make its own groups itself, but without our key and without an end to their retention.
+        for name in (*environment.airflow_log_groups, environment.container_log_group):
+            self._make_log_group(name, environment)
         self._access_logs = self._make_access_logs(environment)
         self.bucket = self._make_airflow_bucket(environment)
-        self.pickups = [self._make_pickup(name, number) for number, name in enumerate(environment.owned_pickup_buckets)]
+        self.pickups = [self._make_pickup(name) for name in environment.owned_pickup_buckets]
         self.images = ecr.Repository(
             self,
             "TransferImages",
@@ -45,6 +48,10 @@ class DataStack(cdk.Stack):
             lifecycle_rules=[ecr.LifecycleRule(max_image_count=20)],
             removal_policy=_KEEP,
         )
+        self.ledger = self._make_ledger(environment)
+        # The likeliest failure of a first deployment is a bucket's name that somebody else has. The ledger, which is
+        # protected from deletion and could not be rolled back, comes after all that may fail.
+        self.ledger.node.add_dependency(self.bucket, *self.pickups, self.images)
 
     def _make_ledger(self, environment: Environment) -> dynamodb.Table:
         """From the same definition as the stand-ins'."""
@@ -80,13 +87,29 @@ class DataStack(cdk.Stack):
         )
         return table
 
+    def _make_log_group(self, name: str, environment: Environment) -> None:
+        group = logs.CfnLogGroup(
+            self,
+            f"Logs-{name}",
+            log_group_name=name,
+            kms_key_id=self.key.key_arn,
+            retention_in_days=environment.log_retention_days,
+        )
+        group.apply_removal_policy(_KEEP)
+
     def _make_access_logs(self, environment: Environment) -> s3.Bucket:
         bucket = s3.Bucket(
             self,
             "AccessLogs",
             bucket_name=f"{environment.prefix}-access-logs-{environment.account}",
             encryption=s3.BucketEncryption.S3_MANAGED,
-            lifecycle_rules=[s3.LifecycleRule(expiration=cdk.Duration.days(environment.log_retention_days))],
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    expiration=cdk.Duration.days(environment.log_retention_days),
+                    noncurrent_version_expiration=cdk.Duration.days(1),
+                ),
+                s3.LifecycleRule(expired_object_delete_marker=True),
+            ],
             **_SAFE_BUCKET,
         )
         _explain(
@@ -119,10 +142,11 @@ class DataStack(cdk.Stack):
         )
         return bucket
 
-    def _make_pickup(self, name: str, number: int) -> s3.Bucket:
+    def _make_pickup(self, name: str) -> s3.Bucket:
         bucket = s3.Bucket(
             self,
-            f"Pickup{number}",
+            # By its name, not by its place in the list: whoever removes another one must not rename this.
+            f"Pickup-{name}",
             bucket_name=name,
             encryption=s3.BucketEncryption.KMS,
             encryption_key=self.key,

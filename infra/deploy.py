@@ -6,21 +6,29 @@
 
 Order: what outlives everything; network; permissions; image; plugins and requirements (MWAA is updated, which takes
 20 to 30 minutes, only if they changed); then the DAG; then the clients' YAML, so that YAML never meets code that does
-not understand it yet; then monitoring.
+not understand it yet; then monitoring. Permissions first grow to what the clients there and the new ones need together;
+only when the YAML has arrived they shrink to what it needs, so that no run meets a permission that is gone.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
+from delivery.config.loader import load_directory
+from delivery.config.model import ClientConfig
 from infra.app import Stacks, build
-from infra.clients import CONFIGS, ConfigurationsError, load_clients
+from infra.clients import CONFIGS, ConfigurationsError, load_clients, needs_of
 from infra.cloudformation import DeploymentError, Stack
 from infra.package import ROOT, Package
 from infra.package import build as build_package
@@ -50,28 +58,50 @@ class Deployment:
     def everything(self, *, with_image: bool = True) -> None:
         """See the module's docstring."""
         package = build_package(self._work)
-        stacks = self._stacks(Release(image_tag=package.image_tag))
+        new, leaving = load_clients(), self._leaving_clients()
+        stacks = self._stacks([*new, *leaving], Release(image_tag=package.image_tag))
         for stack in (stacks.data, stacks.network, stacks.access):
             self._deploy(stack.stack_name)
         if with_image:
             self._push_image(package)
-        self._release(package)
+        self._release(package, [*new, *leaving])
         self._sync("dags/", _DAG_FILES, whole=False)
         self._sync_clients()
+        self._shrink(new, leaving)
         self._deploy(stacks.monitoring.stack_name)
 
     def clients(self) -> None:
         """The configurations, and the permissions that they need; nothing that runs is touched."""
-        stacks = self._stacks(Release())
-        self._deploy(stacks.access.stack_name)
+        new, leaving = load_clients(), self._leaving_clients()
+        self._deploy(self._stacks([*new, *leaving], Release()).access.stack_name)
         self._sync_clients()
+        self._shrink(new, leaving)
 
-    def _stacks(self, release: Release) -> Stacks:
-        app, stacks = build(self._environment, load_clients(), release, output=self._work / "infra")
+    def _leaving_clients(self) -> list[ClientConfig]:
+        """The configurations that are deployed now: until they are replaced, their runs need what they need."""
+        with tempfile.TemporaryDirectory() as directory:
+            try:
+                self._bucket.download(_CONFIGS_PREFIX, Path(directory))
+            except self._session.client("s3").exceptions.NoSuchBucket:
+                return []
+            # One that is wrong delivers nothing, and needs nothing.
+            return [one.config for one in load_directory(Path(directory)) if one.config is not None]
+
+    def _shrink(self, new: Sequence[ClientConfig], leaving: Sequence[ClientConfig]) -> None:
+        """The YAML that needed more is gone."""
+        if needs_of([*new, *leaving]) == needs_of(new):
+            return
+        if self._dry_run:
+            say("permissions of clients that are removed or moved: to be taken back at the end")
+            return
+        self._deploy(self._stacks(new, Release()).access.stack_name)
+
+    def _stacks(self, clients: Sequence[ClientConfig], release: Release) -> Stacks:
+        app, stacks = build(self._environment, clients, release, output=self._work / "infra")
         app.synth()
         return stacks
 
-    def _release(self, package: Package) -> None:
+    def _release(self, package: Package, clients: Sequence[ClientConfig]) -> None:
         """MWAA reads plugins and requirements at the object versions that its stack names."""
         keys = {"plugins.zip": package.plugins, "requirements.txt": package.requirements}
         versions = {}
@@ -86,17 +116,30 @@ class Deployment:
             plugins_version=versions["plugins.zip"] or "to-be-uploaded",
             requirements_version=versions["requirements.txt"] or "to-be-uploaded",
         )
-        self._deploy(self._stacks(release).platform.stack_name)
+        if not self._dry_run:
+            self._make_room_for_containers()
+        self._deploy(self._stacks(clients, release).platform.stack_name)
+
+    def _make_room_for_containers(self) -> None:
+        """An account that never used ECS lacks the role by which ECS manages its clusters; else this does nothing."""
+        iam = self._session.client("iam")
+        there = (iam.exceptions.InvalidInputException, iam.exceptions.EntityAlreadyExistsException)
+        with contextlib.suppress(*there):
+            iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
 
     def _deploy(self, name: str) -> None:
-        template = (self._work / "infra" / f"{name}.template.json").read_text()
+        whole = (self._work / "infra" / f"{name}.template.json").read_text()
+        template = json.dumps(json.loads(whole), separators=(",", ":"))
         url = None
-        if Stack.needs_url(template) and not self._dry_run:
+        if Stack.needs_url(template):
+            # Of a dry run, too, this is left behind: CloudFormation takes long templates from a bucket only.
             key = f"templates/{name}.json"
             self._session.client("s3").put_object(Bucket=self._bucket.name, Key=key, Body=template.encode())
             url = f"https://{self._bucket.name}.s3.{self._environment.region}.amazonaws.com/{key}"
         stack = Stack(self._cloudformation, name, template, template_url=url)
         changes = stack.plan() if self._dry_run else stack.deploy()
+        if name.endswith("-data") and not self._dry_run:
+            stack.protect()
         say(f"{name}: {len(changes) or 'no'} {'change' if len(changes) == 1 else 'changes'}")
         for change in changes:
             say(f"    {change}")
@@ -182,6 +225,10 @@ def main() -> int:
         deployment.clients() if arguments.clients else deployment.everything()
     except (SettingsError, ConfigurationsError, DeploymentError, TooManyGrantsError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except ClientError as error:
+        # Refused permissions, and a stack that another deployment is changing: AWS says which.
+        print(f"AWS refuses: {error}\nNothing after this was done. Mend it and run the same again.", file=sys.stderr)
         return 1
     return 0
 

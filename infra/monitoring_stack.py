@@ -115,13 +115,16 @@ class MonitoringStack(cdk.Stack):
         return topic
 
     def _count(self, watch: Watch) -> None:
-        """Count the event in the tasks' log and in the containers'; a name stands for itself, quoted or escaped."""
+        """Count the event in the tasks' log and in the containers'; a name stands for itself, quoted or escaped.
+
+        The trigger that waits for a container repeats its lines in the task's log: those are left out.
+        """
         for part, group in self._log_groups():
             logs.CfnMetricFilter(
                 self,
                 f"{watch.metric}In{part}",
                 log_group_name=group,
-                filter_pattern=f'"{watch.event}"',
+                filter_pattern=f'"{watch.event}" -"TaskDoneTrigger"',
                 metric_transformations=[
                     {
                         "metricNamespace": NAMESPACE,

@@ -32,7 +32,7 @@ class NetworkStack(cdk.Stack):
                 private_subnet_ids=list(environment.vpc.private_subnet_ids),
             )
             self.private_subnet_ids = list(environment.vpc.private_subnet_ids)
-            for service in ("s3", "dynamodb"):
+            for service in ("s3", "dynamodb") if environment.vpc.private_route_table_ids else ():
                 ec2.CfnVPCEndpoint(
                     self,
                     f"{service.capitalize()}Endpoint",

@@ -17,6 +17,8 @@ from infra.settings import CONNECTIONS_PREFIX, Environment
 _KNOWS_NO_RESOURCE = "the service knows no resource for this action"
 _MOST_PREFIXES = 100
 """In one bucket; with more, the whole bucket is allowed."""
+_LONGEST_PREFIXES = 1500
+"""Characters of prefixes in one statement, after which another one begins."""
 _FILES = "any file below a client's prefix"
 
 
@@ -153,13 +155,19 @@ def _keys(environment: Environment, names: Iterable[str]) -> list[Grant]:
 
 
 def _lists(sid: str, locations: Iterable[Location]) -> list[Grant]:
-    """Listing is allowed below the prefixes only; a bucket each, for the condition belongs to all of a statement."""
-    by_bucket: dict[str, list[str]] = {}
+    """Listing is allowed below the prefixes only; a bucket each, for the condition belongs to all of a statement.
+
+    Prefixes that would make a statement too long for a policy go into several.
+    """
+    lists: list[tuple[str, list[str]]] = []
     for location in _fitting(locations):
-        by_bucket.setdefault(location.bucket_arn, []).append(f"{location.prefix}*")
+        bucket, prefix = location.bucket_arn, f"{location.prefix}*"
+        if not lists or lists[-1][0] != bucket or sum(map(len, lists[-1][1])) > _LONGEST_PREFIXES:
+            lists.append((bucket, []))
+        lists[-1][1].append(prefix)
     return [
         Grant(f"{sid}{number}", ("s3:ListBucket",), (bucket,), {"StringLike": {"s3:prefix": prefixes}})
-        for number, (bucket, prefixes) in enumerate(by_bucket.items(), 1)
+        for number, (bucket, prefixes) in enumerate(lists, 1)
     ]
 
 
@@ -206,6 +214,7 @@ def mwaa_itself(environment: Environment) -> list[Grant]:
             (
                 "logs:CreateLogGroup",
                 "logs:CreateLogStream",
+                "logs:DescribeLogStreams",  # the UI finds a deferred task's lines, and so its container's, by it
                 "logs:GetLogEvents",
                 "logs:GetLogGroupFields",
                 "logs:GetLogRecord",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_mwaa as mwaa
 from constructs import Construct
 
@@ -17,7 +17,13 @@ from infra.release import Release
 from infra.settings import AIRFLOW_VERSION, CONNECTIONS_PREFIX, Environment
 
 CONTAINER = "transfer"
-_LOGS = ("DagProcessing", "Scheduler", "Task", "WebServer", "Worker")
+_SECRETS_BACKEND = {
+    "connections_prefix": CONNECTIONS_PREFIX,
+    # As MWAA has it: its own log reader asks for this connection all the time, and each question is paid.
+    "connections_lookup_pattern": "^(?!aws_default$).*$",
+    "variables_prefix": None,
+    "config_prefix": None,
+}
 
 
 class PlatformStack(cdk.Stack):
@@ -36,24 +42,9 @@ class PlatformStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, f"{environment.prefix}-platform", **kwargs)
         self._environment, self._network, self._data, self._access = environment, network, data, access
-        self.container_logs = self._log_group("ContainerLogs", environment.container_log_group)
         self._make_cluster()
         self._make_task_definition(release)
-        # MWAA would make them itself, but without an end to their retention.
-        groups = [self._log_group(f"{part}Logs", f"airflow-{environment.prefix}-{part}") for part in _LOGS]
         self.airflow = self._make_airflow(release)
-        for group in groups:
-            self.airflow.node.add_dependency(group)
-
-    def _log_group(self, name: str, group: str) -> logs.LogGroup:
-        return logs.LogGroup(
-            self,
-            name,
-            log_group_name=group,
-            encryption_key=self._data.key,
-            retention=_RETENTION[self._environment.log_retention_days],
-            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-        )
 
     def _make_cluster(self) -> None:
         ecs.CfnCluster(
@@ -100,7 +91,6 @@ class PlatformStack(cdk.Stack):
                 )
             ],
         )
-        definition.node.add_dependency(self.container_logs)
         cdk.Validations.of(definition).acknowledge(
             cdk.Acknowledgment(
                 id="AwsSolutions-ECS2",
@@ -136,6 +126,7 @@ class PlatformStack(cdk.Stack):
             requirements_s3_object_version=release.requirements_version,
             webserver_access_mode="PRIVATE_ONLY" if environment.mwaa.private_webserver else "PUBLIC_ONLY",
             weekly_maintenance_window_start="SUN:03:00",
+            worker_replacement_strategy="GRACEFUL",  # an update waits for the transfers under way
             network_configuration=mwaa.CfnEnvironment.NetworkConfigurationProperty(
                 subnet_ids=self._network.private_subnet_ids,
                 security_group_ids=[self._network.security_group.security_group_id],
@@ -153,13 +144,11 @@ class PlatformStack(cdk.Stack):
     def _airflow_options(self) -> dict[str, str]:
         """MWAA makes each ``section.option`` the variable ``AIRFLOW__SECTION__OPTION``."""
         environment = self._environment
-        return {
+        options = {
             "core.dags_are_paused_at_creation": "False",
             "core.load_examples": "False",
             "secrets.backend": "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend",
-            "secrets.backend_kwargs": (
-                f'{{"connections_prefix": "{CONNECTIONS_PREFIX}", "variables_prefix": null, "config_prefix": null}}'
-            ),
+            "secrets.backend_kwargs": json.dumps(_SECRETS_BACKEND),
             "delivery.ledger_table": environment.ledger_table,
             "delivery.mail_sender": environment.mail_sender,
             "delivery.environment": "" if environment.name == "production" else environment.name,
@@ -174,17 +163,4 @@ class PlatformStack(cdk.Stack):
             "delivery.ecs_log_stream_prefix": CONTAINER,
             "delivery.ecs_spot": str(environment.spot).lower(),
         }
-
-
-_RETENTION = {
-    1: logs.RetentionDays.ONE_DAY,
-    7: logs.RetentionDays.ONE_WEEK,
-    30: logs.RetentionDays.ONE_MONTH,
-    90: logs.RetentionDays.THREE_MONTHS,
-    180: logs.RetentionDays.SIX_MONTHS,
-    365: logs.RetentionDays.ONE_YEAR,
-    400: logs.RetentionDays.THIRTEEN_MONTHS,
-    731: logs.RetentionDays.TWO_YEARS,
-    2557: logs.RetentionDays.SEVEN_YEARS,
-    3653: logs.RetentionDays.TEN_YEARS,
-}
+        return {name: value for name, value in options.items() if value}  # MWAA takes no empty one

@@ -11,7 +11,9 @@ from infra.permissions import Grant
 _LONGEST = 6144
 """Characters of a managed policy, white space not counted."""
 _MOST = 10
-"""Managed policies that a role may have, unless the quota was raised; one is left for MWAA's own needs."""
+"""Managed policies that a role may have, unless the quota was raised."""
+_OTHERS = 2
+"""For MWAA's own needs, and for the key."""
 _FRAME = len('{"Version":"2012-10-17","Statement":[]}')
 
 
@@ -25,16 +27,18 @@ def documents(grants: Iterable[Grant]) -> list[dict[str, Any]]:
     room = _LONGEST - _FRAME
     for statement in (part for grant in grants for part in _statements(grant)):
         size = len(_compact(statement)) + 1
+        if size > _LONGEST - _FRAME:
+            raise TooManyGrantsError(f"{statement['Sid']} alone is longer than a policy may be: {size} characters.")
         if size > room:
             packed.append([])
             room = _LONGEST - _FRAME
         packed[-1].append(statement)
         room -= size
-    if len(packed) >= _MOST:
+    if len(packed) > _MOST - _OTHERS:
         raise TooManyGrantsError(
             f"The clients' buckets and roles make {len(packed)} policies of {_LONGEST} characters; a role may have "
-            f"{_MOST - 1} beside MWAA's own. Put pick-ups and landings below fewer prefixes, let roles be assumed by a "
-            "naming pattern, or have AWS raise the quota of managed policies per role."
+            f"{_MOST - _OTHERS} beside those that it always has. Put pick-ups and landings below fewer prefixes, let "
+            "roles be assumed by a naming pattern, or have AWS raise the quota of managed policies per role."
         )
     return [{"Version": "2012-10-17", "Statement": statements} for statements in packed]
 

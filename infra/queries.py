@@ -9,10 +9,13 @@ from __future__ import annotations
 _EVENT = r"""parse @message /\\?"event\\?": \\?"(?<delivery_event>\w+)\\?"/"""
 _CLIENT = r"""parse @message /\\?"client_h_number\\?": \\?"(?<client>[^"\\]+)/"""
 _FILE = r"""parse @message /\\?"file\\?": \\?"(?<file>.*?)\\?", \\?"/"""
-_ERROR = r"""parse @message /\\?"error\\?": \\?"(?<error>.*)\}/"""
+_ERROR = r"""parse @message /\\?"error\\?": \\?"(?<error>.*?)\\?"\}/"""
+_ONCE = "filter @message not like /TaskDoneTrigger/"
+"""A container's lines are in its own log, and again in the log of the task that waits for it."""
 
 QUERIES = {
     "What was delivered": [
+        _ONCE,
         _EVENT,
         _CLIENT,
         _FILE,
@@ -21,6 +24,7 @@ QUERIES = {
         "sort @timestamp desc",
     ],
     "What failed, and why": [
+        _ONCE,
         _EVENT,
         _CLIENT,
         _FILE,
@@ -31,6 +35,7 @@ QUERIES = {
     ],
     "Everything about one file": [
         "filter @message like /PUT THE FILE'S NAME HERE/",
+        _ONCE,
         _EVENT,
         "display @timestamp, delivery_event, @message",
         "sort @timestamp asc",
@@ -42,6 +47,7 @@ QUERIES = {
         "stats count(*) by client, delivery_event, bin(1d)",
     ],
     "Left over by runs that died": [
+        _ONCE,
         _EVENT,
         _CLIENT,
         _FILE,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 ENVIRONMENTS = Path(__file__).resolve().parent / "environments"
 AIRFLOW_VERSION = "3.2.1"
 CONNECTIONS_PREFIX = "airflow/connections"
+LogRetention = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+"""Days that CloudWatch Logs accepts."""
 
 
 class _Section(BaseModel):
@@ -25,6 +30,14 @@ class Mwaa(_Section):
     private_webserver: bool = False
     """Whether the UI can be reached from inside the VPC only."""
 
+    @model_validator(mode="after")
+    def _counts_fit(self) -> Self:
+        if self.environment_class == "mw1.micro" and (self.min_workers, self.max_workers) != (1, 1):
+            raise ValueError("mw1.micro has one worker and does not scale: set min_workers and max_workers to 1")
+        if self.min_workers > self.max_workers:
+            raise ValueError(f"min_workers is {self.min_workers}, more than max_workers, {self.max_workers}")
+        return self
+
 
 class ImportedVpc(_Section):
     """A VPC that exists. It must have a way to S3, DynamoDB, the destinations, and AWS's other services."""
@@ -32,8 +45,8 @@ class ImportedVpc(_Section):
     vpc_id: str = Field(pattern=r"^vpc-")
     private_subnet_ids: tuple[str, str]
     """Two, in different availability zones: MWAA takes no other number."""
-    private_route_table_ids: tuple[str, ...]
-    """Where the gateway endpoints for S3 and DynamoDB are entered."""
+    private_route_table_ids: tuple[str, ...] = ()
+    """Where the gateway endpoints for S3 and DynamoDB are entered; none: the VPC has them already."""
 
 
 class Environment(_Section):
@@ -55,10 +68,7 @@ class Environment(_Section):
     offload_threshold_bytes: int = Field(10 * 1024**3, gt=0)
     spot: bool = False
     """Whether big copies run on Fargate Spot."""
-    log_retention_days: int = Field(400, ge=1)
-    """CloudWatch accepts certain numbers only: 365, 400, 545, 731, 1096, 1827, 2192, 2557, 3653 …"""
-    longest_delivery_hours: int = Field(12, ge=1, le=24)
-    """A file under way for longer raises an alarm."""
+    log_retention_days: LogRetention = 400
 
     @property
     def prefix(self) -> str:
@@ -76,8 +86,15 @@ class Environment(_Section):
         return f"{self.prefix}-airflow-{self.account}"
 
     @property
+    def airflow_log_groups(self) -> tuple[str, ...]:
+        """Where MWAA writes; the names are MWAA's."""
+        return tuple(
+            f"airflow-{self.prefix}-{part}" for part in ("DAGProcessing", "Scheduler", "Task", "WebServer", "Worker")
+        )
+
+    @property
     def task_log_group(self) -> str:
-        """Where MWAA writes the tasks' logs; the name is MWAA's."""
+        """The one of the tasks."""
         return f"airflow-{self.prefix}-Task"
 
     @property

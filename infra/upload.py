@@ -43,6 +43,14 @@ class Bucket:
             else:
                 self._s3.delete_object(Bucket=self.name, Key=upload.key)
 
+    def download(self, prefix: str, directory: Path) -> None:
+        """The files right below ``prefix``, into the directory."""
+        for key in self._etags(prefix):
+            name = key.removeprefix(prefix)
+            if name and "/" not in name:
+                body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
+                (directory / name).write_bytes(body.read())
+
     def version_of(self, key: str, path: Path, *, upload: bool) -> str | None:
         """The version id of the object that equals the file; uploads it first if need be and allowed."""
         if self._etags(key).get(key) != _md5(path):

@@ -1,7 +1,7 @@
 """What moto's CloudFormation lacks for our templates.
 
-Tags of a KMS key are called otherwise than everywhere else; buckets are not versioned; and stacks that change sets make
-know no other stacks' exports, and have none.
+Tags of a KMS key are called otherwise than everywhere else; buckets are not versioned; stacks that change sets make
+know no other stacks' exports, and have none; and no stack can be protected later.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from moto.cloudformation.models import CloudFormationBackend
+from moto.cloudformation.responses import CloudFormationResponse
+from moto.core.responses import ActionResult
 from moto.kms.models import Key
 from moto.s3.models import FakeBucket
 
@@ -18,6 +20,13 @@ def install() -> None:
     _translate_tags()
     _version_buckets()
     _export_from_change_sets()
+    CloudFormationResponse.update_termination_protection = _protect  # type: ignore[attr-defined]
+
+
+def _protect(self: Any) -> ActionResult:
+    stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
+    stack.enable_termination_protection = self._get_bool_param("EnableTerminationProtection")
+    return ActionResult({"StackId": stack.stack_id})
 
 
 def _translate_tags() -> None:

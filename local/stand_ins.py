@@ -74,6 +74,7 @@ class StandIns:
             "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(
                 {
                     "connections_prefix": "airflow/connections",
+                    "connections_lookup_pattern": "^(?!aws_default$).*$",
                     "variables_prefix": None,
                     "config_prefix": None,
                 }

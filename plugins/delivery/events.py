@@ -1,7 +1,6 @@
 """Structured log lines: one JSON object per event, which CloudWatch Logs Insights can query (R8.1).
 
-An Insights query finds them with ``parse @message '"event": "*"' as event`` or, where the log group holds the bare
-messages, by the discovered JSON fields.
+Airflow wraps each into a JSON object of its own, with escaped quotes; ``infra/queries.py`` has queries that take both.
 """
 
 from __future__ import annotations

@@ -60,6 +60,8 @@ def test_r3_3_everything_is_deployed_destroyed_and_deployed_again_and_the_ledger
         "dags/include/client_configs/",
         "client-delivery-trial-monitoring",
     ]
+    (data,) = session.client("cloudformation").describe_stacks(StackName="client-delivery-trial-data")["Stacks"]
+    assert data["EnableTerminationProtection"]
     dynamodb = session.client("dynamodb")
     item = {"clientHNumber": {"S": "H1"}, "etag": {"S": "e"}, "status": {"S": "success"}}
     dynamodb.put_item(TableName=ENVIRONMENT.ledger_table, Item=item)
@@ -102,7 +104,10 @@ def test_r1_4_clients_are_deployed_without_touching_what_runs(session, said, tmp
     assert "    put    dags/include/client_configs/cedar_care.yaml" in said
     assert "    delete dags/include/client_configs/summit_mutual.yaml" in said
     assert not any(part in line for line in said for part in ("platform", "data", "plugins"))
-    assert any("ManagedPolicy" in line for line in said), "the new pick-up is allowed before its YAML arrives"
+    uploaded = said.index("dags/include/client_configs/: 2 changes")
+    policies = [number for number, line in enumerate(said) if "ManagedPolicy" in line]
+    assert policies[0] < uploaded, "the new pick-up is allowed before its YAML arrives"
+    assert policies[-1] > uploaded, "and what was moved or removed is forbidden after its YAML is gone"
     keys = session.client("s3").list_objects_v2(Bucket=environment.bucket, Prefix="dags/")["Contents"]
     assert {"dags/client_deliveries.py", "dags/.airflowignore"} <= {one["Key"] for one in keys}, "the DAG stays"
 

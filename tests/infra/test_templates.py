@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,11 +13,38 @@ import pytest
 from aws_cdk import aws_s3 as s3
 
 from delivery.ledger.schema import table_definition
+from infra.app import build
+from infra.clients import load_clients
 from infra.monitoring_stack import WATCHES
 from infra.settings import AIRFLOW_VERSION, SettingsError, load
 from local.process import ROOT
 
 KEPT = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+
+
+MINIMAL = "account: '222233334444'\nregion: eu-west-1\nmail_sender: a@example.org\nalarm_emails: [b@example.org]\n"
+
+
+def synthesised(name: str, directory: Path) -> dict[str, dict]:
+    """The templates of an environment's file, by stack."""
+    environment = load(name, directory)
+    app, stacks = build(environment, load_clients(), output=directory / "out")
+    app.synth()
+    return {
+        stack.stack_name.removeprefix(f"{environment.prefix}-"): json.loads(
+            (directory / "out" / stack.template_file).read_text()
+        )
+        for stack in stacks.in_order
+    }
+
+
+def airflow_of(by_stack: dict[str, dict]) -> dict:
+    (found,) = [
+        one["Properties"]
+        for one in by_stack["platform"]["Resources"].values()
+        if one["Type"] == "AWS::MWAA::Environment"
+    ]
+    return found
 
 
 def only(resources):
@@ -46,10 +74,10 @@ def test_the_ledger_is_the_one_that_the_code_and_the_stand_ins_use(templates):
 
 
 def test_r3_3_everything_with_a_memory_is_in_the_stateful_stack_and_everything_in_it_is_kept(templates):
-    stateful = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::ECR::Repository"}
+    stateful = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::ECR::Repository", "AWS::Logs::LogGroup"}
     for stack, template in templates.by_stack.items():
         for name, resource in template["Resources"].items():
-            if resource["Type"] in stateful:
+            if resource["Type"] in stateful and not name.startswith("FlowLogs"):  # has no name to collide with
                 assert stack == "data", f"{name} would go with the stack {stack}"
                 assert resource.items() >= KEPT.items(), name
 
@@ -105,6 +133,60 @@ def test_every_option_of_airflow_that_is_ours_is_one_that_the_code_reads(templat
         assert variable["Name"] == "AWS_DEFAULT_REGION" or f'"{name}"' in source
 
 
+def test_no_option_of_airflow_is_empty_for_mwaa_refuses_those(tmp_path):
+    (tmp_path / "production.yaml").write_text(MINIMAL)
+    options = airflow_of(synthesised("production", tmp_path))["AirflowConfigurationOptions"]
+    assert all(options.values()), options
+    assert "delivery.environment" not in options, "e-mails of production name no environment"
+
+
+def test_removing_a_pick_up_leaves_the_others_alone(tmp_path):
+    def logical_ids(*names: str) -> dict[str, str]:
+        (tmp_path / "pickups.yaml").write_text(MINIMAL + f"owned_pickup_buckets: [{', '.join(names)}]\n")
+        resources = synthesised("pickups", tmp_path)["data"]["Resources"]
+        buckets = {name: one for name, one in resources.items() if one["Type"] == "AWS::S3::Bucket"}
+        return {one["Properties"]["BucketName"]: name for name, one in buckets.items()}
+
+    before, after = logical_ids("first-drop", "second-drop"), logical_ids("second-drop")
+    assert after.items() <= before.items()
+
+
+def test_the_ledger_comes_after_all_that_can_fail_for_it_could_not_be_rolled_back(templates):
+    (table,) = templates.resources("AWS::DynamoDB::Table").values()
+    named = ("AWS::S3::Bucket", "AWS::ECR::Repository")
+    before = {name for kind in named for name in templates.resources(kind)}
+    assert {name for name in before if not name.startswith("AccessLogs")} <= set(table["DependsOn"])
+
+
+def test_access_logs_really_expire_in_their_versioned_bucket(templates):
+    buckets = templates.resources("AWS::S3::Bucket")
+    (rules,) = [
+        bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+        for name, bucket in buckets.items()
+        if name.startswith("AccessLogs")
+    ]
+    assert any("ExpirationInDays" in rule and "NoncurrentVersionExpiration" in rule for rule in rules)
+    assert any(rule.get("ExpiredObjectDeleteMarker") for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("mwaa", "said"),
+    [
+        ("{environment_class: mw1.micro}", "mw1.micro has one worker"),
+        ("{min_workers: 5, max_workers: 2}", "min_workers is 5, more than max_workers, 2"),
+    ],
+)
+def test_workers_that_mwaa_would_refuse_are_refused_here(tmp_path, mwaa, said):
+    (tmp_path / "odd.yaml").write_text(MINIMAL + f"mwaa: {mwaa}\n")
+    with pytest.raises(SettingsError, match=said):
+        load("odd", tmp_path)
+
+
+def test_a_vpc_that_has_its_endpoints_gets_no_second_ones(tmp_path):
+    (tmp_path / "own.yaml").write_text(MINIMAL + "vpc: {vpc_id: vpc-1, private_subnet_ids: [subnet-1, subnet-2]}\n")
+    assert "AWS::EC2::VPCEndpoint" not in str(synthesised("own", tmp_path)["network"])
+
+
 def test_the_container_is_what_airflow_starts_and_has_no_rights_on_its_host(templates):
     properties = only(templates.resources("AWS::ECS::TaskDefinition"))["Properties"]
     (container,) = properties["ContainerDefinitions"]
@@ -127,8 +209,12 @@ def test_big_data_from_s3_does_not_pay_for_nat(templates):
 
 
 def test_log_groups_end_some_day_and_are_encrypted(templates):
-    groups = templates.resources("AWS::Logs::LogGroup", "platform")
-    assert len(groups) == 6
+    groups = templates.resources("AWS::Logs::LogGroup", "data")
+    names = {str(group["Properties"]["LogGroupName"]) for group in groups.values()}
+    prefix = templates.environment.prefix
+    # The names are MWAA's: a group under any other stays empty, and MWAA makes its own, unencrypted and without an end.
+    airflow = {f"airflow-{prefix}-{part}" for part in ("DAGProcessing", "Scheduler", "Task", "WebServer", "Worker")}
+    assert names == {*airflow, f"/ecs/{prefix}-transfer"}
     for name, group in groups.items():
         assert group["Properties"]["RetentionInDays"] == 400, name
         assert "KmsKeyId" in group["Properties"], name
@@ -183,15 +269,10 @@ def test_an_environment_that_does_not_exist_or_is_wrong_is_said(tmp_path):
 
 
 def test_another_environment_with_its_own_network_synthesises(tmp_path):
-    from infra.app import build
-    from infra.clients import load_clients
-
     (tmp_path / "staging.yaml").write_text(
-        "account: '222233334444'\nregion: eu-west-1\nmail_sender: a@example.org\nalarm_emails: [b@example.org]\n"
-        "vpc: {vpc_id: vpc-1, private_subnet_ids: [subnet-1, subnet-2], private_route_table_ids: [rtb-1]}\nspot: true\n"
+        MINIMAL + "vpc: {vpc_id: vpc-1, private_subnet_ids: [subnet-1, subnet-2], private_route_table_ids: [rtb-1]}\n"
+        "spot: true\n"
     )
-    app, stacks = build(load("staging", tmp_path), load_clients(), output=tmp_path / "out")
-    app.synth()
-    text = (tmp_path / "out" / stacks.network.template_file).read_text()
+    text = str(synthesised("staging", tmp_path)["network"])
     assert "AWS::EC2::NatGateway" not in text
     assert "com.amazonaws.eu-west-1.s3" in text
