@@ -14,6 +14,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from delivery.ledger.schema import OPEN_INDEX, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, table_definition
+from infra.policy_scanner import explain
 from infra.settings import Environment
 
 _KEEP = cdk.RemovalPolicy.RETAIN
@@ -76,7 +77,7 @@ class DataStack(cdk.Stack):
             deletion_protection=True,
             removal_policy=_KEEP,
         )
-        _explain(
+        explain(
             table,
             HIPAA_DynamoDBInBackupPlan="point-in-time recovery reaches back 35 days, and deletion is protected",
         )
@@ -112,7 +113,7 @@ class DataStack(cdk.Stack):
             ],
             **_SAFE_BUCKET,
         )
-        _explain(
+        explain(
             bucket,
             AwsSolutions_S1="it is where the access logs go",
             HIPAA_S3BucketLoggingEnabled="it is where the access logs go",
@@ -135,7 +136,7 @@ class DataStack(cdk.Stack):
             server_access_logs_prefix="airflow/",
             **_SAFE_BUCKET,
         )
-        _explain(
+        explain(
             bucket,
             HIPAA_S3DefaultEncryptionKMS="holds code and configuration, no files; encrypted with S3's key",
             HIPAA_S3BucketReplicationEnabled="everything in it is in the repository",
@@ -168,7 +169,7 @@ class DataStack(cdk.Stack):
             server_access_logs_prefix=f"{name}/",
             **_SAFE_BUCKET,
         )
-        _explain(
+        explain(
             bucket,
             HIPAA_S3BucketReplicationEnabled="files pass through; the sender has them, and versions stay for a month",
         )
@@ -194,11 +195,3 @@ _SAFE_BUCKET: dict[str, Any] = {
     "object_ownership": s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
     "removal_policy": _KEEP,
 }
-
-
-def _explain(construct: Construct, **reasons: str) -> None:
-    """Tell the policy scanner why its rule does not hold here; the names are the rules', with ``_`` for ``-``."""
-    for rule, reason in reasons.items():
-        pack, _, name = rule.partition("_")
-        known = {"HIPAA": "HIPAA.Security", "AwsSolutions": "AwsSolutions"}[pack]
-        cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=f"{known}-{name}", reason=reason))

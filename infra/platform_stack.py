@@ -13,6 +13,7 @@ from constructs import Construct
 from infra.access_stack import AccessStack
 from infra.data_stack import DataStack
 from infra.network_stack import NetworkStack
+from infra.policy_scanner import explain
 from infra.release import Release
 from infra.settings import AIRFLOW_VERSION, CONNECTIONS_PREFIX, Environment
 
@@ -91,11 +92,9 @@ class PlatformStack(cdk.Stack):
                 )
             ],
         )
-        cdk.Validations.of(definition).acknowledge(
-            cdk.Acknowledgment(
-                id="AwsSolutions-ECS2",
-                reason="the variables are names of resources; secrets are read from Secrets Manager",
-            )
+        explain(
+            definition,
+            AwsSolutions_ECS2="the variables are names of resources; secrets are read from Secrets Manager",
         )
 
     def _container_environment(self) -> dict[str, str]:
