@@ -96,8 +96,10 @@ def test_r6_7_a_worker_is_killed_in_the_middle_and_the_next_try_resumes(compose)
 
     wait_until(lambda: (found := entry()) and found[3], "some parts are there", seconds=180, interval=1)
     compose("kill", "--signal", "KILL", "worker")
-    assert entry() == ["processing", 0, True, 1]
+    killed = entry()
     compose("up", "--wait", "worker")
+    assert killed is not None
+    assert killed[:3] == ["processing", 0, True], "nobody has counted, or closed, what nobody saw fail"
     assert airflow.finished_run("summit_mutual", run_id, seconds=400) == "success"
     (task,) = [one for one in airflow.tasks("summit_mutual", run_id) if one["task_id"] == "transfer_batch"]
     assert task["try_number"] >= 2, "the killed try was tried again"
