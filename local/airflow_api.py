@@ -29,7 +29,16 @@ class AirflowApi:
 
     def dags(self) -> dict[str, dict[str, Any]]:
         """The DAGs that Airflow knows, by id."""
-        return {dag["dag_id"]: dag for dag in self.api("GET", "/dags", params={"limit": 1000})["dags"]}
+        return {dag["dag_id"]: dag for dag in self.all("/dags", "dags")}
+
+    def all(self, path: str, what: str, **params: Any) -> list[dict[str, Any]]:
+        """All of a list, however long: Airflow gives a hundred at a time."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.api("GET", path, params={**params, "limit": 100, "offset": len(found)})
+            found += page[what]
+            if not page[what] or len(found) >= page["total_entries"]:
+                return found
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Trigger a run with these parameters of the form; returns the run's id."""
@@ -55,8 +64,7 @@ class AirflowApi:
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """All task instances of a run."""
-        answer = self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})
-        return list(answer["task_instances"])
+        return self.all(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
 
     def clear(self, dag_id: str, run_id: str, task_id: str | None = None) -> None:
         """Clear a whole run, or one of its tasks with everything downstream, as the UI's button does."""

@@ -27,7 +27,9 @@ def name_of(number: int) -> str:
     return f"client_{number:03d}"
 
 
-def write_configurations(directory: Path, schedule: str) -> None:
+def write_configurations(directory: Path, *, paused: bool) -> None:
+    """Due once a year, an hour ago: as soon as it is not paused any more, Airflow makes up for that one run."""
+    due = datetime.now(UTC) - timedelta(hours=1)
     directory.mkdir(exist_ok=True)
     for number in range(CLIENTS):
         name = name_of(number)
@@ -36,7 +38,8 @@ def write_configurations(directory: Path, schedule: str) -> None:
             "client_h_number": f"H{10_000 + number}",
             "contacts": ["data@example.com"],
             "send_notifications": True,
-            "schedule": schedule,
+            "schedule": f"{due.minute} {due.hour} {due.day} {due.month} *",
+            "paused": paused,
             "pickup": {"bucket": PICKUP_BUCKET, "prefix": f"{name}/"},
             "destination": {"type": "s3", "bucket": S3_BUCKET, "prefix": f"{name}/"},
             "bypass_file_checks": False,
@@ -56,34 +59,21 @@ def drop(stack: Stack) -> None:
             s3.put_object(Bucket=PICKUP_BUCKET, Key=f"{client}/{file}", Body=content(client, file))
 
 
-def scheduled_runs(airflow: Airflow) -> list[dict[str, Any]]:
-    """All runs that the schedule started."""
-    found: list[dict[str, Any]] = []
-    while True:
-        page = airflow.api(
-            "GET", "/dags/~/dagRuns", params={"limit": 100, "offset": len(found), "run_type": "scheduled"}
-        )
-        found += page["dag_runs"]
-        if not page["dag_runs"] or len(found) >= page["total_entries"]:
-            return found
-
-
 def test_two_hundred_clients_due_at_once(tmp_path):
     with Stack(tmp_path / "stack") as stack:
         configs = tmp_path / "client_configs"
-        due = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=6)
-        write_configurations(configs, f"{due.minute} {due.hour} {due.day} {due.month} *")
+        write_configurations(configs, paused=True)
         environment = stack.environment() | {"AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(configs)}
         with Airflow(tmp_path / "airflow", environment) as airflow:
             airflow.wait_until(lambda: len(airflow.dags()) == CLIENTS, "every client has its DAG", seconds=300)
             drop(stack)
-            assert datetime.now(UTC) < due, "the machine is too slow for this test: the clients are due already"
-            assert scheduled_runs(airflow) == []
             httpx.delete(f"{stack.aws_url}/_local/requests", timeout=60)
+            write_configurations(configs, paused=False)
+            due = datetime.now(UTC)
 
             def finished() -> list[dict[str, Any]]:
-                runs = scheduled_runs(airflow)
-                over = len(runs) == CLIENTS and all(run["state"] in ("success", "failed") for run in runs)
+                runs = airflow.all("/dags/~/dagRuns", "dag_runs")
+                over = len(runs) >= CLIENTS and all(run["state"] in ("success", "failed") for run in runs)
                 return runs if over else []
 
             runs = airflow.wait_until(finished, "every client's run is over", seconds=3600)
