@@ -59,6 +59,7 @@ def play(scenario: MakeScenario, kind: Kind, seed: str, directory: Path) -> Coun
             for server in servers_of(kind):
                 order(client, server)
             delivery.check_at_any_moment()
+        delivery.resend_failed()
         delivery.until_quiet(may_be_red=True)
         delivery.check(mail_may_be_lost=True, most=None)
     except BaseException as error:

@@ -172,6 +172,13 @@ def test_an_expired_google_credential_is_told_from_other_trouble(scenario):
     failed_everywhere(client, client.run(), "a.csv", "Google refuses the credential")
 
 
+def test_a_token_service_out_of_reach_does_not_blame_the_credential(scenario):
+    client = scenario("gcs")
+    client.gcs_faults({"call": "token", "reset": "before", "times": 0})
+    client.drop("a.csv")
+    failed_everywhere(client, client.run(), "a.csv", "Google's token service cannot be reached")
+
+
 def test_an_unknown_host_key_sends_nothing_and_shows_both_fingerprints(scenario, tmp_path):
     other = AsyncSsh(tmp_path / "other")
     try:

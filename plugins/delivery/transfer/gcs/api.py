@@ -74,12 +74,17 @@ class GcsApi:
         return answer
 
     def _identity(self, method: str, url: str) -> dict[str, str]:
-        from google.auth.exceptions import GoogleAuthError
+        from google.auth.exceptions import GoogleAuthError, TransportError
 
         headers = {"x-goog-user-project": self._config.project} if self._config.project else {}
         try:
             with self._lock:
                 self._credentials.before_request(self._transport, method, url, headers)
+        except TransportError:
+            raise DestinationUnavailable(
+                "Google's token service cannot be reached: the network or Google is in trouble. The credential is not "
+                "the reason; the next attempt asks again."
+            ) from None
         except GoogleAuthError as error:
             raise DestinationUnavailable(
                 f"Google refuses the credential in the Airflow connection {self._config.connection_id!r} "
