@@ -30,13 +30,15 @@ class Faults:
 
     def __init__(self) -> None:
         self._rules: list[dict[str, Any]] = []
+        self._hit: list[str] = []
         self._lock = threading.Lock()
 
-    def replace(self, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Put these rules in the place of all before; returns what of those has not happened yet."""
+    def replace(self, rules: list[dict[str, Any]]) -> list[str]:
+        """Put these rules in the place of all before; returns the calls that those befell."""
         with self._lock:
-            left, self._rules = self._rules, [{"skip": 0, "times": 1, **rule} for rule in rules]
-        return left
+            self._rules = [{"skip": 0, "times": 1, **rule} for rule in rules]
+            hit, self._hit = self._hit, []
+        return hit
 
     def match(self, call: str, path: str) -> dict[str, Any] | None:
         """The rule that applies to this call, which is counted."""
@@ -46,6 +48,7 @@ class Faults:
                     if rule["skip"] > 0:
                         rule["skip"] -= 1
                         continue
+                    self._hit.append(call)
                     if rule["times"] == 0:
                         return rule
                     rule["times"] -= 1

@@ -131,19 +131,19 @@ class Scenario:
         """The e-mails about this client."""
         return [mail for mail in self.stack.mailbox.messages() if self.config.client_h_number in mail.subject]
 
-    def aws_faults(self, *rules: dict[str, Any]) -> list[dict[str, Any]]:
-        """Order faults of the AWS stand-in; none ends them. Returns what was ordered before and did not happen."""
+    def aws_faults(self, *rules: dict[str, Any]) -> list[str]:
+        """Order faults of the AWS stand-in; none ends them. Returns the calls that those before befell."""
         return _order(self.stack.aws_url, rules)
 
-    def gcs_faults(self, *rules: dict[str, Any]) -> list[dict[str, Any]]:
-        """Order faults of the GCS stand-in; none ends them. Returns what was ordered before and did not happen."""
+    def gcs_faults(self, *rules: dict[str, Any]) -> list[str]:
+        """Order faults of the GCS stand-in; none ends them. Returns the calls that those before befell."""
         return _order(self.stack.gcs_url, rules)
 
 
-def _order(url: str, rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _order(url: str, rules: Sequence[dict[str, Any]]) -> list[str]:
     answer = httpx.post(f"{url}/_local/faults", json=list(rules)).raise_for_status()
-    left: list[dict[str, Any]] = answer.json()
-    return left
+    hit: list[str] = answer.json()
+    return hit
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr
@@ -10,6 +11,7 @@ from boto3.dynamodb.conditions import Attr
 from delivery.ledger import expressions
 from delivery.ledger.entry import RunRef, now
 from delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from delivery.ledger.writes import ConditionalWriter, Write
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,22 +24,17 @@ class MailMarks:
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, delivery_key: str) -> None:
         self._dynamodb = dynamodb
+        self._writer = ConditionalWriter(dynamodb)
         self._table = table
         self._delivery_key = delivery_key
 
     def claim(self, kind: str, ref: RunRef) -> bool:
         """Claim the right to send the ``kind`` (``started``, ``finished``) of e-mail; False if it has been claimed."""
-        request = expressions.update(
-            self._table,
-            self._key(ref),
-            {kind: now(), TTL_ATTRIBUTE: int(time.time()) + _KEPT_SECONDS},
-            Attr(kind).not_exists(),
-        )
-        try:
-            self._dynamodb.update_item(**request)
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+        # Unlike any other claim, however simultaneous, so that a claim whose answer got lost is known again.
+        claim = f"{now()} {uuid.uuid4()}"
+        assign = {kind: claim, TTL_ATTRIBUTE: int(time.time()) + _KEPT_SECONDS}
+        write = Write.update(self._table, self._key(ref), assign, Attr(kind).not_exists())
+        return self._writer.change(write) is not None
 
     def release(self, kind: str, ref: RunRef) -> None:
         """Give the claim back: the e-mail was refused and certainly not sent."""

@@ -103,22 +103,19 @@ class Ledger:
         timestamp = self._clock()
         return self._writer.write_all(
             {
-                item.etag: Write(
-                    "Put",
-                    expressions.put(
-                        self._table,
-                        {
-                            **self._key(item.etag),
-                            **self._assigned(item, owner, configuration, timestamp),
-                            "status": Status.PROCESSING,
-                            "sendAttempts": 0,
-                            "fencingToken": 0,
-                            "armedBy": str(owner),
-                            "createdAt": timestamp,
-                            "duplicateNames": set(item.duplicate_names) or None,
-                        },
-                        Attr(SORT_KEY).not_exists(),
-                    ),
+                item.etag: Write.put(
+                    self._table,
+                    {
+                        **self._key(item.etag),
+                        **self._assigned(item, owner, configuration, timestamp),
+                        "status": Status.PROCESSING,
+                        "sendAttempts": 0,
+                        "fencingToken": 0,
+                        "armedBy": str(owner),
+                        "createdAt": timestamp,
+                        "duplicateNames": set(item.duplicate_names) or None,
+                    },
+                    Attr(SORT_KEY).not_exists(),
                 )
                 for item in assignments
             }
@@ -330,7 +327,7 @@ class Ledger:
     def _update(
         self, etag: str, assign: Mapping[str, Any], condition: ConditionBase, *, add: Mapping[str, Any] | None = None
     ) -> Write:
-        return Write("Update", expressions.update(self._table, self._key(etag), assign, condition, add=add))
+        return Write.update(self._table, self._key(etag), assign, condition, add=add)
 
     def _change(
         self, entry: Entry, assign: Mapping[str, Any], condition: ConditionBase, *, add: Mapping[str, Any] | None = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from delivery.ledger import expressions
 
 if TYPE_CHECKING:
+    from boto3.dynamodb.conditions import ConditionBase
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _TRANSACTION = 100
@@ -17,24 +18,58 @@ _TRANSACTION = 100
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A ``Put`` or ``Update`` as :mod:`delivery.ledger.expressions` words it."""
+    """A conditional ``Put`` or ``Update`` of one item, and how the item can be told to have taken it."""
 
     verb: str
     request: dict[str, Any]
+    assigned: Mapping[str, Any]
+
+    @classmethod
+    def put(cls, table: str, attributes: Mapping[str, Any], condition: ConditionBase) -> Write:
+        """A whole item."""
+        return cls("Put", expressions.put(table, attributes, condition), attributes)
+
+    @classmethod
+    def update(
+        cls,
+        table: str,
+        key: Mapping[str, str],
+        assign: Mapping[str, Any],
+        condition: ConditionBase,
+        *,
+        add: Mapping[str, Any] | None = None,
+    ) -> Write:
+        """``assign`` sets attributes (None removes), ``add`` increments numbers or adds to sets."""
+        return cls("Update", expressions.update(table, key, assign, condition, add=add), assign)
+
+    def is_in(self, item: Mapping[str, Any]) -> bool:
+        """Whether the item is as this write leaves it: its time stamp tells it from another writer's."""
+        return bool(item) and all(item.get(name) == value for name, value in self.assigned.items())
 
 
 class ConditionalWriter:
-    """Carries writes out, each if its condition holds."""
+    """Carries writes out, each if its condition holds.
+
+    An answer can get lost. The client library then asks again, and the condition does not hold any more, *because* the
+    write took effect. DynamoDB gives the item that it found with its refusal: if it is as this very write leaves it,
+    the write counts as carried out.
+    """
 
     def __init__(self, dynamodb: DynamoDBClient) -> None:
         self._dynamodb = dynamodb
 
-    def change(self, update: Write) -> dict[str, Any] | None:
-        """Carry one update out; returns the whole item after it, or None if the condition did not hold."""
+    def change(self, write: Write) -> dict[str, Any] | None:
+        """Carry one write out; returns the whole item after it, or None if the condition did not hold."""
+        request = {**write.request, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
-            answer = self._dynamodb.update_item(**update.request, ReturnValues="ALL_NEW")
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return None
+            if write.verb == "Put":
+                self._dynamodb.put_item(**request)
+                return dict(write.assigned)
+            answer = self._dynamodb.update_item(**request, ReturnValues="ALL_NEW")
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as refusal:
+            found = cast("Mapping[str, Any]", refusal.response.get("Item", {}))
+            item = expressions.from_item(found)
+            return item if write.is_in(item) else None
         return expressions.from_item(answer["Attributes"])
 
     def write_all(self, writes: Mapping[str, Write]) -> list[str]:
@@ -47,20 +82,12 @@ class ConditionalWriter:
                 done += [etag for etag, _ in chunk]
             else:
                 # One entry of the chunk was not as expected, or there is only one: each for itself.
-                done += [etag for etag, write in chunk if self._try(write)]
+                done += [etag for etag, write in chunk if self.change(write) is not None]
         return done
 
     def _transact(self, writes: Sequence[Write]) -> bool:
         try:
             self._dynamodb.transact_write_items(TransactItems=[{write.verb: write.request} for write in writes])  # type: ignore[misc]
         except self._dynamodb.exceptions.TransactionCanceledException:
-            return False
-        return True
-
-    def _try(self, write: Write) -> bool:
-        send = self._dynamodb.put_item if write.verb == "Put" else self._dynamodb.update_item
-        try:
-            send(**write.request)
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return False
         return True

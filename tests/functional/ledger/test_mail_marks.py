@@ -35,6 +35,11 @@ def test_r7_2_of_racing_claims_exactly_one_wins(marks):
     assert sorted(won) == [False, False, False, True]
 
 
+def test_r7_2_a_claim_whose_answer_is_lost_is_known_to_have_been_made(marks, lost_answer):
+    assert lost_answer(lambda: marks.claim("started", RUN)) == ["dynamodb.UpdateItem"]
+    assert not marks.claim("started", RUN)
+
+
 def test_r3_3_only_marks_expire_and_they_are_no_open_entries(marks, ledger, dynamodb, ledger_table):
     marks.claim("started", RUN)
     items = dynamodb.query(

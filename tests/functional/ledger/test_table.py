@@ -93,6 +93,21 @@ def test_r3_5_exactly_the_edges_of_the_diagram_are_open(ledger, state, edge):
         assert the(ledger) == before
 
 
+@pytest.mark.parametrize(("state", "edge"), [(state, edge) for state in STATES for edge in sorted(ALLOWED[state])])
+def test_r3_5_a_write_whose_answer_is_lost_is_known_to_have_been_made(ledger, lost_answer, state, edge):
+    """The client library asks again, and finds what it wrote itself."""
+    entry = in_state(ledger, state)
+    befallen = lost_answer(lambda: EDGES[edge](ledger, entry))
+    assert befallen or edge == "confirm"  # which only reads
+
+
+def test_r3_5_a_transaction_whose_answer_is_lost_is_known_to_have_been_made(ledger, lost_answer):
+    many = [assignment(f"{number}", f"etag-{number}") for number in range(20)]
+    assert lost_answer(lambda: len(ledger.add(many, RUN, "acme")) == 20) == ["dynamodb.TransactWriteItems"]
+    lost_answer(lambda: ledger.deactivate(list(ledger.find(item.etag for item in many).values())))
+    assert lost_answer(lambda: len(ledger.resume(many, OTHER, "acme")) == 20) == ["dynamodb.TransactWriteItems"]
+
+
 def test_r3_2_attributes_are_spelled_as_required(ledger, dynamodb, ledger_table):
     added(ledger)
     item = dynamodb.get_item(

@@ -343,6 +343,25 @@ def test_r7_3_a_mail_service_that_is_down_stops_no_delivery_and_its_tasks_say_so
     assert client.mails() == []
 
 
+@pytest.mark.parametrize("call", ["dynamodb.TransactWriteItems", "dynamodb.UpdateItem"])
+@pytest.mark.parametrize("skip", range(3))
+def test_r3_5_an_answer_of_the_ledger_that_is_lost_costs_neither_a_file_nor_an_e_mail(scenario, call, skip):
+    """Found by the campaign: files whose registration was confirmed to nobody were taken for another run's."""
+    client = scenario("gcs")
+    client.drop("before.csv", b"sent before")
+    assert client.run().state == "success"
+    client.drop("copy.csv", b"sent before")
+    client.drop("new.csv", b"new")
+    client.drop("other.csv", b"other")
+    before = len(client.mails())
+    client.aws_faults({"call": call, "skip": skip, "reset": "after"})
+    run = client.run()
+    assert run.state == "success", run.errors
+    assert set(run.tries.values()) == {1}
+    assert client.delivered() == {"before.csv": b"sent before", "new.csv": b"new", "other.csv": b"other"}
+    assert [mail.subject.split()[2].strip(":") for mail in client.mails()[before:]] == ["started", "finished"]
+
+
 @pytest.mark.parametrize("how", ["configuration", "form"])
 def test_r7_1_no_e_mails_where_they_are_switched_off(scenario, how):
     client = scenario("gcs", **({"send_notifications": False} if how == "configuration" else {}))
