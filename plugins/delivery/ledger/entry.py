@@ -156,9 +156,9 @@ def identity(file: PickupFile, dedupe_by: str) -> str:
     return f"{file.etag}#{hashlib.sha256(file.name.encode()).hexdigest()[:32]}"
 
 
-def work_ref(run_id: str, batch: int) -> str:
-    """The index's sort key: finds the entries of one run, or of one batch of it."""
-    return f"{run_id}#{batch:05d}"
+def work_ref(run_id: str, batch: int | None = None) -> str:
+    """The index's sort key for the entries of one batch of a run; without a batch, what those of the run begin with."""
+    return f"{run_id}#" if batch is None else f"{run_id}#{batch:05d}"
 
 
 def batch_of(ref: str) -> int:

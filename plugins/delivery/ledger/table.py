@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from delivery.ledger import expressions
 from delivery.ledger.entry import HELD, MAX_ATTEMPTS, Entry, RunRef, Status, now, work_ref
-from delivery.ledger.schema import OPEN_INDEX, PARTITION_KEY, SORT_KEY
+from delivery.ledger.reads import Reader
+from delivery.ledger.schema import PARTITION_KEY, SORT_KEY
 from delivery.ledger.writes import ConditionalWriter, Write
 from delivery.transfer.contract import Receipt, Superseded
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from delivery.pickup import PickupFile
 
-_READ_BATCH = 100
 _ERROR_LENGTH = 1000
 _MAX_DUPLICATE_NAMES = 100
 
@@ -58,7 +57,7 @@ class Ledger:
         *,
         clock: Callable[[], str] = now,
     ) -> None:
-        self._dynamodb = dynamodb
+        self._reader = Reader(dynamodb, table)
         self._writer = ConditionalWriter(dynamodb)
         self._table = table
         self.delivery_key = delivery_key
@@ -83,18 +82,8 @@ class Ledger:
 
     def find(self, etags: Iterable[str]) -> dict[str, Entry]:
         """The entries with these sort keys, read consistently, a hundred per request."""
-        wanted, found = list(dict.fromkeys(etags)), {}
-        for start in range(0, len(wanted), _READ_BATCH):
-            keys = [expressions.to_item(self._key(etag)) for etag in wanted[start : start + _READ_BATCH]]
-            pending: dict[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": True}}
-            while pending:
-                answer = self._dynamodb.batch_get_item(RequestItems=pending)
-                for item in answer["Responses"].get(self._table, ()):
-                    entry = Entry.from_item(expressions.from_item(item))
-                    found[entry.etag] = entry
-                # DynamoDB leaves keys over when it is throttled or the answer exceeds 16 MB.
-                pending = answer.get("UnprocessedKeys") or {}
-        return found
+        items = self._reader.items(self._key(etag) for etag in dict.fromkeys(etags))
+        return {entry.etag: entry for entry in (Entry.from_item(item) for item in items)}
 
     # -- a run takes files on ----------------------------------------------------------------------------------------
 
@@ -341,16 +330,5 @@ class Ledger:
         return Entry.from_item(item)
 
     def _query(self, open_key: str, run_id: str | None, batch: int | None) -> list[Entry]:
-        values = {":key": open_key}
-        condition = "openKey = :key"
-        if run_id is not None and batch is not None:
-            condition, values = f"{condition} AND workRef = :ref", {**values, ":ref": work_ref(run_id, batch)}
-        elif run_id is not None:
-            condition, values = f"{condition} AND begins_with(workRef, :ref)", {**values, ":ref": f"{run_id}#"}
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            IndexName=OPEN_INDEX,
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues=expressions.to_item(values),
-        )
-        return [Entry.from_item(expressions.from_item(item)) for page in pages for item in page["Items"]]
+        prefix = "" if run_id is None else work_ref(run_id, batch)
+        return [Entry.from_item(item) for item in self._reader.indexed(open_key, prefix)]
