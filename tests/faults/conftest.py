@@ -6,7 +6,17 @@ import importlib
 
 import pytest
 
+from tests.faults.deliveries import WATCHED_BUCKET
+
 
 @pytest.fixture(scope="package", autouse=True)
 def preloaded() -> None:
     importlib.import_module("tests.faults.preload")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def watched(stack) -> None:
+    """A bucket that keeps whatever was ever to be seen in it."""
+    s3 = stack.client("s3")
+    s3.create_bucket(Bucket=WATCHED_BUCKET)
+    s3.put_bucket_versioning(Bucket=WATCHED_BUCKET, VersioningConfiguration={"Status": "Enabled"})

@@ -18,6 +18,8 @@ from tests.support.scenario import MakeScenario, Scenario
 
 MIB = 1024**2
 BIG = os.urandom(17 * MIB)
+WATCHED_BUCKET = "example-partner-versions"
+"""The recipient's bucket in S3: its versions tell whatever could be seen there."""
 REFUSAL = {"call": r"(Upload|PutObject)", "status": 403, "code": "forbidden", "times": 0}
 """Google lets nobody write any more."""
 
@@ -161,7 +163,8 @@ KINDS = [
 
 def prepare(scenario: MakeScenario, kind: Kind, directory: Path) -> Delivery:
     """A client with its files dropped; every content is its own, so that every file has its own ETag."""
-    client = scenario(kind.destination, **kind.changes)
+    place = {"bucket": WATCHED_BUCKET} if kind.destination == "s3" else {}
+    client = scenario(kind.destination, place=place, **kind.changes)
     if kind.changes.get("offload_threshold"):
         share_connection(client)
     files = {"a.csv": os.urandom(100), "sub/b c.csv": os.urandom(5000), "empty.csv": b""}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -87,20 +86,15 @@ def leftovers(client: Scenario, prefix: str | None = None) -> list[str]:
 def check_what_became_visible(client: Scenario, dropped: Mapping[str, bytes], *, most: int | None) -> None:
     """Whatever the recipient could ever see under a name was the whole file, ``most`` times at most.
 
-    Only the GCS stand-in keeps such a record. A second time is unavoidable where an attempt died, or its answer was
-    lost, after the file had become visible: then it is overwritten with the same bytes.
+    The GCS stand-in keeps such a record, and so does a versioned bucket; for SFTP there is none. A second time is
+    unavoidable where an attempt died, or its answer was lost, after the file had become visible: then it is overwritten
+    with the same bytes.
     """
-    destination = client.config.destination
-    if destination.type != "gcs":
-        return
     times: Counter[str] = Counter()
-    for event in client.stack.gcs("events"):
-        if event["event"] == "visible" and event["name"].startswith(destination.prefix):
-            name = event["name"].removeprefix(destination.prefix)
-            content = dropped[name]
-            crc32c = base64.b64encode(checksums.crc32c(content).to_bytes(4, "big")).decode()
-            assert (event["size"], event["crc32c"]) == (len(content), crc32c), f"{name} was to be seen with other bytes"
-            times[name] += 1
+    for name, size, crc32c in client.became_visible():
+        content = dropped[name]
+        assert (size, crc32c) == (len(content), checksums.crc32c(content)), f"{name} was to be seen with other bytes"
+        times[name] += 1
     assert most is None or all(count <= most for count in times.values()), (
         f"became visible more than {most} times: {times}"
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from awscrt import checksums
 from pydantic import TypeAdapter
 
 from delivery.config.model import ClientConfig
@@ -114,13 +116,36 @@ class Scenario:
                 return {name for name in names if not name.startswith(destination.directory + "/")}
         return {name for name in names if not name.startswith(destination.prefix)}
 
+    def became_visible(self) -> Iterator[tuple[str, int, int]]:
+        """Name, size and CRC32C of each content that the recipient could ever see, where a record is kept of it."""
+        destination = self.config.destination
+        match destination.type:
+            case "s3":
+                for version in self._versions():
+                    body = self.s3.get_object(
+                        Bucket=destination.bucket, Key=version["Key"], VersionId=version["VersionId"]
+                    )["Body"].read()
+                    yield version["Key"].removeprefix(destination.prefix), len(body), checksums.crc32c(body)
+            case "gcs":
+                for event in self.stack.gcs("events"):
+                    if event["event"] == "visible" and event["name"].startswith(destination.prefix):
+                        crc32c = int.from_bytes(base64.b64decode(event["crc32c"]), "big")
+                        yield event["name"].removeprefix(destination.prefix), event["size"], crc32c
+
+    def _versions(self) -> list[dict[str, Any]]:
+        destination = self.config.destination
+        pages = self.s3.get_paginator("list_object_versions").paginate(
+            Bucket=destination.bucket, Prefix=destination.prefix
+        )
+        return [version for page in pages for version in page.get("Versions", ())]
+
     def forget(self) -> None:
         """Empty the destination: a campaign of thousands of deliveries fits into no memory and on no disk."""
         destination = self.config.destination
         match destination.type:
             case "s3":
-                for name in self.delivered():
-                    self.s3.delete_object(Bucket=destination.bucket, Key=destination.prefix + name)
+                for version in self._versions():
+                    self.s3.delete_object(Bucket=destination.bucket, Key=version["Key"], VersionId=version["VersionId"])
             case "gcs":
                 place = f"objects/{destination.bucket}?prefix={quote(destination.prefix)}"
                 httpx.delete(f"{self.stack.gcs_url}/_local/{place}", timeout=30).raise_for_status()

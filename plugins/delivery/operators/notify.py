@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -24,8 +24,8 @@ class NotifyOperator(DeliveryOperator):
     """Sends one e-mail of one kind, at most once for each life of a run.
 
     The right to send is claimed in the ledger first (R7.2): when a process dies between claim and send, the e-mail
-    is not sent a second time. A mail service that refuses gives the claim back, and the task is tried again; when it
-    keeps refusing the task is red and the delivery goes on (R7.3).
+    is not sent a second time. Whatever is certain not to have sent it gives the claim back, and the task is tried
+    again; when a mail service keeps refusing, the task is red and the delivery goes on (R7.3).
     """
 
     kind: str
@@ -36,13 +36,22 @@ class NotifyOperator(DeliveryOperator):
         if not run.notifies:
             raise AirflowSkipException("Notifications are off for this run.")
         entries = self.subjects(run)
-        claimed = {ref for ref in {self.life(entry) for entry in entries} if run.mail_marks.claim(self.kind, ref)}
-        entries = [entry for entry in entries if self.life(entry) in claimed]
-        if not entries:
-            # Announced already by the run that died, or nothing to announce.
-            self.log_event("mail_not_due", kind=self.kind)
-            return
-        self._send(run, entries, claimed)
+        lives = {self.life(entry) for entry in entries}
+        held = self.held(run) if lives else []
+        marks = run.mail_marks
+        try:
+            claimed = {life for life in lives if marks.claim(self.kind, life)}
+            due = [entry for entry in entries if self.life(entry) in claimed]
+            if due:
+                self._send(run, due, held)
+            else:
+                # Announced already by the run that died, or nothing to announce.
+                self.log_event("mail_not_due", kind=self.kind)
+        except Exception as error:
+            if not getattr(error, "maybe_sent", False):
+                for life in lives:
+                    marks.release(self.kind, life)
+            raise
 
     def subjects(self, run: Run) -> list[Entry]:
         """The entries that the e-mail is about."""
@@ -52,33 +61,30 @@ class NotifyOperator(DeliveryOperator):
         """The life of a run in which this kind of e-mail is due for ``entry``."""
         raise NotImplementedError
 
-    def extras(self, run: Run, entries: Sequence[Entry]) -> dict[str, list[FileLine]]:
-        """What else the e-mail lists."""
-        return {}
+    def held(self, run: Run) -> list[FileLine]:
+        """What the e-mail lists as held."""
+        return []
 
-    def _send(self, run: Run, entries: Sequence[Entry], claimed: Iterable[RunRef]) -> None:
+    def duplicates(self, entries: Sequence[Entry]) -> list[FileLine]:
+        """What the e-mail lists as not sent, since its content had been."""
+        return []
+
+    def _send(self, run: Run, entries: Sequence[Entry], held: list[FileLine]) -> None:
         from airflow.providers.amazon.aws.hooks.ses import SesHook
         from botocore.config import Config
 
         from delivery.notify import messages
-        from delivery.notify.sending import NotificationError, send
+        from delivery.notify.sending import send
 
         build = messages.started if self.kind == "started" else messages.finished
-        summary = self._summary(run, entries)
-        message = build(summary, run.settings.mail_sender, self.config.contacts)
-        try:
-            # One call and no more: one whose answer was lost may have sent the e-mail (R7.2). Airflow retries the rest.
-            once = Config(retries={"total_max_attempts": 1})
-            hook = SesHook(aws_conn_id=run.settings.ses_connection_id, config=once)
-            message_id = send(message, hook.get_conn())
-        except NotificationError as error:
-            if not error.maybe_sent:
-                for ref in claimed:
-                    run.mail_marks.release(self.kind, ref)
-            raise
+        message = build(self._summary(run, entries, held), run.settings.mail_sender, self.config.contacts)
+        # One call and no more: one whose answer was lost may have sent the e-mail (R7.2). Airflow retries the rest.
+        once = Config(retries={"total_max_attempts": 1})
+        hook = SesHook(aws_conn_id=run.settings.ses_connection_id, config=once)
+        message_id = send(message, hook.get_conn())
         self.log_event("mail_sent", kind=self.kind, recipients=len(self.config.contacts), message_id=message_id)
 
-    def _summary(self, run: Run, entries: Sequence[Entry]) -> JobSummary:
+    def _summary(self, run: Run, entries: Sequence[Entry], held: list[FileLine]) -> JobSummary:
         from delivery.notify.messages import JobSummary
 
         pickup = self.config.pickup
@@ -95,7 +101,8 @@ class NotifyOperator(DeliveryOperator):
             files=[file_line(entry) for entry in sorted(entries, key=lambda entry: entry.file_name)],
             run_url=f"{base_url.rstrip('/')}/dags/{self.dag_id}/runs/{quote(run_id)}" if base_url else None,
             environment=run.settings.environment or None,
-            **{"held": [], "duplicates": [], **self.extras(run, entries)},
+            held=held,
+            duplicates=self.duplicates(entries),
         )
 
 
@@ -129,18 +136,19 @@ class NotifyFinishedOperator(NotifyOperator):
         """The run that dealt with the file."""
         return entry.owned_by
 
-    def extras(self, run: Run, entries: Sequence[Entry]) -> dict[str, list[FileLine]]:
-        """What is held (R5.4) and what was not sent because its content had been (R5.7)."""
+    def held(self, run: Run) -> list[FileLine]:
+        """What failed before and waits in the pick-up until somebody asks for it (R5.4)."""
         held = {(entry.key, entry.source_etag): entry for entry in run.ledger.held_entries()}
         waiting = {(file.key, file.etag) for file in run.pickup.files()} if held else set()
-        return {
-            "held": [file_line(entry) for where, entry in held.items() if where in waiting],
-            "duplicates": [
-                file_line(entry, name=name, note=f"same content as {entry.file_name}")
-                for entry in entries
-                for name in sorted(entry.duplicate_names)
-            ],
-        }
+        return [file_line(entry) for where, entry in held.items() if where in waiting]
+
+    def duplicates(self, entries: Sequence[Entry]) -> list[FileLine]:
+        """What came under other names as well (R5.7)."""
+        return [
+            file_line(entry, name=name, note=f"same content as {entry.file_name}")
+            for entry in entries
+            for name in sorted(entry.duplicate_names)
+        ]
 
 
 def file_line(entry: Entry, **changes: Any) -> FileLine:

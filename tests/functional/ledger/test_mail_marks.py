@@ -29,6 +29,14 @@ def test_r7_2_a_released_claim_can_be_claimed_again(marks):
     assert marks.claim("started", RUN)
 
 
+def test_r7_2_only_ones_own_claim_is_released(marks, dynamodb, ledger_table, ledger):
+    marks.claim("started", RUN)
+    another = MailMarks(dynamodb, ledger_table, ledger.delivery_key)
+    assert not another.claim("started", RUN)
+    another.release("started", RUN)
+    assert not marks.claim("started", RUN)
+
+
 def test_r7_2_of_racing_claims_exactly_one_wins(marks):
     with ThreadPoolExecutor(4) as pool:
         won = list(pool.map(lambda _: marks.claim("finished", RUN), range(4)))

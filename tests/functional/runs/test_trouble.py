@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from delivery.ledger.entry import Status
+from delivery.operators.notify import NotifyFinishedOperator
 from delivery.operators.register_files import RegisterFilesOperator
 from delivery.operators.transfer_batch import TransferBatchOperator
 from tests.functional.runs.trouble import after
@@ -96,6 +97,27 @@ def test_r3_5_an_answer_of_the_ledger_that_is_lost_costs_neither_a_file_nor_an_e
     assert set(run.tries.values()) == {1}
     assert client.delivered() == {"before.csv": b"sent before", "new.csv": b"new", "other.csv": b"other"}
     assert [mail.subject.split()[2].strip(":") for mail in client.mails()[before:]] == ["started", "finished"]
+
+
+@pytest.mark.parametrize("when", ["before the claim", "after it"])
+def test_r7_3_trouble_before_the_e_mail_is_sent_does_not_lose_it(scenario, monkeypatch, when):
+    """Found by the campaign: between claim and mail service the ledger was asked once more, and refused."""
+    client = scenario("gcs")
+    client.drop("a.csv")
+    method = {"before the claim": "held", "after it": "duplicates"}[when]
+    real, calls = getattr(NotifyFinishedOperator, method), []
+
+    def fails_once(self, *arguments):
+        calls.append(method)
+        if len(calls) == 1:
+            raise RuntimeError("no answer")
+        return real(self, *arguments)
+
+    monkeypatch.setattr(NotifyFinishedOperator, method, fails_once)
+    run = client.run()
+    assert run.state == "success"
+    assert run.tries["notify_finished"] == 2
+    assert [mail.subject.split()[2].strip(":") for mail in client.mails()] == ["started", "finished"]
 
 
 @pytest.mark.parametrize("how", ["configuration", "form"])
