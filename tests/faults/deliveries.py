@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,6 +187,11 @@ def share_connection(client: Scenario) -> None:
     """The container finds it where MWAA's Airflow does."""
     name = client.config.name
     client.stack.store_connection(name, json.loads(os.environ[f"AIRFLOW_CONN_{name.upper()}"]))
+
+
+def drawn_for(what: object) -> random.Random:
+    """What draws a sample: the same in every test run, so that a red one is the change's; CRASH_SEED draws another."""
+    return random.Random(f"{os.environ.get('CRASH_SEED', 'the usual')} {what}")
 
 
 def note(line: str) -> None:

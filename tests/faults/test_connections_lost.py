@@ -7,8 +7,6 @@ HTTP services do there is :mod:`tests.faults.test_errors_everywhere`.
 from __future__ import annotations
 
 import itertools
-import os
-import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,7 +17,7 @@ from typing import Any
 import pytest
 
 from delivery.transfer.sftp.channel import SftpChannel
-from tests.faults.deliveries import Kind, note, prepare
+from tests.faults.deliveries import Kind, drawn_for, note, prepare
 from tests.faults.killer import When
 from tests.support.scenario import MakeScenario
 
@@ -70,9 +68,8 @@ def lose(scenario: MakeScenario, at: int, when: When, directory: Path) -> int:
 
 def test_a_sample_of_all_lost_connections(scenario, tmp_path):
     requests = lose(scenario, NEVER, "before", tmp_path)
-    chance = random.Random(os.environ.get("CRASH_SEED", "") or str(random.SystemRandom().random()))
     points = list(itertools.product(range(1, requests + 1), ("before", "after")))
-    for at, when in chance.sample(points, SAMPLE):
+    for at, when in drawn_for(SFTP).sample(points, SAMPLE):
         lose(scenario, at, when, tmp_path)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 from local.stand_ins import ECS_FAMILY
 from tests.faults.crash import Death
-from tests.faults.deliveries import MIB, Kind, note, prepare
+from tests.faults.deliveries import MIB, Kind, drawn_for, note, prepare
 from tests.faults.dying_container import definition
 from tests.support.scenario import MakeScenario
 
@@ -53,9 +52,8 @@ def die(scenario: MakeScenario, kind: Kind, at: int, when: Any, directory: Path)
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_a_sample_of_all_deaths(scenario, kind, tmp_path):
     calls = die(scenario, kind, NEVER, "before", tmp_path).calls
-    chance = random.Random(os.environ.get("CRASH_SEED", "") or str(random.SystemRandom().random()))
     points = list(itertools.product(range(1, calls + 1), ("before", "after")))
-    deaths = [die(scenario, kind, at, when, tmp_path) for at, when in chance.sample(points, SAMPLE)]
+    deaths = [die(scenario, kind, at, when, tmp_path) for at, when in drawn_for(kind).sample(points, SAMPLE)]
     assert any(death.killed for death in deaths)
 
 

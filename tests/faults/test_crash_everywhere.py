@@ -9,8 +9,6 @@ nothing to do. Then the invariants must hold. A sample is part of every test run
 from __future__ import annotations
 
 import itertools
-import os
-import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.faults.crash import Death, ResumableRuns, die_at
-from tests.faults.deliveries import KINDS, Kind, note, prepare
+from tests.faults.deliveries import KINDS, Kind, drawn_for, note, prepare
 from tests.faults.killer import When
 from tests.support.scenario import MakeScenario
 
@@ -56,9 +54,8 @@ def calls_of(scenario: MakeScenario, kind: Kind, notes: Path) -> int:
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_a_sample_of_all_crash_points(scenario, kind, tmp_path):
     calls = calls_of(scenario, kind, tmp_path)
-    chance = random.Random(os.environ.get("CRASH_SEED", "") or str(random.SystemRandom().random()))
     points = list(itertools.product(range(1, calls + 1), ("before", "after"), RECOVERIES))
-    for at, when, recovery in chance.sample(points, SAMPLE):
+    for at, when, recovery in drawn_for(kind).sample(points, SAMPLE):
         attempt(scenario, kind, at, when, recovery, tmp_path)
 
 

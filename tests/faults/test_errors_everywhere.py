@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.faults.deliveries import KINDS, Kind, note, prepare
+from tests.faults.deliveries import KINDS, Kind, drawn_for, note, prepare
 from tests.support.scenario import MakeScenario, Scenario
 
 TROUBLES: dict[str, dict[str, Any]] = {
@@ -88,9 +87,10 @@ def trouble(scenario: MakeScenario, kind: Kind, server: str, at: int, name: str,
 @pytest.mark.parametrize("kind", KINDS_HERE, ids=str)
 def test_a_sample_of_all_troubles(scenario, kind, tmp_path):
     calls = calls_of(scenario, kind, tmp_path)
-    chance = random.Random(os.environ.get("CRASH_SEED", "") or str(random.SystemRandom().random()))
     points = [(server, at, name) for server, most in calls.items() for at in range(1, most + 1) for name in TROUBLES]
-    found = sum((trouble(scenario, kind, *point, tmp_path) for point in chance.sample(points, SAMPLE)), Counter())
+    found = sum(
+        (trouble(scenario, kind, *point, tmp_path) for point in drawn_for(kind).sample(points, SAMPLE)), Counter()
+    )
     assert found["happened"]
 
 

@@ -201,11 +201,12 @@ def machine(scenario: MakeScenario, directory: Path, changes: dict[str, Any]) ->
     return Client
 
 
-def play(scenario: MakeScenario, directory: Path, changes: dict[str, Any], examples: int) -> None:
+def play(scenario: MakeScenario, directory: Path, changes: dict[str, Any], examples: int, *, anew: bool = True) -> None:
     run_state_machine_as_test(
         machine(scenario, directory, changes),
         settings=settings(
             max_examples=examples,
+            derandomize=not anew,
             stateful_step_count=12,
             deadline=None,
             database=None,
@@ -225,7 +226,7 @@ CHANGES = [
 
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
 def test_what_must_arrive_arrives(scenario, tmp_path, changes):
-    play(scenario, tmp_path, changes, int(os.environ.get("MODEL_EXAMPLES", "3")))
+    play(scenario, tmp_path, changes, int(os.environ.get("MODEL_EXAMPLES", "3")), anew="CRASH_SEED" in os.environ)
 
 
 @pytest.mark.slow
