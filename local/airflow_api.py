@@ -66,11 +66,13 @@ class AirflowApi:
         """All task instances of a run."""
         return self.all(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
 
-    def clear(self, dag_id: str, run_id: str, task_id: str | None = None) -> None:
-        """Clear a whole run, or one of its tasks with everything downstream, as the UI's button does."""
-        if task_id is None:
-            self.api("POST", f"/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": False})
-            return
+    def clear_run(self, dag_id: str, run_id: str, *, only_failed: bool = False) -> None:
+        """Clear a whole run, or those of its tasks that failed, as the run's button in the UI does."""
+        body = {"dry_run": False, "only_failed": only_failed}
+        self.api("POST", f"/dags/{dag_id}/dagRuns/{run_id}/clear", json=body)
+
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Clear a task with everything downstream, as the task's button in the UI does."""
         body = {
             "dry_run": False,
             "dag_run_id": run_id,

@@ -67,6 +67,17 @@ class Runs:
         self._wind_up(result, params)
         return result
 
+    def clear_failed(self, of: RunResult, **params: Any) -> RunResult:
+        """Clear only the failed tasks of a run, as the UI's dialog offers."""
+        result = self._begin(of)
+        result.batches, result.returned = of.batches, dict(of.returned)
+        result.states |= {
+            name: state for name, state in of.states.items() if state not in ("failed", "upstream_failed")
+        }
+        self._transfer(result, params)
+        self._report(result, params)
+        return result
+
     def _begin(self, of: RunResult | None) -> RunResult:
         if of is not None:
             return RunResult(of.run_id, of.generation + 1)
@@ -89,6 +100,8 @@ class Runs:
 
     def _transfer(self, result: RunResult, params: Mapping[str, Any]) -> None:
         for number, batch in enumerate(result.batches):
+            if result.states.get(f"transfer_batch[{number}]") == "success":
+                continue
             task = TransferBatchOperator(task_id="transfer_batch", config=self.config, batch=batch, retries=3)
             self._task(result, f"transfer_batch[{number}]", params, task)
 
@@ -97,7 +110,12 @@ class Runs:
         if result.states["settle"] == "success":
             self._task(result, "notify_finished", params)
             self._task(result, "deactivate", params)
-        if result.states.get("deactivate") == "success":
+        self._report(result, params)
+
+    def _report(self, result: RunResult, params: Mapping[str, Any]) -> None:
+        """By its trigger rule, which is also settle's: all is done, and something succeeded."""
+        before = [state for name, state in result.states.items() if name.startswith(("transfer_batch", "deactivate"))]
+        if "success" in before:
             self._task(result, "report", params)
         else:
             result.states["report"] = "upstream_failed"

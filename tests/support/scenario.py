@@ -76,6 +76,10 @@ class Scenario:
         """Only its transfer tasks cleared, with what is downstream."""
         return self._runs.clear_transfers(run)
 
+    def clear_failed(self, run: RunResult) -> RunResult:
+        """Only its failed tasks cleared."""
+        return self._runs.clear_failed(run)
+
     def entries(self) -> dict[str, Entry]:
         """All ledger entries of the client, by file name."""
         return self.stack.ledger_entries(self.config.delivery_key)

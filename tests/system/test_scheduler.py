@@ -95,12 +95,13 @@ def test_r4_4_an_idle_run_is_two_task_instances_and_the_rest_skipped(system):
     assert set(states) == {"success", "skipped"}
 
 
-def test_r5_4_r8_3_a_failed_run_is_red_and_clearing_its_transfer_sends_what_failed(system):
+@pytest.mark.parametrize("cleared", ["transfer", "failed"])
+def test_r5_4_r8_3_a_failed_run_is_red_and_clearing_it_sends_what_failed(system, cleared):
     """The whole way of a broken destination: three attempts, red with the reason, mended, cleared, green."""
     name = "pinnacle_plan"
     bucket = system.clients[name].config.destination.bucket
     s3 = system.stack.client("s3")
-    file = SampleFile("late.csv", 100, 7)
+    file = SampleFile(f"late {cleared}.csv", 100, len(cleared))
     moved = {**_destination(system, name), "bucket": "no-such-bucket"}
     system.rewrite(name, destination=moved)
     run_id, state = deliver(system, name, [file])
@@ -108,12 +109,16 @@ def test_r5_4_r8_3_a_failed_run_is_red_and_clearing_its_transfer_sends_what_fail
     (entry,) = ledger(system, name).held_entries()
     assert (entry.status, entry.send_attempts, entry.active) == (Status.FAIL, 3, False)
     assert "no bucket 'no-such-bucket'" in str(entry.last_error)
-    assert "late.csv" in system.airflow.task_log(name, run_id, "report")
+    assert file.name in system.airflow.task_log(name, run_id, "report")
     system.rewrite(name, destination={**moved, "bucket": bucket})
-    system.airflow.clear(name, run_id, "transfer_batch")
+    if cleared == "transfer":
+        system.airflow.clear(name, run_id, "transfer_batch")
+    else:
+        system.airflow.clear_run(name, run_id, only_failed=True)
     assert system.airflow.finished_run(name, run_id) == "success"
-    assert s3.get_object(Bucket=bucket, Key="pinnacle_plan/late.csv")["Body"].read() == file.content()
+    assert s3.get_object(Bucket=bucket, Key=f"pinnacle_plan/{file.name}")["Body"].read() == file.content()
     assert ledger(system, name).held_entries() == []
+    assert ledger(system, name).open_entries() == []
 
 
 def _destination(system: System, name: str) -> dict[str, object]:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from delivery.ledger.entry import Status
 from delivery.operators.base import DeliveryOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from delivery.operators.run import Run
+
+
+class WoundUp(TypedDict):
+    """That a run let go of its files."""
+
+    life: str
+    """Which life of the run: clearing only its failed tasks gives it a new one in which this task does not run."""
+    failed: int
+    """How many files ended in ``fail``."""
 
 
 class DeactivateOperator(DeliveryOperator):
@@ -17,9 +28,12 @@ class DeactivateOperator(DeliveryOperator):
     An entry that still is ``processing`` stays open, for the next run to resume (R4.6).
     """
 
-    def execute(self, context: Context) -> dict[str, int]:
-        """Returns how many entries were closed, how many of them failed, and how many are left for the next run."""
-        run = self.run_of(context)
+    def execute(self, context: Context) -> WoundUp:
+        """Returns what :class:`~delivery.operators.report.ReportOperator` goes by."""
+        return self.let_go(self.run_of(context))
+
+    def let_go(self, run: Run) -> WoundUp:
+        """Close what has an outcome, and leave the rest to the next run."""
         entries = run.ledger.open_now()
         terminal = [entry for entry in entries if entry.status is not Status.PROCESSING]
         unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
@@ -31,4 +45,4 @@ class DeactivateOperator(DeliveryOperator):
         if self.config.expected_every_days and any(entry.status is Status.SUCCESS for entry in terminal):
             run.last_delivery.note()
         self.log_event("entries_deactivated", **counts)
-        return counts
+        return WoundUp(life=str(run.owner), failed=counts["failed"])

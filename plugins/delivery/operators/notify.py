@@ -35,6 +35,10 @@ class NotifyOperator(DeliveryOperator):
         run = self.run_of(context)
         if not run.notifies:
             raise AirflowSkipException("Notifications are off for this run.")
+        self.notify(run)
+
+    def notify(self, run: Run) -> None:
+        """Send the e-mail if it is due."""
         entries = self.subjects(run)
         lives = {self.life(entry) for entry in entries}
         held = self.held(run) if lives else []

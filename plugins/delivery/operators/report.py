@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from delivery.ledger.entry import Entry
+    from delivery.operators.deactivate import DeactivateOperator, WoundUp
+    from delivery.operators.notify import NotifyFinishedOperator
     from delivery.operators.run import Run
+    from delivery.operators.settle import SettleOperator
 
 _NAMED = 20
 _INDEX_PATIENCE = 30.0
@@ -26,7 +29,10 @@ class ReportOperator(DeliveryOperator):
     def execute(self, context: Context) -> None:
         """Raises if any file failed."""
         run = self.run_of(context)
-        count = context["ti"].xcom_pull(task_ids="deactivate")["failed"]
+        wound_up: WoundUp | None = context["ti"].xcom_pull(task_ids="deactivate")
+        if wound_up is None or wound_up["life"] != str(run.owner):
+            wound_up = self._wind_up(run)
+        count = wound_up["failed"]
         if not count:
             return
         self.log_event("run_failed", level=logging.ERROR, run=str(run.owner), failed=count)
@@ -40,6 +46,20 @@ class ReportOperator(DeliveryOperator):
             + "\n".join(lines)
             + "\nMend the cause, then clear this run: only the files that failed are sent again."
         )
+
+    def _wind_up(self, run: Run) -> WoundUp:
+        """What the tasks between transfers and report do, where they did not run in this life.
+
+        The UI can clear only the failed tasks of a run: the transfers and this one, but none in between.
+        """
+        dag = self.dag
+        cast("SettleOperator", dag.get_task("settle")).settle(run)
+        if run.notifies:
+            try:
+                cast("NotifyFinishedOperator", dag.get_task("notify_finished")).notify(run)
+            except Exception as error:  # never the delivery's failure (R7.3)
+                self.log_event("mail_not_sent", level=logging.ERROR, kind="finished", error=str(error))
+        return cast("DeactivateOperator", dag.get_task("deactivate")).let_go(run)
 
     @staticmethod
     def _failed(run: Run, count: int) -> list[Entry]:

@@ -30,7 +30,10 @@ class SettleOperator(DeliveryOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Returns the counts by final status."""
-        run = self.run_of(context)
+        return self.settle(self.run_of(context))
+
+    def settle(self, run: Run) -> dict[str, int]:
+        """Returns the counts by final status."""
         unfinished = [entry for entry in run.ledger.open_now() if entry.status is Status.PROCESSING and entry.active]
         given_up = set(run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME))
         self._clean_up(run, [entry for entry in unfinished if entry.etag in given_up and entry.resume])

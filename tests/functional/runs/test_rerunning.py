@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from delivery.ledger.entry import MAX_ATTEMPTS
+from delivery.ledger.entry import MAX_ATTEMPTS, Status
 
 
 def broken_then_mended(scenario, monkeypatch):
@@ -46,6 +46,27 @@ def test_r5_4_clearing_only_the_transfer_task_does_too(scenario, monkeypatch):
     again = client.clear_transfers(run)
     assert again.state == "success"
     assert client.delivered() == {"a.csv": b"content"}
+
+
+def test_r5_4_clearing_only_the_failed_tasks_does_too_and_winds_the_run_up(scenario, monkeypatch):
+    """Neither settle nor deactivate failed: the UI's *Clear only failed tasks* leaves them out."""
+    client, run = broken_then_mended(scenario, monkeypatch)
+    again = client.clear_failed(run)
+    assert again.state == "success"
+    assert client.delivered() == {"a.csv": b"content"}
+    entry = client.entries()["a.csv"]
+    assert (entry.status, entry.active) == (Status.SUCCESS, False)
+    assert client.ledger.open_entries() == []
+    assert "Job finished: 1 delivered" in client.mails()[-1].subject
+
+
+def test_r8_3_only_the_failed_tasks_cleared_and_failed_again_are_red_with_the_reason(scenario, monkeypatch):
+    client, run = broken_then_mended(scenario, monkeypatch)
+    monkeypatch.setenv(f"AIRFLOW_CONN_{client.config.name.upper()}", json.dumps({"conn_type": "generic"}))
+    again = client.clear_failed(run)
+    assert again.state == "failed"
+    assert "a.csv" in str(again.errors["report"])
+    assert not client.entries()["a.csv"].active
 
 
 def test_r5_4_a_cleared_run_that_fails_again_has_three_attempts_and_no_more(scenario, monkeypatch):
