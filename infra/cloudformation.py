@@ -57,16 +57,13 @@ class Stack:
 
     def plan(self) -> list[Change]:
         """What would change. Leaves nothing behind."""
-        exists = self._exists()
-        if self._never_came_to_be():
-            # It would be deleted and created: all of it is new.
+        if not self._exists() or self._never_came_to_be():
+            # All of it is new. A change set could not tell, for it may import what another stack is yet to export.
             resources = json.loads(self._template)["Resources"]
             return [Change("Add", name, one["Type"], replacement=False) for name, one in resources.items()]
-        change_set = self._change_set(exists)
+        change_set = self._change_set(exists=True)
         changes = self._changes(change_set)
         self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
-        if not exists:
-            self._client.delete_stack(StackName=self.name)  # the empty one that a first change set makes
         return changes or []
 
     def deploy(self) -> list[Change]:
@@ -75,7 +72,7 @@ class Stack:
             self._client.delete_stack(StackName=self.name)
             self._await(lambda: self._status() is None)
         exists = self._exists()
-        change_set = self._change_set(exists)
+        change_set = self._change_set(exists=exists)
         changes = self._changes(change_set)
         if changes is None:
             self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
@@ -107,7 +104,7 @@ class Stack:
         """Its creation failed and was rolled back: such a stack can only be deleted."""
         return self._status() in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 
-    def _change_set(self, exists: bool) -> str:
+    def _change_set(self, *, exists: bool) -> str:
         body = {"TemplateURL": self._url} if self._url else {"TemplateBody": self._template}
         answer = self._client.create_change_set(
             StackName=self.name,

@@ -1,4 +1,4 @@
-"""Who may import whom (design.md): the core never imports Airflow, and nothing imports the DAG files."""
+"""Who may import whom (docs/developers/guide.md): the core never imports Airflow, and nothing imports the DAG files."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ class ClientConfig(Section, title="Client configuration"):
         strict=True,
         title="Files expected at least every … days",
         description="Raise an alarm when no file was delivered for more than this many days. Without it, a client that"
-        " sends nothing is not missed.",
+        " sends nothing is not missed. It counts from the first delivery after this was set.",
         examples=[35],
     )
 

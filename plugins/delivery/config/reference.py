@@ -20,7 +20,7 @@ REFERENCE_FILE = Path("docs/dextr/configuration.md")
 _INTRODUCTION = """\
 # Configuration reference
 
-<!-- Made from the model by `python -m delivery.config.reference`; change that, not this file. -->
+<!-- Made from the model by `make docs`; change that, not this file. -->
 
 One YAML file in `include/client_configs/` describes one delivery, and is one DAG in Airflow. Adding, changing or
 removing a client is an edit there and nothing else.
@@ -59,7 +59,16 @@ What the file holds depends on the destination:
 | Google Cloud Storage | `{"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": {…}}}`, with the service-account key or the workload-identity-federation configuration as Google gives it |
 | S3 | none: access is by IAM role (`role_arn`, or the environment's own) |
 
+Leave the secret's encryption key at the default, `aws/secretsmanager`: the roles are given no other key for secrets.
 Delete the local file afterwards. To change a credential, update the secret; the configuration stays as it is.
+
+What the account at the destination must be allowed to do:
+
+| Destination | Permissions |
+|---|---|
+| SFTP | in `destination.directory`, which must exist: write, rename and delete files, and make directories where files' names have a '/' |
+| Google Cloud Storage | on the bucket: `storage.objects.create`, `storage.objects.get`, `storage.objects.delete`, `storage.multipartUploads.*` |
+| S3 | see [who may do what](../operators/deployment.md#who-may-do-what) |
 """  # noqa: E501 - a table's row is one line
 
 _RULES = """\
