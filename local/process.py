@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+PYTHON_PATH = f"{ROOT / 'plugins'}{os.pathsep}{ROOT}"
+"""What a Python process of this project finds its modules by."""
 _READY = "ready "
 _PR_SET_PDEATHSIG = 1
 _EXEC_THAT_DIES_WITH_PARENT = (
@@ -50,7 +52,7 @@ class Service:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'plugins'}{os.pathsep}{ROOT}", **(environment or {})},
+            env={**os.environ, "PYTHONPATH": PYTHON_PATH, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=log.open("wb"),
             text=True,

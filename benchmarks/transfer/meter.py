@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from local.process import PYTHON_PATH
+
 _RESULT = "measured "
 
 
@@ -50,7 +52,7 @@ def run_module(module: str, order: Mapping[str, object], environment: Mapping[st
     done = subprocess.run(
         [sys.executable, "-m", module],
         input=json.dumps(order),
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONPATH": PYTHON_PATH, **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -101,9 +101,7 @@ def build_dag(config: ClientConfig) -> DAG:
             config=config, task_id="deactivate", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
         )
         # It waits for the transfers as well: where only the failed tasks were cleared, nothing in between runs again.
-        report = ReportOperator(
-            config=config, task_id="report", retries=0, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
-        )
+        report = ReportOperator(config=config, task_id="report", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
 
         health_check >> detect >> register >> [started, transfer]
         [register, started, transfer] >> settle >> finished

@@ -105,7 +105,21 @@ def survey(pickup: Pickup, ledger: Ledger, options: Options, *, needs_done_file:
         for file in pickup.files():
             groups[identity(file, options.dedupe_by)].append(file)
     entries = {entry.etag: entry for entry in open_entries} | ledger.find(groups)
-    return Survey(decide(groups, entries, [entry.etag for entry in open_entries], options), done_file)
+    intake = decide(groups, entries, [entry.etag for entry in open_entries], options)
+    if done_file is None and needs_done_file:
+        intake.rearm += [Take(entry.etag, entry.source) for entry in _asked_for(ledger, options)]
+    return Survey(intake, done_file)
+
+
+def _asked_for(ledger: Ledger, options: Options) -> list[Entry]:
+    """R5.4, without a look at the pick-up: what is held and an operator asked for, by the form or by a clear."""
+    if options.resend_failed:
+        held = ledger.held_entries()
+    elif options.owner.generation:
+        held = [entry for entry in ledger.held_entries(options.owner.run_id) if _cleared(entry, options.owner)]
+    else:
+        return []
+    return [entry for entry in held if options.wants(entry.file_name)]
 
 
 def decide(
@@ -162,11 +176,14 @@ def _in_hand(entry: Entry, owner: RunRef) -> bool:
     return entry.active and entry.owned_by == owner
 
 
+def _cleared(entry: Entry, owner: RunRef) -> bool:
+    """An earlier life of this run dealt with it, and the run has been cleared since."""
+    return entry.owned_by.run_id == owner.run_id and entry.owned_by.generation < owner.generation
+
+
 def _sent_again(entry: Entry, file: PickupFile, options: Options) -> bool:
     if entry.status is Status.FAIL:
-        earlier, now = entry.owned_by, options.owner
-        cleared = earlier.run_id == now.run_id and earlier.generation < now.generation
-        return options.bypass or options.resend_failed or cleared
+        return options.bypass or options.resend_failed or _cleared(entry, options.owner)
     # Delivered under bypass, and the run died before it removed the source: the same object is not a new wish.
     left_over = entry.remove_source and entry.source == file
     return options.bypass and not left_over

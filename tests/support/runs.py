@@ -75,7 +75,8 @@ class Runs:
             name: state for name, state in of.states.items() if state not in ("failed", "upstream_failed")
         }
         self._transfer(result, params)
-        self._report(result, params)
+        transfers = [name for name in result.states if name.startswith("transfer_batch")]
+        self._by_rule(result, "report", ["deactivate", *transfers], params)
         return result
 
     def _begin(self, of: RunResult | None) -> RunResult:
@@ -106,19 +107,24 @@ class Runs:
             self._task(result, f"transfer_batch[{number}]", params, task)
 
     def _wind_up(self, result: RunResult, params: Mapping[str, Any]) -> None:
-        self._task(result, "settle", params)
+        transfers = [name for name in result.states if name.startswith("transfer_batch")]
+        self._by_rule(result, "settle", ["register_files", "notify_started", *transfers], params)
         if result.states["settle"] == "success":
             self._task(result, "notify_finished", params)
-            self._task(result, "deactivate", params)
-        self._report(result, params)
-
-    def _report(self, result: RunResult, params: Mapping[str, Any]) -> None:
-        """By its trigger rule, which is also settle's: all is done, and something succeeded."""
-        before = [state for name, state in result.states.items() if name.startswith(("transfer_batch", "deactivate"))]
-        if "success" in before:
-            self._task(result, "report", params)
         else:
-            result.states["report"] = "upstream_failed"
+            result.states["notify_finished"] = "skipped" if result.states["settle"] == "skipped" else "upstream_failed"
+        self._by_rule(result, "deactivate", ["settle", "notify_finished"], params)
+        self._by_rule(result, "report", ["deactivate", *transfers], params)
+
+    def _by_rule(self, result: RunResult, name: str, upstream: list[str], params: Mapping[str, Any]) -> None:
+        """As Airflow does by ALL_DONE_MIN_ONE_SUCCESS: one that was skipped skips it."""
+        states = {result.states[one] for one in upstream}
+        if "skipped" in states or not result.batches:
+            result.states[name] = "skipped"
+        elif "success" in states:
+            self._task(result, name, params)
+        else:
+            result.states[name] = "upstream_failed"
 
     @staticmethod
     def _resumed(task: Any, context: Mapping[str, Any], deferred: TaskDeferred) -> Any:
@@ -132,7 +138,7 @@ class Runs:
             "dag_run": SimpleNamespace(run_id=result.run_id, clear_number=result.generation),
             "params": {**self.dag.params.dump(), **params},
             "ti": SimpleNamespace(
-                xcom_pull=lambda task_ids: result.returned[task_ids],
+                xcom_pull=lambda task_ids, default=None: result.returned.get(task_ids, default),
                 xcom_push=lambda **_: None,
                 dag_id=self.config.name,
                 task_id=name,

@@ -121,6 +121,25 @@ def test_r5_4_r8_3_a_failed_run_is_red_and_clearing_it_sends_what_failed(system,
     assert ledger(system, name).open_entries() == []
 
 
+def test_r8_2_a_run_without_e_mails_and_one_that_only_reports_are_wound_up(system):
+    """Airflow skips the wind-up after any task that is skipped: so the e-mails and the transfers may not be."""
+    name = "pinnacle_plan"
+    system.rewrite(name, send_notifications=False)
+    run_id, state = deliver(system, name, [SampleFile("quiet.csv", 100, 3)])
+    assert (state, report_of(system, name, run_id)) == ("success", "success")
+    assert ledger(system, name).open_entries() == []
+    system.rewrite(name, send_notifications=True)
+    run_id, state = deliver(system, name, [SampleFile("quiet copy.csv", 100, 3)])
+    assert (state, report_of(system, name, run_id)) == ("success", "success")
+    assert ledger(system, name).open_entries() == []
+    assert any("quiet copy.csv" in mail.text for mail in system.stack.mailbox.messages())
+
+
+def report_of(system: System, name: str, run_id: str) -> str:
+    (state,) = (task["state"] for task in system.airflow.tasks(name, run_id) if task["task_id"] == "report")
+    return str(state)
+
+
 def _destination(system: System, name: str) -> dict[str, object]:
     content = yaml.safe_load((system.configs / f"{name}.yaml").read_text())
     destination: dict[str, object] = content["destination"]

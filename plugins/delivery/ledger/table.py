@@ -8,6 +8,7 @@ so where one attempt speaks for one file, and the bulk operations return the ent
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _ERROR_LENGTH = 1000
 _MAX_DUPLICATE_NAMES = 100
+_MOST_LIVES = 50
+"""DynamoDB compares with a hundred values at most."""
+_DELIVERED_PATIENCE = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,12 @@ class Assignment:
     """The sort key, see :func:`delivery.ledger.entry.identity`."""
     batch: int
     duplicate_names: frozenset[str] = frozenset()
+
+
+def _owned_by_life_of(owner: RunRef) -> ConditionBase:
+    """By this life of the run, or one before it; never by a later one."""
+    first = max(0, owner.generation - _MOST_LIVES)
+    return Attr("ownedBy").is_in([str(RunRef(owner.run_id, life)) for life in range(first, owner.generation + 1)])
 
 
 def _taken_over(item: Assignment) -> dict[str, Any]:
@@ -72,9 +82,9 @@ class Ledger:
         """
         return self._query(self.delivery_key, run_id, batch)
 
-    def open_now(self) -> list[Entry]:
-        """All open entries as the table has them now, not as the index saw them a moment ago."""
-        return list(self.find(entry.etag for entry in self.open_entries()).values())
+    def open_now(self, run_id: str | None = None, batch: int | None = None) -> list[Entry]:
+        """The same entries as the table has them now, not as the index saw them a moment ago."""
+        return list(self.find(entry.etag for entry in self.open_entries(run_id, batch)).values())
 
     def held_entries(self, run_id: str | None = None, batch: int | None = None) -> list[Entry]:
         """What has failed and is closed (R5.4)."""
@@ -113,10 +123,11 @@ class Ledger:
     def resume(self, assignments: Sequence[Assignment], owner: RunRef, configuration: str) -> list[str]:
         """R5.5, R4.6: take on what a dead run left ``processing``; attempts and resume state are kept.
 
-        An entry that this same run took on before (its task is tried again) is taken on anew.
+        An entry that this same run took on before (its task is tried again, or the run was cleared while it was going)
+        is taken on anew.
         """
         timestamp = self._clock()
-        condition = Attr("status").eq(Status.PROCESSING) & (Attr("active").eq(False) | Attr("ownedBy").eq(str(owner)))
+        condition = Attr("status").eq(Status.PROCESSING) & (Attr("active").eq(False) | _owned_by_life_of(owner))
         return self._writer.write_all(
             {
                 item.etag: self._update(
@@ -138,7 +149,7 @@ class Ledger:
         life of the same run holds it, that is when the run has been cleared meanwhile.
         """
         timestamp = self._clock()
-        earlier_life = Attr("ownedBy").begins_with(f"{owner.run_id}/") & Attr("ownedBy").ne(str(owner))
+        earlier_life = _owned_by_life_of(owner) & Attr("ownedBy").ne(str(owner))
         condition = Attr("status").is_in(list(allowed)) & (Attr("active").eq(False) | earlier_life)
         fresh = {
             "status": Status.PROCESSING,
@@ -181,12 +192,12 @@ class Ledger:
     def begin(self, entry: Entry, owner: RunRef) -> Entry:
         """Start an attempt: the fencing token grows, so every earlier attempt is locked out from here on (R3.5).
 
-        Raises :class:`Superseded` if the entry is not this run's to send.
+        Raises :class:`Superseded` if the entry is not this run's to send, or another attempt has begun meanwhile.
         """
         return self._change(
             entry,
-            {"attemptStartedAt": self._clock(), "timestamp": self._clock()},
-            self._sending() & Attr("ownedBy").eq(str(owner)),
+            {"attemptId": uuid.uuid4().hex, "attemptStartedAt": self._clock(), "timestamp": self._clock()},
+            self._held_by(entry) & Attr("ownedBy").eq(str(owner)),
             add={"fencingToken": 1},
         )
 
@@ -207,7 +218,8 @@ class Ledger:
     def delivered(self, entry: Entry, receipt: Receipt, *, remove_source: bool = False) -> Entry:
         """R6.2: the verified delivery; ``remove_source`` notes that the source is removed next (R5.6).
 
-        Raises :class:`Superseded`.
+        The recipient has the file by now, so this is not given up at the first refusal: another attempt would send it
+        again. Raises :class:`Superseded`.
         """
         timestamp = self._clock()
         assign = {
@@ -221,7 +233,7 @@ class Ledger:
             "lastError": None,
             "resumeState": None,
         }
-        return self._change(entry, assign, self._held_by(entry))
+        return self._change(entry, assign, self._held_by(entry), patience=_DELIVERED_PATIENCE)
 
     def failed(self, entry: Entry, error: str, *, permanent: bool = False) -> Entry:
         """R6.2: one more failed attempt; the last one, or one that no retry can mend, ends in ``fail``.
@@ -244,7 +256,7 @@ class Ledger:
             "timestamp": timestamp,
             "finishedAt": timestamp,
         }
-        condition = self._sending() & Attr("ownedBy").eq(str(owner))
+        condition = self._sending() & _owned_by_life_of(owner)
         return self._writer.write_all(
             {
                 entry.etag: self._update(
@@ -319,9 +331,15 @@ class Ledger:
         return Write.update(self._table, self._key(etag), assign, condition, add=add)
 
     def _change(
-        self, entry: Entry, assign: Mapping[str, Any], condition: ConditionBase, *, add: Mapping[str, Any] | None = None
+        self,
+        entry: Entry,
+        assign: Mapping[str, Any],
+        condition: ConditionBase,
+        *,
+        add: Mapping[str, Any] | None = None,
+        patience: float = 0,
     ) -> Entry:
-        item = self._writer.change(self._update(entry.etag, assign, condition, add=add))
+        item = self._writer.change(self._update(entry.etag, assign, condition, add=add), patience=patience)
         if item is None:
             raise Superseded(
                 f"Attempt {entry.fencing_token} of {entry.file_name!r} no longer owns the file: "

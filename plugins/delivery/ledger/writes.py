@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from delivery.ledger import expressions
 
@@ -58,8 +61,22 @@ class ConditionalWriter:
     def __init__(self, dynamodb: DynamoDBClient) -> None:
         self._dynamodb = dynamodb
 
-    def change(self, write: Write) -> dict[str, Any] | None:
-        """Carry one write out; returns the whole item after it, or None if the condition did not hold."""
+    def change(self, write: Write, *, patience: float = 0) -> dict[str, Any] | None:
+        """Carry one write out; returns the whole item after it, or None if the condition did not hold.
+
+        What the client library could not overcome is tried again for ``patience`` seconds.
+        """
+        deadline, pause = time.monotonic() + patience, 0.5
+        while True:
+            try:
+                return self._change(write)
+            except (BotoCoreError, ClientError):
+                if time.monotonic() + pause > deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, 20)
+
+    def _change(self, write: Write) -> dict[str, Any] | None:
         request = {**write.request, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
             if write.verb == "Put":

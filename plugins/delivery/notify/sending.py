@@ -57,7 +57,11 @@ def send(message: EmailMessage, ses: SESClient) -> str:
             answer = ses.send_raw_email(RawMessage={"Data": part.as_bytes(policy=SMTP)})
         except ClientError as error:
             reason = _reason(error, str(message["From"]))
-            raise NotificationError(f"SES refuses the e-mail: {reason}{already}", maybe_sent=sent > 0) from error
+            # What failed inside SES may have gone out all the same.
+            unknown = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 500
+            raise NotificationError(
+                f"SES refuses the e-mail: {reason}{already}", maybe_sent=unknown or sent > 0
+            ) from error
         except HTTPClientError as error:
             raise NotificationError(
                 f"SES did not answer ({error}), so it is not known whether the e-mail was sent; it is not sent again.",

@@ -37,12 +37,12 @@ class DeactivateOperator(DeliveryOperator):
         entries = run.ledger.open_now()
         terminal = [entry for entry in entries if entry.status is not Status.PROCESSING]
         unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
+        if self.config.expected_every_days and any(entry.status is Status.SUCCESS for entry in terminal):
+            run.last_delivery.note()  # first: what is closed is not seen again by another try
         counts = {
             "closed": len(run.ledger.close(terminal, run.owner)),
             "failed": sum(entry.status is Status.FAIL for entry in terminal),
             "unfinished": len(run.ledger.deactivate(unfinished)),
         }
-        if self.config.expected_every_days and any(entry.status is Status.SUCCESS for entry in terminal):
-            run.last_delivery.note()
         self.log_event("entries_deactivated", **counts)
         return WoundUp(life=str(run.owner), failed=counts["failed"])

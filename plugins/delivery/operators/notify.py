@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
 
 from delivery.ledger.entry import Entry, RunRef, Status
 from delivery.operators.base import DeliveryOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from mypy_boto3_ses import SESClient
 
     from delivery.notify.messages import FileLine, JobSummary
     from delivery.operators.run import Run
@@ -33,28 +34,33 @@ class NotifyOperator(DeliveryOperator):
     def execute(self, context: Context) -> None:
         """Send the e-mail if it is due."""
         run = self.run_of(context)
-        if not run.notifies:
-            raise AirflowSkipException("Notifications are off for this run.")
-        self.notify(run)
+        if run.notifies:
+            self.notify(run)
+        else:
+            # Not skipped: a task that is skipped would skip the wind-up after it.
+            self.log_event("mail_switched_off", kind=self.kind)
 
     def notify(self, run: Run) -> None:
         """Send the e-mail if it is due."""
         entries = self.subjects(run)
         lives = {self.life(entry) for entry in entries}
         held = self.held(run) if lives else []
+        ses = self._ses(run)
         marks = run.mail_marks
         try:
             claimed = {life for life in lives if marks.claim(self.kind, life)}
             due = [entry for entry in entries if self.life(entry) in claimed]
             if due:
-                self._send(run, due, held)
+                self._send(run, ses, due, held)
             else:
                 # Announced already by the run that died, or nothing to announce.
                 self.log_event("mail_not_due", kind=self.kind)
         except Exception as error:
-            if not getattr(error, "maybe_sent", False):
-                for life in lives:
-                    marks.release(self.kind, life)
+            if getattr(error, "maybe_sent", False):
+                # Another try would find it claimed and be green: people are to see this (R7.3).
+                raise AirflowFailException(str(error)) from error
+            for life in lives:
+                marks.release(self.kind, life)
             raise
 
     def subjects(self, run: Run) -> list[Entry]:
@@ -73,19 +79,23 @@ class NotifyOperator(DeliveryOperator):
         """What the e-mail lists as not sent, since its content had been."""
         return []
 
-    def _send(self, run: Run, entries: Sequence[Entry], held: list[FileLine]) -> None:
+    @staticmethod
+    def _ses(run: Run) -> SESClient:
         from airflow.providers.amazon.aws.hooks.ses import SesHook
         from botocore.config import Config
 
+        # One call and no more: one whose answer was lost may have sent the e-mail (R7.2). Airflow retries the rest.
+        once = Config(retries={"total_max_attempts": 1})
+        client: SESClient = SesHook(aws_conn_id=run.settings.ses_connection_id, config=once).get_conn()
+        return client
+
+    def _send(self, run: Run, ses: SESClient, entries: Sequence[Entry], held: list[FileLine]) -> None:
         from delivery.notify import messages
         from delivery.notify.sending import send
 
         build = messages.started if self.kind == "started" else messages.finished
         message = build(self._summary(run, entries, held), run.settings.mail_sender, self.config.contacts)
-        # One call and no more: one whose answer was lost may have sent the e-mail (R7.2). Airflow retries the rest.
-        once = Config(retries={"total_max_attempts": 1})
-        hook = SesHook(aws_conn_id=run.settings.ses_connection_id, config=once)
-        message_id = send(message, hook.get_conn())
+        message_id = send(message, ses)
         self.log_event("mail_sent", kind=self.kind, recipients=len(self.config.contacts), message_id=message_id)
 
     def _summary(self, run: Run, entries: Sequence[Entry], held: list[FileLine]) -> JobSummary:

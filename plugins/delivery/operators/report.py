@@ -30,13 +30,14 @@ class ReportOperator(DeliveryOperator):
         """Raises if any file failed."""
         run = self.run_of(context)
         wound_up: WoundUp | None = context["ti"].xcom_pull(task_ids="deactivate")
-        if wound_up is None or wound_up["life"] != str(run.owner):
+        if wound_up is None or wound_up.get("life") != str(run.owner):
             wound_up = self._wind_up(run)
-        count = wound_up["failed"]
+        failed = self._failed(run, wound_up["failed"])
+        # What the ledger holds of this run may be more: another batch's files, or what an earlier try closed.
+        count = max(len(failed), wound_up["failed"])
         if not count:
             return
         self.log_event("run_failed", level=logging.ERROR, run=str(run.owner), failed=count)
-        failed = self._failed(run, count)
         lines = [f"  {entry.file_name!r}: {entry.last_error}" for entry in failed[:_NAMED]]
         if count > len(lines):
             lines.append(f"  and {count - len(lines)} more; each is in the ledger and in the finish e-mail")

@@ -35,9 +35,9 @@ class SettleOperator(DeliveryOperator):
     def settle(self, run: Run) -> dict[str, int]:
         """Returns the counts by final status."""
         unfinished = [entry for entry in run.ledger.open_now() if entry.status is Status.PROCESSING and entry.active]
-        given_up = set(run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME))
-        self._clean_up(run, [entry for entry in unfinished if entry.etag in given_up and entry.resume])
+        run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME)
         final = run.ledger.open_now()
+        self._clean_up(run, [entry for entry in final if entry.status is Status.FAIL and entry.resume])
         for entry in final:
             if entry.status is Status.FAIL:
                 fields = {name: value for name, value in file_fields(entry).items() if name != "client_h_number"}

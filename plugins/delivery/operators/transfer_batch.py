@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -43,14 +43,15 @@ class TransferBatchOperator(DeliveryOperator):
 
     def execute(self, context: Context) -> dict[str, int]:
         """Returns counts. Raises if a file failed, for good or to be tried again."""
+        if not self.batch["files"]:
+            return {"delivered": 0}
         run = self.run_of(context)
-        self._rearm(run)
-        known = self._entries(run)
+        known = self._entries(run, self._rearm(run))
         entries = [entry for entry in known if entry.status is Status.PROCESSING and entry.active]
         if self.batch["offloaded"]:
             if entries:
                 self._container(run).start(context)  # defers
-            return self._conclude(known, None)
+            return self._conclude(run, known)
         from delivery.attempt import Batch
 
         batch = Batch(
@@ -66,18 +67,8 @@ class TransferBatchOperator(DeliveryOperator):
             raise AirflowException(
                 f"The task was told to stop after {outcome.delivered} of {len(entries)} files. The next try goes on."
             )
-        if outcome.unfinished:
-            raise AirflowException(
-                f"{len(outcome.unfinished)} of {self.batch['files']} files are not delivered yet and will be tried "
-                f"again: {_named(outcome.unfinished)}"
-            )
-        earlier = {entry.file_name: str(entry.last_error) for entry in known if entry.status is Status.FAIL}
-        if failed := earlier | outcome.failed:
-            raise AirflowFailException(
-                f"{len(failed)} of {self.batch['files']} files failed for good: {_named(failed)} "
-                "Mend the cause, then clear this task or the run: the failed files get fresh attempts."
-            )
-        return {"delivered": outcome.delivered}
+        # What the ledger says, not what this attempt believes: another one may have taken a file from it.
+        return self._conclude(run, known, outcome.unfinished)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, int]:
         """Called when the container has ended: what came of the files is in the ledger."""
@@ -86,7 +77,10 @@ class TransferBatchOperator(DeliveryOperator):
         self.log_event("container_ended", task=event["task_arn"], trouble=trouble.text if trouble else None)
         if trouble is not None and trouble.counts:
             self._count_attempt(run, trouble.text)
-        return self._conclude(self._entries(run), trouble.text if trouble else None)
+        entries = self._entries(run)
+        return self._conclude(
+            run, entries, dict.fromkeys((e.file_name for e in entries), trouble.text) if trouble else {}
+        )
 
     def _count_attempt(self, run: Run, reason: str) -> None:
         """R6.2: the container could not; the ledger, and so the e-mail, says why."""
@@ -101,10 +95,13 @@ class TransferBatchOperator(DeliveryOperator):
 
         return ContainerOperator(task_id=self.task_id, run=run, batch=self.batch)
 
-    def _conclude(self, entries: Sequence[Entry], trouble: str | None) -> dict[str, int]:
-        """As if the worker had sent them: green, red to be tried again, or red for good."""
+    def _conclude(self, run: Run, known: Sequence[Entry], reasons: Mapping[str, str] | None = None) -> dict[str, int]:
+        """By what the ledger says of the batch now: green, red to be tried again, or red for good."""
+        found = run.ledger.find(entry.etag for entry in known).values()
+        entries = [entry for entry in found if entry.owned_by.run_id == run.owner.run_id]
         unfinished = {
-            entry.file_name: trouble or str(entry.last_error or "the container left no outcome")
+            entry.file_name: (reasons or {}).get(entry.file_name)
+            or str(entry.last_error or "no attempt left an outcome")
             for entry in entries
             if entry.status is Status.PROCESSING and entry.active
         }
@@ -124,15 +121,18 @@ class TransferBatchOperator(DeliveryOperator):
         """Airflow wants the task to end: stop between two writes and keep what is needed to resume."""
         self._stop.set()
 
-    def _entries(self, run: Run) -> list[Entry]:
-        """The batch's entries. The index lags behind its table by a moment, so it is asked until all are there."""
+    def _entries(self, run: Run, rearmed: Iterable[str] = ()) -> list[Entry]:
+        """The batch's entries as the table has them, with those that were ``rearmed`` just now.
+
+        The index lags behind its table by a moment, so it is asked until all are there.
+        """
         deadline = time.monotonic() + _INDEX_PATIENCE
         while True:
             entries = run.ledger.open_entries(run.owner.run_id, self.batch["batch"])
             missing = self.batch["files"] - len(entries)
             # A run that was cleared later has closed what was delivered before: then fewer are right.
             if missing <= 0 or self.batch["owner"] != str(run.owner):
-                return entries
+                return list(run.ledger.find([*(entry.etag for entry in entries), *rearmed]).values())
             if time.monotonic() > deadline:
                 raise AirflowException(
                     f"The ledger's index shows {len(entries)} of the batch's {self.batch['files']} files after "
@@ -140,10 +140,10 @@ class TransferBatchOperator(DeliveryOperator):
                 )
             time.sleep(0.5)
 
-    def _rearm(self, run: Run) -> None:
-        """After a clear: what failed in an earlier life of this run is sent again."""
+    def _rearm(self, run: Run) -> list[str]:
+        """After a clear: take on what an earlier life of this run failed to send or left; returns the sort keys."""
         if run.owner.generation == 0:
-            return
+            return []
         run_id, number = run.owner.run_id, self.batch["batch"]
         failed = [
             entry
@@ -151,14 +151,15 @@ class TransferBatchOperator(DeliveryOperator):
             if entry.status is Status.FAIL and _earlier_life(entry, run.owner)
         ]
         assignments = [Assignment(entry.source, entry.etag, number) for entry in failed]
-        for etag in run.ledger.rearm(assignments, run.owner, self.config.name, [Status.FAIL]):
+        rearmed = run.ledger.rearm(assignments, run.owner, self.config.name, [Status.FAIL])
+        for etag in rearmed:
             self.log_event("file_rearmed", etag=etag)
         unfinished = [
             Assignment(entry.source, entry.etag, number)
             for entry in run.ledger.open_entries(run_id, number)
             if entry.status is Status.PROCESSING and _earlier_life(entry, run.owner)
         ]
-        run.ledger.resume(unfinished, run.owner, self.config.name)
+        return rearmed + run.ledger.resume(unfinished, run.owner, self.config.name)
 
 
 def _earlier_life(entry: Entry, owner: RunRef) -> bool:

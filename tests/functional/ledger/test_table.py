@@ -108,6 +108,28 @@ def test_r3_5_a_transaction_whose_answer_is_lost_is_known_to_have_been_made(ledg
     assert lost_answer(lambda: len(ledger.resume(many, OTHER, "acme")) == 20) == ["dynamodb.TransactWriteItems"]
 
 
+def test_r6_2_the_outcome_of_what_has_arrived_is_written_although_it_is_refused_at_first(ledger, refused):
+    begun = ledger.begin(added(ledger), RUN)
+    befallen = refused(lambda: ledger.delivered(begun, RECEIPT), times=3)
+    assert befallen == ["dynamodb.UpdateItem"] * 3
+    assert the(ledger).status is Status.SUCCESS
+
+
+def test_r3_5_a_later_life_of_the_run_takes_over_what_an_earlier_one_has_active_and_never_the_other_way(ledger):
+    later, entry = RunRef(RUN.run_id, 1), added(ledger)
+    assert ledger.resume([assignment()], later, "acme") == ["etag-a"]
+    assert superseded(lambda: ledger.begin(entry, RUN))
+    assert ledger.resume([assignment()], RUN, "acme") == []
+    assert ledger.give_up([the(ledger)], RUN, "nobody came back") == []
+    assert ledger.give_up([the(ledger)], RunRef(RUN.run_id, 2), "nobody came back") == ["etag-a"]
+
+
+def test_r3_5_of_two_attempts_of_one_run_only_the_first_begins(ledger):
+    entry = added(ledger)
+    ledger.begin(entry, RUN)
+    assert superseded(lambda: ledger.begin(entry, RUN))
+
+
 def test_r3_2_attributes_are_spelled_as_required(ledger, dynamodb, ledger_table):
     added(ledger)
     item = dynamodb.get_item(
