@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from delivery.pickup import PickupFile
 
 _ERROR_LENGTH = 1000
-_MAX_DUPLICATE_NAMES = 100
+_MOST_DUPLICATE_NAMES = 100
 _MOST_LIVES = 50
 """DynamoDB compares with a hundred values at most."""
 _DELIVERED_PATIENCE = 180.0
@@ -52,8 +52,13 @@ def _owned_by_life_of(owner: RunRef) -> ConditionBase:
 
 def _taken_over(item: Assignment) -> dict[str, Any]:
     """What every take-over adds: a larger token, which locks earlier attempts out, and the names of duplicates."""
-    names = {"duplicateNames": set(item.duplicate_names)} if item.duplicate_names else {}
-    return {"fencingToken": 1, **names}
+    names = _shortened(item.duplicate_names)
+    return {"fencingToken": 1, **({"duplicateNames": names} if names else {})}
+
+
+def _shortened(names: Iterable[str], room: int = _MOST_DUPLICATE_NAMES) -> set[str]:
+    """As many as an item has room for, of 400 KB: thousands of files can be equal, empty ones for example."""
+    return set(sorted(names)[: max(room, 0)])
 
 
 class Ledger:
@@ -112,7 +117,7 @@ class Ledger:
                         "fencingToken": 0,
                         "armedBy": str(owner),
                         "createdAt": timestamp,
-                        "duplicateNames": set(item.duplicate_names) or None,
+                        "duplicateNames": _shortened(item.duplicate_names) or None,
                     },
                     Attr(SORT_KEY).not_exists(),
                 )
@@ -176,8 +181,8 @@ class Ledger:
 
         False if the entry has changed meanwhile or enough names are known already: the caller then only logs.
         """
-        new = set(names) - entry.duplicate_names
-        if not new or len(entry.duplicate_names | new) > _MAX_DUPLICATE_NAMES:
+        new = _shortened(set(names) - entry.duplicate_names, _MOST_DUPLICATE_NAMES - len(entry.duplicate_names))
+        if not new:
             return False
         condition = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
         assign: dict[str, Any] = {"timestamp": self._clock(), "openKey": self.delivery_key, "ownedBy": str(owner)}

@@ -30,13 +30,13 @@ class HealthCheckOperator(DeliveryOperator):
                 left_by=str(entry.owned_by),
                 **{name: value for name, value in file_fields(entry).items() if name != "client_h_number"},
             )
-        run.ledger.deactivate(abandoned)
         if abandoned and run.settings.offload is not None:
             from delivery.operators.offload import stop_containers
 
-            # From here on such a container can change nothing any more; it need not try either.
+            # Before the entries are let go of: a try that dies here leaves them for the next one to find.
             for task in stop_containers(
                 run.settings.offload, self.config.delivery_key, f"left over; {run.owner} begins"
             ):
                 self.log_event("container_left_over_stopped", level=logging.WARNING, task=task)
+        run.ledger.deactivate(abandoned)
         return len(abandoned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
@@ -117,8 +118,12 @@ class RegisterFilesOperator(DeliveryOperator):
                 "file_held", level=logging.WARNING, file=file.name, etag=file.etag, last_error=entry.last_error
             )
         reported = False
+        names: dict[str, list[str]] = defaultdict(list)
         for entry, file in intake.duplicates:
-            reported |= run.ledger.note_duplicates(entry, [file.name], run.owner)
+            names[entry.etag].append(file.name)
+        for entry in {entry.etag: entry for entry, _ in intake.duplicates}.values():
+            reported |= run.ledger.note_duplicates(entry, names[entry.etag], run.owner)
+        for entry, file in intake.duplicates:
             self.log_event(
                 "file_already_sent_under_another_name",
                 level=logging.WARNING,

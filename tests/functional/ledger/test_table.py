@@ -307,6 +307,16 @@ def test_r5_7_duplicates_are_noted_once_and_reopen_the_entry(ledger):
     assert not ledger.note_duplicates(reopened, ["b.csv"], OTHER)
 
 
+def test_r5_7_thousands_of_equal_files_fit_into_one_entry(ledger):
+    names = frozenset(f"{number:05d}{'x' * 200}.csv" for number in range(5000))
+    assert ledger.add([Assignment(a_file("a.csv", "etag-a"), "etag-a", 0, names)], RUN, "acme") == ["etag-a"]
+    ledger.close([ledger.delivered(ledger.begin(the(ledger), RUN), RECEIPT)], RUN)
+    assert len(the(ledger).duplicate_names) == 100
+    assert not ledger.note_duplicates(the(ledger), names, OTHER)
+    assert ledger.rearm([Assignment(a_file("a.csv", "etag-a"), "etag-a", 0, names)], OTHER, "acme", BOTH) == ["etag-a"]
+    assert len(the(ledger).duplicate_names) == 100
+
+
 def test_r8_3_a_failure_left_by_a_dead_run_belongs_to_the_run_that_closes_it(ledger):
     entry = in_state(ledger, "fail/active")
     ledger.deactivate([entry])
