@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from delivery.ledger.entry import Status
 from delivery.operators.base import DeliveryOperator
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class ReportOperator(DeliveryOperator):
         """The failed entries; the index lags behind its table by a moment, so it is asked until all are there."""
         deadline = time.monotonic() + _INDEX_PATIENCE
         while True:
-            failed = run.ledger.held_entries(run.owner.run_id)
+            held = run.ledger.find(entry.etag for entry in run.ledger.held_entries(run.owner.run_id))
+            failed = [entry for entry in held.values() if entry.status is Status.FAIL and not entry.active]
             if len(failed) >= count or time.monotonic() > deadline:
                 return failed
             time.sleep(0.5)
