@@ -40,7 +40,7 @@ def worker(environment: Environment, needs: Needs) -> list[Grant]:
         *_deliver(environment, needs),
         Grant(
             "LedgerIntake",
-            ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"),
+            ("dynamodb:GetItem", "dynamodb:PutItem"),
             (_table(environment),),
         ),
         Grant(
@@ -96,7 +96,7 @@ def container(environment: Environment, needs: Needs) -> list[Grant]:
 def _deliver(environment: Environment, needs: Needs) -> list[Grant]:
     """What both do."""
     grants = [
-        Grant("Ledger", ("dynamodb:UpdateItem",), (_table(environment),)),
+        Grant("Ledger", ("dynamodb:BatchGetItem", "dynamodb:UpdateItem"), (_table(environment),)),
         Grant("LedgerOpenEntries", ("dynamodb:Query",), (f"{_table(environment)}/index/{OPEN_INDEX}",)),
         Grant(
             "Connections",
