@@ -116,7 +116,11 @@ def _asked_for(ledger: Ledger, options: Options) -> list[Entry]:
     if options.resend_failed:
         held = ledger.held_entries()
     elif options.owner.generation:
-        held = [entry for entry in ledger.held_entries(options.owner.run_id) if _cleared(entry, options.owner)]
+        held = [
+            entry
+            for entry in ledger.held_entries(options.owner.run_id)
+            if entry.owned_by.is_earlier_life_of(options.owner)
+        ]
     else:
         return []
     return [entry for entry in held if options.wants(entry.file_name)]
@@ -176,14 +180,9 @@ def _in_hand(entry: Entry, owner: RunRef) -> bool:
     return entry.active and entry.owned_by == owner
 
 
-def _cleared(entry: Entry, owner: RunRef) -> bool:
-    """An earlier life of this run dealt with it, and the run has been cleared since."""
-    return entry.owned_by.run_id == owner.run_id and entry.owned_by.generation < owner.generation
-
-
 def _sent_again(entry: Entry, file: PickupFile, options: Options) -> bool:
     if entry.status is Status.FAIL:
-        return options.bypass or options.resend_failed or _cleared(entry, options.owner)
+        return options.bypass or options.resend_failed or entry.owned_by.is_earlier_life_of(options.owner)
     # Delivered under bypass, and the run died before it removed the source: the same object is not a new wish.
     left_over = entry.remove_source and entry.source == file
     return options.bypass and not left_over

@@ -75,8 +75,7 @@ class Runs:
             name: state for name, state in of.states.items() if state not in ("failed", "upstream_failed")
         }
         self._transfer(result, params)
-        transfers = [name for name in result.states if name.startswith("transfer_batch")]
-        self._by_rule(result, "report", ["deactivate", *transfers], params)
+        self._by_rule(result, "report", ["deactivate", *_transfers(result)], params)
         return result
 
     def _begin(self, of: RunResult | None) -> RunResult:
@@ -107,14 +106,13 @@ class Runs:
             self._task(result, f"transfer_batch[{number}]", params, task)
 
     def _wind_up(self, result: RunResult, params: Mapping[str, Any]) -> None:
-        transfers = [name for name in result.states if name.startswith("transfer_batch")]
-        self._by_rule(result, "settle", ["register_files", "notify_started", *transfers], params)
+        self._by_rule(result, "settle", ["register_files", "notify_started", *_transfers(result)], params)
         if result.states["settle"] == "success":
             self._task(result, "notify_finished", params)
         else:
             result.states["notify_finished"] = "skipped" if result.states["settle"] == "skipped" else "upstream_failed"
         self._by_rule(result, "deactivate", ["settle", "notify_finished"], params)
-        self._by_rule(result, "report", ["deactivate", *transfers], params)
+        self._by_rule(result, "report", ["deactivate", *_transfers(result)], params)
 
     def _by_rule(self, result: RunResult, name: str, upstream: list[str], params: Mapping[str, Any]) -> None:
         """As Airflow does by ALL_DONE_MIN_ONE_SUCCESS: one that was skipped skips it."""
@@ -175,6 +173,10 @@ class Runs:
             result.errors.pop(name, None)
             return value
         return None
+
+
+def _transfers(result: RunResult) -> list[str]:
+    return [name for name in result.states if name.startswith("transfer_batch")]
 
 
 async def _first_event(trigger: Any) -> Any:

@@ -162,14 +162,15 @@ class Scenario:
 
     def aws_faults(self, *rules: dict[str, Any]) -> list[str]:
         """Order faults of the AWS stand-in; none ends them. Returns the calls that those before befell."""
-        return _order(self.stack.aws_url, rules)
+        return order_faults(self.stack.aws_url, rules)
 
     def gcs_faults(self, *rules: dict[str, Any]) -> list[str]:
         """Order faults of the GCS stand-in; none ends them. Returns the calls that those before befell."""
-        return _order(self.stack.gcs_url, rules)
+        return order_faults(self.stack.gcs_url, rules)
 
 
-def _order(url: str, rules: Sequence[dict[str, Any]]) -> list[str]:
+def order_faults(url: str, rules: Sequence[dict[str, Any]] = ()) -> list[str]:
+    """Order faults of the stand-in at ``url``; none ends them. Returns the calls that those before befell."""
     answer = httpx.post(f"{url}/_local/faults", json=list(rules)).raise_for_status()
     hit: list[str] = answer.json()
     return hit

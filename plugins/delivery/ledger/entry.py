@@ -48,6 +48,10 @@ class RunRef:
     def __str__(self) -> str:
         return f"{self.run_id}/{self.generation}"
 
+    def is_earlier_life_of(self, other: RunRef) -> bool:
+        """Whether it is the same run, before it was cleared (R5.4)."""
+        return self.run_id == other.run_id and self.generation < other.generation
+
     @classmethod
     def parse(cls, text: str) -> RunRef:
         """The inverse of ``str``."""

@@ -6,12 +6,12 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from delivery.ledger.entry import Entry, RunRef, Status
+from delivery.ledger.entry import Entry, Status
 from delivery.ledger.table import Assignment
 from delivery.operators.base import DeliveryOperator
 from delivery.operators.destination import destination_of
@@ -51,7 +51,7 @@ class TransferBatchOperator(DeliveryOperator):
         if self.batch["offloaded"]:
             if entries:
                 self._container(run).start(context)  # defers
-            return self._conclude(run, known)
+            return self._conclude(run, known, {})
         from delivery.attempt import Batch
 
         batch = Batch(
@@ -68,7 +68,8 @@ class TransferBatchOperator(DeliveryOperator):
                 f"The task was told to stop after {outcome.delivered} of {len(entries)} files. The next try goes on."
             )
         # What the ledger says, not what this attempt believes: another one may have taken a file from it.
-        return self._conclude(run, known, outcome.unfinished)
+        now = run.ledger.find(entry.etag for entry in known).values()
+        return self._conclude(run, now, outcome.unfinished)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, int]:
         """Called when the container has ended: what came of the files is in the ledger."""
@@ -95,13 +96,11 @@ class TransferBatchOperator(DeliveryOperator):
 
         return ContainerOperator(task_id=self.task_id, run=run, batch=self.batch)
 
-    def _conclude(self, run: Run, known: Sequence[Entry], reasons: Mapping[str, str] | None = None) -> dict[str, int]:
-        """By what the ledger says of the batch now: green, red to be tried again, or red for good."""
-        found = run.ledger.find(entry.etag for entry in known).values()
-        entries = [entry for entry in found if entry.owned_by.run_id == run.owner.run_id]
+    def _conclude(self, run: Run, now: Iterable[Entry], reasons: Mapping[str, str]) -> dict[str, int]:
+        """By what the ledger says of the batch ``now``: green, red to be tried again, or red for good."""
+        entries = [entry for entry in now if entry.owned_by.run_id == run.owner.run_id]
         unfinished = {
-            entry.file_name: (reasons or {}).get(entry.file_name)
-            or str(entry.last_error or "no attempt left an outcome")
+            entry.file_name: reasons.get(entry.file_name) or str(entry.last_error or "no attempt left an outcome")
             for entry in entries
             if entry.status is Status.PROCESSING and entry.active
         }
@@ -148,7 +147,7 @@ class TransferBatchOperator(DeliveryOperator):
         failed = [
             entry
             for entry in [*run.ledger.held_entries(run_id, number), *run.ledger.open_entries(run_id, number)]
-            if entry.status is Status.FAIL and _earlier_life(entry, run.owner)
+            if entry.status is Status.FAIL and entry.owned_by.is_earlier_life_of(run.owner)
         ]
         assignments = [Assignment(entry.source, entry.etag, number) for entry in failed]
         rearmed = run.ledger.rearm(assignments, run.owner, self.config.name, [Status.FAIL])
@@ -157,13 +156,9 @@ class TransferBatchOperator(DeliveryOperator):
         unfinished = [
             Assignment(entry.source, entry.etag, number)
             for entry in run.ledger.open_entries(run_id, number)
-            if entry.status is Status.PROCESSING and _earlier_life(entry, run.owner)
+            if entry.status is Status.PROCESSING and entry.owned_by.is_earlier_life_of(run.owner)
         ]
         return rearmed + run.ledger.resume(unfinished, run.owner, self.config.name)
-
-
-def _earlier_life(entry: Entry, owner: RunRef) -> bool:
-    return entry.owned_by.run_id == owner.run_id and entry.owned_by.generation < owner.generation
 
 
 def _named(reasons: dict[str, str]) -> str:

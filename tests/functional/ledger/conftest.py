@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
+
+from tests.support.scenario import order_faults
 
 
 @pytest.fixture
 def trouble(stack) -> Iterator[Callable[[Callable[[], object], dict[str, Any]], list[str]]]:
     """Do something that must succeed although its first writes get into trouble; returns the calls that this befell."""
 
-    def order(*rules: dict[str, Any]) -> list[str]:
-        calls: list[str] = httpx.post(f"{stack.aws_url}/_local/faults", json=list(rules)).raise_for_status().json()
-        return calls
-
     def succeeds(action: Callable[[], object], rule: dict[str, Any]) -> list[str]:
-        order({"call": r"dynamodb\.(Put|Update|TransactWrite)Item", **rule})
+        order_faults(stack.aws_url, [{"call": r"dynamodb\.(Put|Update|TransactWrite)Item", **rule}])
         assert action()
-        return order()
+        return order_faults(stack.aws_url)
 
     yield succeeds
-    order()
+    order_faults(stack.aws_url)
 
 
 @pytest.fixture
