@@ -110,8 +110,8 @@ def deliver(order: Order, settings: Settings, stop: threading.Event) -> Outcome:
     s3 = s3_client(region=source.region, role_arn=source.role_arn, external_id=source.external_id)
     entries = [
         entry
-        for entry in ledger.open_now(order.owner.run_id, order.batch)
-        if entry.status is Status.PROCESSING and entry.active and entry.owned_by == order.owner
+        for entry in ledger.open_now(order.owner, order.batch)
+        if entry.status is Status.PROCESSING and entry.active and entry.owned_by.is_same_life(order.owner)
     ]
     batch = Batch(ledger, Pickup(config, s3), order.owner, remove_source=order.remove_source, logger=_LOGGER, stop=stop)
     return batch.deliver(entries, lambda: _destination(config, settings))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from delivery.config.model import ClientConfig
 
 RETRIES = 3
+ALLOWED_RUN_TYPES: Any = ("scheduled", "manual")
+"""By schedule and by hand: no backfill, and nothing that assets would start (R4.1, R4.7)."""
 _START = datetime(2025, 1, 1, tzinfo=UTC)
 _LONGEST_RETRY_DELAY = timedelta(minutes=15)
 _ERROR_TASK = "configuration_error"
@@ -75,6 +77,8 @@ def build_dag(config: ClientConfig) -> DAG:
         start_date=_START,
         catchup=False,
         max_active_runs=1,
+        # A backfill has a limit of its own beside max_active_runs, so its runs would go side by side with the others.
+        allowed_run_types=ALLOWED_RUN_TYPES,
         is_paused_upon_creation=False,
         tags={"client-delivery", config.delivery_key, config.destination.type},
         doc_md=describe(config),
@@ -119,6 +123,7 @@ def build_error_dag(dag_id: str, error: ConfigError) -> DAG:
         start_date=_START,
         catchup=False,
         max_active_runs=1,
+        allowed_run_types=ALLOWED_RUN_TYPES,
         is_paused_upon_creation=False,
         tags={"client-delivery", "config-error"},
         doc_md=describe_error(dag_id, error),

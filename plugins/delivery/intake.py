@@ -117,9 +117,7 @@ def _asked_for(ledger: Ledger, options: Options) -> list[Entry]:
         held = ledger.held_entries()
     elif options.owner.generation:
         held = [
-            entry
-            for entry in ledger.held_entries(options.owner.run_id)
-            if entry.owned_by.is_earlier_life_of(options.owner)
+            entry for entry in ledger.held_entries(options.owner) if entry.owned_by.is_earlier_life_of(options.owner)
         ]
     else:
         return []
@@ -177,7 +175,7 @@ def _decide_group(
 
 def _in_hand(entry: Entry, owner: RunRef) -> bool:
     """This life of the run has dealt with it already: its task is being tried again."""
-    return entry.active and entry.owned_by == owner
+    return entry.active and entry.owned_by.is_same_life(owner)
 
 
 def _sent_again(entry: Entry, file: PickupFile, options: Options) -> bool:

@@ -9,8 +9,8 @@ from delivery.ledger.entry import Entry, RunRef, Status
 from delivery.pickup import PickupFile
 
 MODIFIED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-RUN = RunRef("scheduled__2026-03-01T12:00:00+00:00", 0)
-EARLIER = RunRef("scheduled__2026-03-01T11:45:00+00:00", 0)
+RUN = RunRef("scheduled__2026-03-01T12:00:00+00:00", 0, "acme")
+EARLIER = RunRef("scheduled__2026-03-01T11:45:00+00:00", 0, "acme")
 
 
 def a_file(name: str = "a.csv", etag: str = "etag-a", *, size: int = 10, modified: datetime = MODIFIED) -> PickupFile:

@@ -53,6 +53,12 @@ class Runs:
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
         self.dag = build_dag(config)
+        self.under_way: set[tuple[str, str]] = set()
+        """DAG id and run id of the runs that are not over."""
+
+    def _state_of(self, dag_id: str, run_id: str) -> str:
+        """Airflow's state of any other run: over, unless a test says that it is under way."""
+        return "running" if (dag_id, run_id) in self.under_way else "failed"
 
     def run(self, *, of: RunResult | None = None, **params: Any) -> RunResult:
         """One scheduled or triggered run; with ``of``, that run cleared as a whole."""
@@ -133,11 +139,14 @@ class Runs:
     def _task(self, result: RunResult, name: str, params: Mapping[str, Any], task: Any = None) -> Any:
         task = task or self.dag.get_task(name)
         context = {
-            "dag_run": SimpleNamespace(run_id=result.run_id, clear_number=result.generation),
+            "dag_run": SimpleNamespace(
+                dag_id=self.config.name, run_id=result.run_id, clear_number=result.generation, run_type="manual"
+            ),
             "params": {**self.dag.params.dump(), **params},
             "ti": SimpleNamespace(
                 xcom_pull=lambda task_ids, default=None: result.returned.get(task_ids, default),
                 xcom_push=lambda **_: None,
+                get_dagrun_state=self._state_of,
                 dag_id=self.config.name,
                 task_id=name,
                 run_id=result.run_id,

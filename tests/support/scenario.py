@@ -15,7 +15,7 @@ from awscrt import checksums
 from pydantic import TypeAdapter
 
 from delivery.config.model import ClientConfig
-from delivery.ledger.entry import Entry
+from delivery.ledger.entry import Entry, RunRef
 from delivery.ledger.table import Ledger
 from local.mailbox import Mail
 from local.stack import Stack
@@ -63,6 +63,10 @@ class Scenario:
         """Change the client's YAML, from the next run on."""
         self.config = TypeAdapter(ClientConfig).validate_python(self.config.model_dump() | fields)
         self._runs = Runs(self.config)
+
+    def says_under_way(self, other: RunRef) -> None:
+        """Airflow says of this run of another DAG, or another of this one, that it is not over."""
+        self._runs.under_way.add((other.dag_id, other.run_id))
 
     def run(self, **params: Any) -> RunResult:
         """One run of the client's DAG."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from delivery.intake import Intake, Options, decide
-from delivery.ledger.entry import Entry, RunRef, Status, identity
+from delivery.ledger.entry import Entry, Status, identity
 from delivery.pickup import PickupFile
 from tests.support.factories import EARLIER, MODIFIED, RUN, a_file, an_entry
 
@@ -67,7 +68,7 @@ def test_r5_4_resend_failed_does_not_send_again_what_was_delivered():
 
 
 def test_r5_4_a_cleared_run_sends_again_what_failed_in_it():
-    cleared = RunRef(RUN.run_id, 1)
+    cleared = replace(RUN, generation=1)
     entry = an_entry(status=Status.FAIL, owned_by=RUN)
     intake = decide({"etag-a": [a_file()]}, {"etag-a": entry}, [], Options(owner=cleared))
     assert shape(intake) == {"rearm": ["a.csv"]}
@@ -78,7 +79,7 @@ def test_r5_4_a_cleared_run_does_not_send_what_failed_in_another_run():
         {"etag-a": [a_file()]},
         {"etag-a": an_entry(status=Status.FAIL, owned_by=EARLIER)},
         [],
-        Options(owner=RunRef(RUN.run_id, 1)),
+        Options(owner=replace(RUN, generation=1)),
     )
     assert shape(intake) == {"held": ["a.csv"]}
 

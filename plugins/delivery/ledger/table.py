@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _ERROR_LENGTH = 1000
 _MOST_DUPLICATE_NAMES = 100
-_MOST_LIVES = 50
-"""DynamoDB compares with a hundred values at most."""
+_MOST_LIVES = 48
+"""DynamoDB compares with a hundred values at most, and each life has two spellings."""
 _DELIVERED_PATIENCE = 180.0
 
 
@@ -47,7 +47,8 @@ class Assignment:
 def _owned_by_life_of(owner: RunRef) -> ConditionBase:
     """By this life of the run, or one before it; never by a later one."""
     first = max(0, owner.generation - _MOST_LIVES)
-    return Attr("ownedBy").is_in([str(RunRef(owner.run_id, life)) for life in range(first, owner.generation + 1)])
+    lives = (replace(owner, generation=life) for life in range(first, owner.generation + 1))
+    return Attr("ownedBy").is_in([spelling for life in lives for spelling in life.spellings])
 
 
 def _taken_over(item: Assignment) -> dict[str, Any]:
@@ -80,20 +81,20 @@ class Ledger:
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
-    def open_entries(self, run_id: str | None = None, batch: int | None = None) -> list[Entry]:
-        """What is active, unfinished or not yet reported; of one run, or of one batch of it, where given.
+    def open_entries(self, run: RunRef | None = None, batch: int | None = None) -> list[Entry]:
+        """What is active, unfinished or not yet reported; of one run, in any life, or one batch of it, where given.
 
         The index lags behind by a moment: whoever acts on an entry does so with a conditional write.
         """
-        return self._query(self.delivery_key, run_id, batch)
+        return self._query(self.delivery_key, run, batch)
 
-    def open_now(self, run_id: str | None = None, batch: int | None = None) -> list[Entry]:
+    def open_now(self, run: RunRef | None = None, batch: int | None = None) -> list[Entry]:
         """The same entries as the table has them now, not as the index saw them a moment ago."""
-        return list(self.find(entry.etag for entry in self.open_entries(run_id, batch)).values())
+        return list(self.find(entry.etag for entry in self.open_entries(run, batch)).values())
 
-    def held_entries(self, run_id: str | None = None, batch: int | None = None) -> list[Entry]:
+    def held_entries(self, run: RunRef | None = None, batch: int | None = None) -> list[Entry]:
         """What has failed and is closed (R5.4)."""
-        return self._query(HELD + self.delivery_key, run_id, batch)
+        return self._query(HELD + self.delivery_key, run, batch)
 
     def find(self, etags: Iterable[str]) -> dict[str, Entry]:
         """The entries with these sort keys, read consistently, a hundred per request."""
@@ -154,7 +155,7 @@ class Ledger:
         life of the same run holds it, that is when the run has been cleared meanwhile.
         """
         timestamp = self._clock()
-        earlier_life = _owned_by_life_of(owner) & Attr("ownedBy").ne(str(owner))
+        earlier_life = _owned_by_life_of(owner) & ~Attr("ownedBy").is_in(owner.spellings)
         condition = Attr("status").is_in(list(allowed)) & (Attr("active").eq(False) | earlier_life)
         fresh = {
             "status": Status.PROCESSING,
@@ -202,7 +203,7 @@ class Ledger:
         return self._change(
             entry,
             {"attemptId": uuid.uuid4().hex, "attemptStartedAt": self._clock(), "timestamp": self._clock()},
-            self._held_by(entry) & Attr("ownedBy").eq(str(owner)),
+            self._held_by(entry) & Attr("ownedBy").is_in(owner.spellings),
             add={"fencingToken": 1},
         )
 
@@ -352,6 +353,7 @@ class Ledger:
             )
         return Entry.from_item(item)
 
-    def _query(self, open_key: str, run_id: str | None, batch: int | None) -> list[Entry]:
-        prefix = "" if run_id is None else work_ref(run_id, batch)
-        return [Entry.from_item(item) for item in self._reader.indexed(open_key, prefix)]
+    def _query(self, open_key: str, run: RunRef | None, batch: int | None) -> list[Entry]:
+        prefix = "" if run is None else work_ref(run.run_id, batch)
+        entries = (Entry.from_item(item) for item in self._reader.indexed(open_key, prefix))
+        return [entry for entry in entries if run is None or entry.owned_by.is_same_run(run)]

@@ -34,7 +34,7 @@ class DeactivateOperator(DeliveryOperator):
 
     def let_go(self, run: Run) -> WoundUp:
         """Close what has an outcome, and leave the rest to the next run."""
-        entries = run.ledger.open_now()
+        entries = run.to_wind_up(run.ledger.open_now())
         terminal = [entry for entry in entries if entry.status is not Status.PROCESSING]
         unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
         if self.config.expected_every_days and any(entry.status is Status.SUCCESS for entry in terminal):

@@ -129,8 +129,8 @@ class NotifyStartedOperator(NotifyOperator):
     kind = "started"
 
     def subjects(self, run: Run) -> list[Entry]:
-        """Every active entry."""
-        return [entry for entry in run.ledger.open_entries() if entry.active]
+        """Every active entry, but for those of another run that is under way."""
+        return [entry for entry in run.to_wind_up(run.ledger.open_entries()) if entry.active]
 
     def life(self, entry: Entry) -> RunRef:
         """The run that armed the file."""
@@ -144,7 +144,7 @@ class NotifyFinishedOperator(NotifyOperator):
 
     def subjects(self, run: Run) -> list[Entry]:
         """Every entry with an outcome that is not closed yet, those of a run that died included."""
-        return [entry for entry in run.ledger.open_now() if entry.status is not Status.PROCESSING]
+        return [entry for entry in run.to_wind_up(run.ledger.open_now()) if entry.status is not Status.PROCESSING]
 
     def life(self, entry: Entry) -> RunRef:
         """The run that dealt with the file."""

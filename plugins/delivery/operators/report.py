@@ -68,7 +68,7 @@ class ReportOperator(DeliveryOperator):
         """The failed entries; the index lags behind its table by a moment, so it is asked until all are there."""
         deadline = time.monotonic() + _INDEX_PATIENCE
         while True:
-            held = run.ledger.find(entry.etag for entry in run.ledger.held_entries(run.owner.run_id))
+            held = run.ledger.find(entry.etag for entry in run.ledger.held_entries(run.owner))
             failed = [entry for entry in held.values() if entry.status is Status.FAIL and not entry.active]
             if len(failed) >= count or time.monotonic() > deadline:
                 return failed

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 from delivery.intake import Options, Survey, survey
 from delivery.ledger.entry import RunRef
@@ -17,11 +19,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from delivery.config.model import ClientConfig
+    from delivery.ledger.entry import Entry
     from delivery.ledger.last_delivery import LastDelivery
     from delivery.ledger.mail_marks import MailMarks
     from delivery.ledger.table import Ledger
     from delivery.pickup import Pickup
     from delivery.transfer.s3.access import S3Access
+
+_UNDER_WAY = ("queued", "running")
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,15 @@ class Run:
     config: ClientConfig
     owner: RunRef
     params: Mapping[str, Any]
+    state_of: Callable[[RunRef], str | None] = lambda ref: None
+    """Airflow's state of another run; None if there is no such run (any more)."""
 
     @classmethod
     def of(cls, config: ClientConfig, context: Context) -> Run:
         """The run that ``context`` belongs to."""
         dag_run = context["dag_run"]
-        return cls(config, RunRef(dag_run.run_id, getattr(dag_run, "clear_number", None) or 0), context["params"])
+        owner = RunRef(dag_run.run_id, getattr(dag_run, "clear_number", None) or 0, dag_run.dag_id)
+        return cls(config, owner, context["params"], partial(_state_of, context["ti"], dag_run.dag_id))
 
     @cached_property
     def settings(self) -> Settings:
@@ -115,6 +123,21 @@ class Run:
         """Whether e-mails are sent (R7.1)."""
         return bool(self.params["send_notifications"])
 
+    def others_under_way(self, entries: Iterable[Entry]) -> list[RunRef]:
+        """The other runs that own some of these entries and that are not over, says Airflow (R4.1).
+
+        ``max_active_runs`` alone does not prevent them: a renamed configuration has another DAG, and the command line
+        can start a run beside another.
+        """
+        owners = {entry.owned_by for entry in entries if not entry.owned_by.is_same_run(self.owner)}
+        return sorted((ref for ref in owners if self.state_of(ref) in _UNDER_WAY), key=str)
+
+    def to_wind_up(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Those that this run may conclude: its own, and what runs that are over have left (R4.2)."""
+        known = list(entries)
+        others = self.others_under_way(known)
+        return [entry for entry in known if not any(entry.owned_by.is_same_run(other) for other in others)]
+
     def survey(self) -> Survey:
         """Look at what waits, and change nothing."""
         return survey(self.pickup, self.ledger, self.options, needs_done_file=self.needs_done_file)
@@ -129,3 +152,14 @@ class Run:
             resend_failed=bool(self.params["resend_failed"]),
             file_pattern=self.params["file_pattern"] or None,
         )
+
+
+def _state_of(task_instance: Any, dag_id: str, ref: RunRef) -> str | None:
+    """Ask Airflow; a run of an older release's entry is taken for one of this DAG."""
+    try:
+        return str(task_instance.get_dagrun_state(dag_id=ref.dag_id or dag_id, run_id=ref.run_id))
+    except AirflowRuntimeError as error:
+        # The task SDK has no class for "not found": its detail carries what the API server answered.
+        if (error.error.detail or {}).get("status_code") == 404:
+            return None
+        raise

@@ -34,9 +34,10 @@ class SettleOperator(DeliveryOperator):
 
     def settle(self, run: Run) -> dict[str, int]:
         """Returns the counts by final status."""
-        unfinished = [entry for entry in run.ledger.open_now() if entry.status is Status.PROCESSING and entry.active]
+        entries = run.to_wind_up(run.ledger.open_now())
+        unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
         run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME)
-        final = run.ledger.open_now()
+        final = list(run.ledger.find(entry.etag for entry in entries).values())
         self._clean_up(run, [entry for entry in final if entry.status is Status.FAIL and entry.resume])
         for entry in final:
             if entry.status is Status.FAIL:

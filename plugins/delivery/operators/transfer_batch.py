@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from delivery.ledger.entry import Entry, Status
+from delivery.ledger.entry import Entry, RunRef, Status
 from delivery.ledger.table import Assignment
 from delivery.operators.base import DeliveryOperator
 from delivery.operators.destination import destination_of
@@ -98,7 +98,7 @@ class TransferBatchOperator(DeliveryOperator):
 
     def _conclude(self, run: Run, now: Iterable[Entry], reasons: Mapping[str, str]) -> dict[str, int]:
         """By what the ledger says of the batch ``now``: green, red to be tried again, or red for good."""
-        entries = [entry for entry in now if entry.owned_by.run_id == run.owner.run_id]
+        entries = [entry for entry in now if entry.owned_by.is_same_run(run.owner)]
         unfinished = {
             entry.file_name: reasons.get(entry.file_name) or str(entry.last_error or "no attempt left an outcome")
             for entry in entries
@@ -127,10 +127,10 @@ class TransferBatchOperator(DeliveryOperator):
         """
         deadline = time.monotonic() + _INDEX_PATIENCE
         while True:
-            entries = run.ledger.open_entries(run.owner.run_id, self.batch["batch"])
+            entries = run.ledger.open_entries(run.owner, self.batch["batch"])
             missing = self.batch["files"] - len(entries)
             # A run that was cleared later has closed what was delivered before: then fewer are right.
-            if missing <= 0 or self.batch["owner"] != str(run.owner):
+            if missing <= 0 or not RunRef.parse(self.batch["owner"]).is_same_life(run.owner):
                 return list(run.ledger.find([*(entry.etag for entry in entries), *rearmed]).values())
             if time.monotonic() > deadline:
                 raise AirflowException(
@@ -143,10 +143,10 @@ class TransferBatchOperator(DeliveryOperator):
         """After a clear: take on what an earlier life of this run failed to send or left; returns the sort keys."""
         if run.owner.generation == 0:
             return []
-        run_id, number = run.owner.run_id, self.batch["batch"]
+        number = self.batch["batch"]
         failed = [
             entry
-            for entry in [*run.ledger.held_entries(run_id, number), *run.ledger.open_entries(run_id, number)]
+            for entry in [*run.ledger.held_entries(run.owner, number), *run.ledger.open_entries(run.owner, number)]
             if entry.status is Status.FAIL and entry.owned_by.is_earlier_life_of(run.owner)
         ]
         assignments = [Assignment(entry.source, entry.etag, number) for entry in failed]
@@ -155,7 +155,7 @@ class TransferBatchOperator(DeliveryOperator):
             self.log_event("file_rearmed", etag=etag)
         unfinished = [
             Assignment(entry.source, entry.etag, number)
-            for entry in run.ledger.open_entries(run_id, number)
+            for entry in run.ledger.open_entries(run.owner, number)
             if entry.status is Status.PROCESSING and entry.owned_by.is_earlier_life_of(run.owner)
         ]
         return rearmed + run.ledger.resume(unfinished, run.owner, self.config.name)

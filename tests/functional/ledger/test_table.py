@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -50,7 +51,7 @@ def in_state(ledger: Ledger, state: str) -> Entry:
 
 
 STATES = ["processing/active", "processing", "success/active", "success", "fail/active", "fail"]
-OTHER = RunRef("scheduled__2026-03-01T12:15:00+00:00", 0)
+OTHER = RunRef("scheduled__2026-03-01T12:15:00+00:00", 0, "acme")
 
 EDGES = {
     "add": lambda ledger, entry: bool(ledger.add([assignment()], OTHER, "acme")),
@@ -116,12 +117,12 @@ def test_r6_2_the_outcome_of_what_has_arrived_is_written_although_it_is_refused_
 
 
 def test_r3_5_a_later_life_of_the_run_takes_over_what_an_earlier_one_has_active_and_never_the_other_way(ledger):
-    later, entry = RunRef(RUN.run_id, 1), added(ledger)
+    later, entry = replace(RUN, generation=1), added(ledger)
     assert ledger.resume([assignment()], later, "acme") == ["etag-a"]
     assert superseded(lambda: ledger.begin(entry, RUN))
     assert ledger.resume([assignment()], RUN, "acme") == []
     assert ledger.give_up([the(ledger)], RUN, "nobody came back") == []
-    assert ledger.give_up([the(ledger)], RunRef(RUN.run_id, 2), "nobody came back") == ["etag-a"]
+    assert ledger.give_up([the(ledger)], replace(RUN, generation=2), "nobody came back") == ["etag-a"]
 
 
 def test_r3_5_of_two_attempts_of_one_run_only_the_first_begins(ledger):
@@ -188,7 +189,7 @@ def test_r5_3_rearming_starts_afresh_with_the_new_name(ledger):
 def test_r5_4_a_cleared_run_may_rearm_what_an_earlier_life_of_it_still_holds(ledger):
     in_state(ledger, "fail/active")
     assert ledger.rearm([assignment()], RUN, "acme", [Status.FAIL]) == []
-    assert ledger.rearm([assignment()], RunRef(RUN.run_id, 1), "acme", [Status.FAIL]) == ["etag-a"]
+    assert ledger.rearm([assignment()], replace(RUN, generation=1), "acme", [Status.FAIL]) == ["etag-a"]
 
 
 def test_r3_5_a_newer_attempt_locks_the_older_one_out(ledger):
@@ -281,8 +282,8 @@ def test_r3_4_the_index_holds_what_is_open_and_what_is_held_and_nothing_else(led
 def test_the_index_finds_one_run_and_one_batch_of_it(ledger):
     ledger.add([assignment("a", "a", 0), assignment("b", "b", 1), assignment("c", "c", 11)], RUN, "acme")
     ledger.add([assignment("d", "d", 1)], OTHER, "acme")
-    assert {entry.file_name for entry in ledger.open_entries(RUN.run_id)} == {"a", "b", "c"}
-    assert {entry.file_name for entry in ledger.open_entries(RUN.run_id, 1)} == {"b"}
+    assert {entry.file_name for entry in ledger.open_entries(RUN)} == {"a", "b", "c"}
+    assert {entry.file_name for entry in ledger.open_entries(RUN, 1)} == {"b"}
 
 
 def test_bulk_writes_of_more_than_one_transaction(ledger):
@@ -321,7 +322,7 @@ def test_r8_3_a_failure_left_by_a_dead_run_belongs_to_the_run_that_closes_it(led
     entry = in_state(ledger, "fail/active")
     ledger.deactivate([entry])
     ledger.close([the(ledger)], OTHER)
-    assert [held.etag for held in ledger.held_entries(OTHER.run_id)] == ["etag-a"]
+    assert [held.etag for held in ledger.held_entries(OTHER)] == ["etag-a"]
 
 
 def test_r2_7_feeds_of_one_client_do_not_see_each_other(new_ledger):
@@ -329,3 +330,32 @@ def test_r2_7_feeds_of_one_client_do_not_see_each_other(new_ledger):
     claims.add([assignment()], RUN, "acme")
     assert members.find(["etag-a"]) == {}
     assert members.open_entries() == []
+
+
+def test_a_run_reference_names_its_dag_and_reads_those_of_an_older_release():
+    reference = RunRef("scheduled__2026-03-01T12:00:00+00:00", 2, "acme")
+    assert str(reference) == "acme/scheduled__2026-03-01T12:00:00+00:00/2"
+    assert RunRef.parse(str(reference)) == reference
+    old = RunRef.parse("scheduled__2026-03-01T12:00:00+00:00/2")
+    assert (old.dag_id, old.run_id, old.generation) == ("", reference.run_id, 2)
+    assert old.is_same_life(reference)
+    assert replace(old, generation=1).is_earlier_life_of(reference)
+    assert not replace(reference, dag_id="renamed").is_same_run(reference)
+
+
+def test_r3_5_an_attempt_goes_on_where_an_older_release_registered_the_file(ledger):
+    old = RunRef(RUN.run_id, 0)
+    ledger.add([assignment()], old, "acme")
+    begun = ledger.begin(the(ledger), RUN)
+    assert begun.fencing_token == 1
+    with pytest.raises(Superseded):
+        ledger.begin(begun, replace(RUN, run_id="another"))
+
+
+def test_a_run_of_another_dag_with_the_same_id_owns_nothing_of_this_one(ledger):
+    ledger.add([assignment()], RUN, "acme")
+    renamed = replace(RUN, dag_id="renamed")
+    assert ledger.open_entries(renamed) == []
+    with pytest.raises(Superseded):
+        ledger.begin(the(ledger), renamed)
+    assert ledger.give_up([the(ledger)], renamed, "not mine") == []

@@ -24,7 +24,7 @@ class PickupTrigger(BaseTrigger):
 
     :param configuration: the client's configuration as JSON; it holds no credential.
     :param params: the run's parameters.
-    :param owner: the run, as ``run_id/generation``.
+    :param owner: the run, as ``dag_id/run_id/generation``.
     :param deadline: seconds since the epoch.
     :param interval: seconds between two looks.
     """
