@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from delivery.transfer.contract import DestinationUnavailable
 from delivery.transfer.sftp.channel import SftpChannel
+from delivery.transfer.sftp.credentials import nothing_to_log_in_with, password_of, private_key_of
 from delivery.transfer.sftp.packets import ConnectionLost
 from delivery.transfer.sftp.session import SftpSession
 
@@ -129,15 +130,12 @@ class Connection:
 
         secret = self._secret
         try:
-            if private_key := secret.extra.get("private_key"):
-                self._session.userauth_publickey(_private_key(private_key, secret))
-            elif secret.password:
-                self._session.userauth_password(self._config.username, secret.password)
+            if private_key := private_key_of(secret):
+                self._session.userauth_publickey(private_key)
+            elif password := password_of(secret):
+                self._session.userauth_password(self._config.username, password)
             else:
-                raise DestinationUnavailable(
-                    f"The Airflow connection {secret.connection_id!r} has neither a password nor the extra "
-                    "'private_key'. Store one of them."
-                )
+                raise nothing_to_log_in_with(secret)
         except BaseSSHError:
             # libssh's message is not shown: it is about the secret.
             raise DestinationUnavailable(
@@ -161,20 +159,6 @@ class Connection:
         return DestinationUnavailable(
             f"The SFTP server {self._where} accepts the login but offers no SFTP: {_text(error)}. Ask the client."
         )
-
-
-def _private_key(text: str, secret: Secret) -> Any:
-    from ssh.exceptions import BaseSSHError
-    from ssh.key import import_privkey_base64
-
-    passphrase = secret.extra.get("private_key_passphrase") or ""
-    try:
-        return import_privkey_base64(text.strip().encode() + b"\n", passphrase=passphrase.encode())
-    except (BaseSSHError, ValueError, TypeError):
-        raise DestinationUnavailable(
-            f"The private key in the Airflow connection {secret.connection_id!r} cannot be read. Expected OpenSSH or "
-            "PEM text in the extra 'private_key', and its passphrase, if it has one, in 'private_key_passphrase'."
-        ) from None
 
 
 def _fingerprint(key: str) -> str:
