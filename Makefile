@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
-.venv/.ready: requirements-dev.lock local/setup.sh
+.venv/.ready: requirements-dev.lock local/setup.sh local/sftp_servers/ssh2/package-lock.json
 	@PYTHON="$(PYTHON)" local/setup.sh
 
 .PHONY: setup

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -20,7 +21,8 @@ PYTHON_PATH = f"{ROOT / 'plugins'}{os.pathsep}{ROOT}"
 _READY = "ready "
 _PR_SET_PDEATHSIG = 1
 _EXEC_THAT_DIES_WITH_PARENT = (
-    "import os, sys; from local.process import die_with_parent; die_with_parent(); os.execvp(sys.argv[1], sys.argv[1:])"
+    "import os, sys; from local.process import die_with_parent, limit_files; die_with_parent(); "
+    "limit_files(int(sys.argv[1]) or None); os.execvp(sys.argv[2], sys.argv[2:])"
 )
 
 
@@ -34,6 +36,13 @@ def die_with_parent() -> None:
     """Make the kernel end this process when its parent ends, however it ends (Linux; elsewhere nothing)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def limit_files(largest: int | None) -> None:
+    """No file of this process, or of its children, gets larger than so many bytes: a write beyond fails, as on a full
+    disk (EFBIG, for a signal that Python ignores, and so what it starts does)."""
+    if largest is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
 
 class Service:
@@ -90,8 +99,13 @@ def stop(process: subprocess.Popen[Any], patience: float = 10) -> None:
             process.wait()
 
 
-def start(command: Sequence[str], *, log: Path, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a program that is not one of our modules; it dies with this process."""
+def start(
+    command: Sequence[str], *, log: Path, largest_file: int | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start a program that is not one of our modules; it dies with this process.
+
+    :param largest_file: see :func:`limit_files`.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    wrapper = [sys.executable, "-c", _EXEC_THAT_DIES_WITH_PARENT]
+    wrapper = [sys.executable, "-c", _EXEC_THAT_DIES_WITH_PARENT, str(largest_file or 0)]
     return subprocess.Popen([*wrapper, *command], stdout=log.open("ab"), stderr=subprocess.STDOUT, cwd=ROOT, **options)

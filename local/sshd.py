@@ -22,7 +22,7 @@ from typing import Any
 import asyncssh
 
 from local.ports import free_port
-from local.process import Service, announce_ready, start, stop
+from local.process import Service, announce_ready, limit_files, start, stop
 from local.wait import wait_for_port
 
 _CONFIG = """
@@ -39,8 +39,8 @@ StrictModes no
 LogLevel ERROR
 MaxStartups 100
 MaxSessions 100
-Subsystem sftp internal-sftp -d {root}
-ForceCommand internal-sftp -d {root}
+Subsystem sftp internal-sftp -d {root} {arguments}
+ForceCommand internal-sftp -d {root} {arguments}
 """
 
 
@@ -49,7 +49,7 @@ class SftpServer:
     """A server that runs, and how to log in to it."""
 
     kind: str
-    """``openssh`` or ``asyncssh``."""
+    """``openssh``, ``asyncssh``, or one of :mod:`local.sftp_servers.families`."""
     host: str
     port: int
     host_key: str
@@ -66,15 +66,22 @@ def find_sshd() -> str | None:
     return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
 
 
-def sshd_config(directory: Path, root: Path, address: str, port: int) -> str:
-    """The configuration of a private sshd whose keys are in ``directory`` and whose sessions begin in ``root``."""
-    return _CONFIG.format(address=address, port=port, directory=directory, root=root)
+def sshd_config(directory: Path, root: Path, address: str, port: int, arguments: str = "") -> str:
+    """The configuration of a private sshd whose keys are in ``directory`` and whose sessions begin in ``root``.
+
+    ``arguments`` are for its SFTP server.
+    """
+    return _CONFIG.format(address=address, port=port, directory=directory, root=root, arguments=arguments)
 
 
 class OpenSsh:
-    """A private sshd with its own keys and configuration, for the current user."""
+    """A private sshd with its own keys and configuration, for the current user.
 
-    def __init__(self, directory: Path) -> None:
+    :param refuse: names of requests that are refused: ``rename,posix-rename``.
+    :param largest_file: bytes; see :func:`local.process.limit_files`.
+    """
+
+    def __init__(self, directory: Path, *, refuse: str = "", largest_file: int | None = None) -> None:
         executable = find_sshd()
         if executable is None:
             raise RuntimeError("OpenSSH's sshd is not installed (Debian and Ubuntu: apt install openssh-server)")
@@ -87,11 +94,14 @@ class OpenSsh:
         shutil.copy(directory / "client_key.pub", directory / "authorized_keys")
         port = free_port()
         config = directory / "sshd_config"
-        config.write_text(sshd_config(directory, root, "127.0.0.1", port))
+        arguments = f"-P {refuse}" if refuse else ""
+        config.write_text(sshd_config(directory, root, "127.0.0.1", port, arguments))
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # sshd refuses to run as root without it
-        self._process = start([executable, "-D", "-e", "-f", str(config)], log=directory / "sshd.log")
-        wait_for_port(port, self._process, directory / "sshd.log")
+        self.log_file = directory / "sshd.log"
+        command = [executable, "-D", "-e", "-f", str(config)]
+        self._process = start(command, log=self.log_file, largest_file=largest_file)
+        wait_for_port(port, self._process, self.log_file)
         self.server = SftpServer(
             kind="openssh",
             host="127.0.0.1",
@@ -120,10 +130,11 @@ class AsyncSsh:
         client_key.write_public_key(directory / "authorized_keys")
         password = secrets.token_urlsafe(16)
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in misbehaviour.items()]
+        self.log_file = directory / "asyncssh.log"
         self._service = Service(
             "local.sshd",
             *("--directory", str(directory), *flags),
-            log=directory / "asyncssh.log",
+            log=self.log_file,
             environment={"LOCAL_SFTP_PASSWORD": password},
         )
         self.server = SftpServer(
@@ -220,6 +231,11 @@ class _Sftp(asyncssh.SFTPServer):
         self._allow("setstat")
         return super().fsetstat(file_obj, attrs)
 
+    def rename(self, oldpath: bytes, newpath: bytes) -> Any:
+        """Refused, as for users without that permission."""
+        self._allow("rename")
+        return super().rename(oldpath, newpath)
+
     def open(self, path: bytes, pflags: int, attrs: Any) -> Any:
         """Refused where the path is too long for this server."""
         longest = self._order["longest_path"]
@@ -265,8 +281,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--refuse", default="", help="comma-separated: stat, setstat, posix-rename, limits, fsync")
+    parser.add_argument(
+        "--refuse", default="", help="comma-separated: stat, setstat, rename, posix-rename, limits, fsync"
+    )
     parser.add_argument("--full-after", type=int, help="bytes after which the disk is full")
+    parser.add_argument("--largest-file", type=int, help="bytes that a file may have; beyond, the disk is full")
     parser.add_argument("--cut-after", type=int, help="bytes after which the server dies")
     parser.add_argument("--wrong-size", type=bool, default=False)
     parser.add_argument("--corrupt", type=bool, default=False, help="store the first byte of every file wrong")
@@ -277,6 +296,7 @@ def main() -> None:
     parser.add_argument("--flood", type=bool, default=False, help="answer every write with an endless packet")
     arguments = parser.parse_args()
     order = vars(arguments) | {"refuse": arguments.refuse.split(",")}
+    limit_files(arguments.largest_file)
     try:
         asyncio.run(_serve(arguments.directory, arguments.port, order))
     except KeyboardInterrupt:
