@@ -23,6 +23,7 @@ import asyncssh
 
 from local.ports import free_port
 from local.process import Service, announce_ready, limit_files, start, stop
+from local.sftp_servers.models import MODELS, NOT_OFFERED, Times
 from local.wait import wait_for_port
 
 _CONFIG = """
@@ -260,7 +261,10 @@ class _Sftp(asyncssh.SFTPServer):
 async def _serve(directory: Path, port: int, order: Mapping[str, Any]) -> None:
     password = os.environ["LOCAL_SFTP_PASSWORD"]
     handler: Any = asyncssh.sftp.SFTPServerHandler  # what it offers is not meant to be changed, but only here
-    refused = tuple(name.encode() for name in order["refuse"] if name)
+    model = order["model"]
+    refused = tuple(name.encode() for name in (*order["refuse"], *NOT_OFFERED.get(model, ())) if name)
+    times = Times(order["seconds"], order["seconds_per_mib"])
+    files: Any = MODELS[model](_Sftp, directory, times) if model else _Sftp
     handler._extensions = [one for one in handler._extensions if not (refused and one[0].startswith(refused))]
     server = await asyncssh.create_server(
         lambda: _Server(password, order["connections"]),
@@ -268,8 +272,9 @@ async def _serve(directory: Path, port: int, order: Mapping[str, Any]) -> None:
         port,
         server_host_keys=[str(directory / "host_key")],
         authorized_client_keys=str(directory / "authorized_keys"),
-        sftp_factory=lambda channel: _Sftp(channel, directory / "root", order),
+        sftp_factory=lambda channel: files(channel, directory / "root", order),
         compression_algs=None,
+        server_version=order["banner"] or (),
         **({"encryption_algs": [order["ciphers"]]} if order["ciphers"] else {}),
     )
     announce_ready(port=server.sockets[0].getsockname()[1])
@@ -294,6 +299,10 @@ def main() -> None:
     parser.add_argument("--longest-path", type=int, help="bytes")
     parser.add_argument("--ciphers", help="the only one on offer")
     parser.add_argument("--flood", type=bool, default=False, help="answer every write with an endless packet")
+    parser.add_argument("--model", choices=MODELS, help="what open, close and rename mean")
+    parser.add_argument("--seconds", type=float, default=0.0, help="for a close or rename of the model, or its scanner")
+    parser.add_argument("--seconds-per-mib", type=float, default=0.0, help="more for every MiB")
+    parser.add_argument("--banner", help="the software that it says it is")
     arguments = parser.parse_args()
     order = vars(arguments) | {"refuse": arguments.refuse.split(",")}
     limit_files(arguments.largest_file)

@@ -7,8 +7,9 @@ for family in FAMILIES.values():
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from local.sftp_servers import conch, dropbear, node, paramiko_server, proftpd, rclone
 from local.sftp_servers.family import Family, Orders, Running
@@ -20,10 +21,13 @@ def _openssh(directory: Path, orders: Orders) -> Running:
     return OpenSsh(directory, refuse=refuse, largest_file=orders.largest_file)
 
 
-def _asyncssh(directory: Path, orders: Orders) -> Running:
-    refuse = {"refuse": "rename,posix-rename"} if orders.refuse_rename else {}
-    limit = {"largest_file": orders.largest_file} if orders.largest_file else {}
-    return AsyncSsh(directory, **refuse, **limit)
+def _asyncssh(**options: Any) -> Callable[[Path, Orders], Running]:
+    def start(directory: Path, orders: Orders) -> Running:
+        refuse = {"refuse": "rename,posix-rename"} if orders.refuse_rename else {}
+        limit = {"largest_file": orders.largest_file} if orders.largest_file else {}
+        return AsyncSsh(directory, **options, **refuse, **limit)
+
+    return start
 
 
 def _no_openssh() -> str | None:
@@ -40,6 +44,15 @@ FAMILIES: Mapping[str, Family] = {
         Family("ssh2", "Node.js, npm ssh2", node.Ssh2, node.missing),
         Family("conch", "Twisted Conch", conch.Conch),
         Family("paramiko", "paramiko", paramiko_server.Paramiko),
-        Family("asyncssh", "asyncssh", _asyncssh),
+        Family("asyncssh", "asyncssh", _asyncssh()),
     )
 }
+MODELLED: Mapping[str, Family] = {
+    family.name: family
+    for family in (
+        Family("object-store", "object store (model)", _asyncssh(model="object-store")),
+        Family("mft-on-close", "MFT, takes what is closed (model)", _asyncssh(model="mft-on-close")),
+        Family("mft-on-rename", "MFT, takes what is renamed (model)", _asyncssh(model="mft-on-rename")),
+    )
+}
+"""Our own server with other meanings of open, close and rename: see :mod:`local.sftp_servers.models`."""

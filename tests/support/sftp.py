@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.sftp_servers.families import FAMILIES
+from local.sftp_servers.families import FAMILIES, MODELLED
 from local.sftp_servers.family import NO_ORDERS, Orders, Running
 
 _numbers = itertools.count(1)
@@ -25,7 +25,7 @@ class Bench:
 
     def server(self, name: str, orders: Orders = NO_ORDERS) -> Running:
         """The server of that family under these orders. Skips the test, with the reason, where there is none."""
-        family = FAMILIES[name]
+        family = {**FAMILIES, **MODELLED}[name]
         if why := family.missing():
             pytest.skip(f"{family.title}: {why}")
         if (name, orders) not in self._running:
