@@ -157,6 +157,6 @@ def test_plugins_folder_is_not_executed_by_airflow():
 
 
 def test_r4_1_no_dag_can_be_backfilled(dags):
-    """A backfill's runs have a limit of their own beside max_active_runs: they would go side by side with the others."""
+    """A backfill has its own limit beside max_active_runs: its runs would go side by side with the others."""
     for dag in dags.values():
         assert {str(kind.value) for kind in dag.allowed_run_types} == {"scheduled", "manual"}, dag.dag_id
