@@ -3,11 +3,13 @@
     python -m local.aws [--host HOST] [--port N] [--smtp HOST:PORT] [--tasks-image IMAGE]
 
 - DynamoDB and S3 requests that write are carried out one at a time, so that a condition and its write are atomic.
+- S3 has ETags under KMS, checksums, versions and conditions as AWS documents them (:mod:`local.aws_s3`).
 - ECS runs a task's command as a process of this machine (:mod:`local.aws_ecs`), or with ``--tasks-image`` as a
   container of that image (:mod:`local.aws_ecs_docker`).
 - SES passes each e-mail on to an SMTP server, where ``--smtp`` names one.
 - ``/_local/requests`` counts the calls by service and operation; ``/_local/calls`` says who made which on what;
-  ``/_local/faults`` makes calls fail (see :mod:`local.faults`).
+  ``/_local/faults`` makes calls fail (see :mod:`local.faults`); ``/_local/old-objects`` takes objects' checksums away;
+  ``/_local/index-lag`` makes DynamoDB's indexes lag (:mod:`local.aws_dynamodb_lag`).
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.ses.models import SESBackend
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from local import aws_cloudformation, aws_dynamodb, aws_ecs
+from local import aws_cloudformation, aws_dynamodb, aws_ecs, aws_s3
+from local.aws_dynamodb_lag import IndexLag
 from local.faults import Faults, spoiled
 from local.process import announce_ready
 
@@ -46,6 +49,7 @@ class LocalAws:
         self._calls: set[tuple[str, str, str]] = set()
         self._write_lock = threading.Lock()
         self.faults = Faults()
+        self.index_lag = IndexLag()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve one request."""
@@ -76,6 +80,11 @@ class LocalAws:
                 self._calls.clear()
         elif path == "/_local/faults":
             answer = self.faults.replace(json.loads(body or b"[]"))
+        elif path == "/_local/index-lag":
+            self.index_lag.order(**json.loads(body))
+        elif path == "/_local/old-objects":
+            for item in json.loads(body):
+                aws_s3.make_old(item["bucket"], item["key"])
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(answer).encode()]
 
@@ -177,7 +186,9 @@ def main() -> None:
     parser.add_argument("--tasks-image", metavar="IMAGE", help="run ECS tasks as containers of this image")
     arguments = parser.parse_args()
     aws_cloudformation.install()
-    aws_dynamodb.install()
+    aws = LocalAws()
+    aws_dynamodb.install(aws.index_lag)
+    aws_s3.install()
     if arguments.tasks_image:
         from local.aws_ecs_docker import DockerTasks
 
@@ -190,7 +201,7 @@ def main() -> None:
     if arguments.smtp:
         host, _, port = arguments.smtp.rpartition(":")
         relay_mail(host, int(port))
-    server = make_server(arguments.host, arguments.port, LocalAws(), threaded=True, request_handler=_QuietHandler)
+    server = make_server(arguments.host, arguments.port, aws, threaded=True, request_handler=_QuietHandler)
     announce_ready(port=server.server_port)
     server.serve_forever()
 

@@ -1,5 +1,8 @@
-"""Two repairs of moto's DynamoDB, whose costs grow where the real one's do not: it backs up the whole table for each
-transaction, and walks the service model for each value of each item of an answer."""
+"""What moto's DynamoDB lacks.
+
+Two repairs of costs that grow where the real one's do not: it backs up the whole table for each transaction, and walks
+the service model for each value of each item of an answer. And indexes that lag (:mod:`local.aws_dynamodb_lag`).
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,16 @@ import moto.dynamodb.models as models
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
+from local import aws_dynamodb_lag
+from local.aws_dynamodb_lag import IndexLag, place_of
+
 _READS = frozenset({"Query", "BatchGetItem"})
 
 
-def install() -> None:
-    """Make the repairs."""
-    _install_transactions()
+def install(lag: IndexLag) -> None:
+    """Make it so, in this process."""
+    aws_dynamodb_lag.install(lag)
+    _install_transactions(lag)
     _install_reads()
 
 
@@ -33,7 +40,7 @@ def _install_reads() -> None:
     DynamoHandler.serialized = serialized  # type: ignore[method-assign]
 
 
-def _install_transactions() -> None:
+def _install_transactions(lag: IndexLag) -> None:
     """Back up only the items that a transaction touches. The caller lets one transaction run at a time."""
     original = models.DynamoDBBackend.transact_write_items
     # moto's own backup of the table becomes the table itself; the items are put back below.
@@ -42,10 +49,12 @@ def _install_transactions() -> None:
     )
 
     def transact_write_items(self: Any, transact_items: list[dict[str, Any]]) -> None:
-        touched = [_place(self, next(iter(item.values()))) for item in transact_items]
+        operations = [next(iter(item.values())) for item in transact_items]
+        touched = [place_of(self, one["TableName"], one.get("Key") or one["Item"]) for one in operations]
         before = [copy.deepcopy(table.items[hash_key].get(range_key)) for table, hash_key, range_key in touched]
         try:
-            original(self, transact_items)
+            with lag.noting(touched):
+                original(self, transact_items)
         except Exception:
             for (table, hash_key, range_key), item in zip(touched, before, strict=True):
                 if item is None:
@@ -55,10 +64,3 @@ def _install_transactions() -> None:
             raise
 
     models.DynamoDBBackend.transact_write_items = transact_write_items  # type: ignore[method-assign]
-
-
-def _place(backend: Any, operation: dict[str, Any]) -> tuple[Any, Any, Any]:
-    table = backend.get_table(operation["TableName"])
-    key = operation.get("Key") or operation["Item"]
-    dynamo_type = models.DynamoType
-    return table, dynamo_type(key[table.hash_key_attr]), dynamo_type(key[table.range_key_attr])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,10 @@ from local.mailbox import Mailbox
 from local.sshd import SftpServer
 
 PICKUP_BUCKET = "example-pickup"
+PICKUP_BUCKETS = {"kms": "example-pickup-kms", "plain": "example-pickup-plain"}
+"""The two kinds by name: encrypted by KMS and versioned, as the pick-ups on AWS are, and neither of it."""
+PICKUP_KIND = os.environ.get("LOCAL_PICKUPS", "plain")
+"""Which kind :data:`PICKUP_BUCKET` is."""
 S3_BUCKET = "example-partner-landing"
 GCS_BUCKET = "example-gcs-landing"
 LEDGER_TABLE = "client-file-ledger"
@@ -30,6 +35,17 @@ ECS_LOG_GROUP = "/ecs/transfer"
 SENDER = "deliveries@example.org"
 TASK_IDENTITY = "local-task"
 """The access key of ECS tasks, so that their calls can be told from the workers'."""
+
+
+def encrypt_by_kms(s3: Any, bucket: str) -> None:
+    """Make SSE-KMS a bucket's default, as infrastructure as code does: no ETag in it is an MD5 then."""
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}, "BucketKeyEnabled": True}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+
+
+def keep_versions(s3: Any, bucket: str) -> None:
+    """Turn a bucket's versioning on, as infrastructure as code does."""
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
 
 class StandIns:
@@ -105,6 +121,11 @@ class StandIns:
         entries = [Entry.from_item(item) for item in items if not item["etag"].startswith(("mail#", "mark#"))]
         return {entry.file_name: entry for entry in entries}
 
+    def order_index_lag(self, seconds: float, seed: int = 0) -> None:
+        """From now on DynamoDB's index knows of a change after 0 to so many seconds; 0: at once."""
+        order = {"seconds": seconds, "seed": seed}
+        httpx.post(f"{self.aws_url}/_local/index-lag", json=order, timeout=30).raise_for_status()
+
     def gcs(self, path: str) -> Any:
         """Ask the GCS stand-in's control pages: ``events``, ``requests``."""
         return httpx.get(f"{self.gcs_url}/_local/{path}", timeout=30).json()
@@ -120,8 +141,11 @@ class StandIns:
     def prepare(self) -> None:
         """Make what infrastructure as code makes on AWS: buckets, ledger, sender, cluster, task definition."""
         s3 = self.client("s3")
-        for bucket in (PICKUP_BUCKET, S3_BUCKET):
+        for bucket in (PICKUP_BUCKET, *PICKUP_BUCKETS.values(), S3_BUCKET):
             s3.create_bucket(Bucket=bucket)
+        for bucket in (PICKUP_BUCKETS["kms"], *([PICKUP_BUCKET] if PICKUP_KIND == "kms" else [])):
+            encrypt_by_kms(s3, bucket)
+            keep_versions(s3, bucket)
         create_table(self.client("dynamodb"), LEDGER_TABLE)
         self.client("ses").verify_email_identity(EmailAddress=SENDER)
         httpx.post(f"{self.gcs_url}/_local/buckets/{GCS_BUCKET}", timeout=30).raise_for_status()

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from delivery.config.model import ClientConfig
 from local.stack import Stack
-from local.stand_ins import GCS_BUCKET, PICKUP_BUCKET, S3_BUCKET
+from local.stand_ins import GCS_BUCKET, PICKUP_BUCKET, PICKUP_BUCKETS, S3_BUCKET
 
 _numbers = itertools.count(1)
 
@@ -40,7 +40,10 @@ def delivery_environment(stack, monkeypatch) -> None:
 
 @pytest.fixture
 def new_client(stack, delivery_environment, monkeypatch) -> Callable[..., ClientConfig]:
-    """Makes a client with a pick-up, a ledger partition, a destination and a connection of its own."""
+    """Makes a client with a pick-up, a ledger partition, a destination and a connection of its own.
+
+    ``pickups="kms"`` or ``"plain"``: a pick-up of that kind, whatever the usual one is.
+    """
 
     def make(destination: str = "s3", **changes: Any) -> ClientConfig:
         number = f"{os.getpid() % 1000:03d}{next(_numbers):05d}"
@@ -64,12 +67,13 @@ def new_client(stack, delivery_environment, monkeypatch) -> Callable[..., Client
         connection = {"conn_type": "generic", "extra": json.dumps(extra[destination])}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
         place |= changes.pop("place", {})
+        kind = changes.pop("pickups", None)
         fields: dict[str, Any] = {
             "name": name,
             "client_h_number": f"H{number}",
             "contacts": ["data@example.com"],
             "send_notifications": True,
-            "pickup": {"bucket": PICKUP_BUCKET, "prefix": f"{name}/"},
+            "pickup": {"bucket": PICKUP_BUCKETS[kind] if kind else PICKUP_BUCKET, "prefix": f"{name}/"},
             "destination": place,
             "bypass_file_checks": False,
             "trigger_on_done_file": False,
