@@ -3,9 +3,12 @@
     python -m local.gcs --directory DIR [--host HOST] [--port N] [--discard] [--rtt S] [--rate B] [--tls PEM]
 
 It speaks what the engine and Google's own client use: the OAuth token endpoint, the JSON API (metadata, listing,
-media and resumable uploads), and the XML API with multipart uploads. Checksums are really checked, preconditions
-really hold, and only complete objects are visible. ``/_local/events`` lists what became visible, in order;
-``/_local/faults`` makes calls fail (see :mod:`local.faults`). ``--discard`` keeps checksums and sizes, not bytes.
+media and resumable uploads), and the XML API with multipart uploads and compose. Checksums are really checked,
+preconditions really hold where Google documents that they do, and are refused in the requests of a multipart upload,
+as Google documents too: completing one overwrites whatever is there. Only complete objects are visible.
+``/_local/events`` lists what became visible, in order; ``/_local/faults`` makes calls fail (see :mod:`local.faults`);
+``PUT /_local/permissions`` says what the account may do (see :mod:`local.gcs_permissions`). ``--discard`` keeps
+checksums and sizes, not bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from xml.sax.saxutils import escape
 from local.gcs_handler import GcsServer
 from local.gcs_json import JsonApi
 from local.gcs_objects import ObjectStore
+from local.gcs_permissions import require_permission
 from local.gcs_xml import XmlApi
 from local.http_stand_in import Network, StandInError, options, serve
 
@@ -48,7 +52,19 @@ class Handler(JsonApi, XmlApi):
             return "json.List", lambda: self._list(found[1])
         if found := re.fullmatch(r"(?:/resumable)?/upload/storage/v1/b/([^/]+)/o", path):
             return self._route_upload(found[1])
-        return self._route_xml(*_bucket_and_name(path))
+        return self._allowed(*_bucket_and_name(path))
+
+    def _allowed(self, bucket: str, name: str) -> tuple[str, Any]:
+        """An XML call, carried out if the account may."""
+        call, action = self._route_xml(bucket, name)
+
+        def checked() -> None:
+            if (granted := self.server.permissions.get(bucket)) is not None:
+                there = name in self.server.store.require_bucket(bucket)
+                require_permission(granted, call, bucket, name, replaces=there)
+            action()
+
+        return call, checked
 
     def _route_upload(self, bucket: str) -> tuple[str, Any]:
         kind = self.query.get("uploadType", "media")
@@ -77,8 +93,11 @@ class Handler(JsonApi, XmlApi):
                 "GET": ("ListUploads", lambda: self._uploads(bucket)),
             }
         else:
+            composes = "compose" in self.query
             actions = {
-                "PUT": ("PutObject", lambda: self._xml_put(bucket, name)),
+                "PUT": ("ComposeObject", lambda: self._compose(bucket, name))
+                if composes
+                else ("PutObject", lambda: self._xml_put(bucket, name)),
                 "GET": ("GetObject", lambda: self._download(bucket, name)),
                 "HEAD": ("HeadObject", lambda: self._head(bucket, name)),
                 "DELETE": ("DeleteObject", lambda: self._delete(bucket, name)),
@@ -139,8 +158,10 @@ class Handler(JsonApi, XmlApi):
             reason = {"reason": error.code, "message": str(error)}
             self.json(error.status, {"error": {"code": error.status, "message": str(error), "errors": [reason]}})
         else:
+            # The message only words the code; the reason is in the details.
             self.xml(
-                f"<?xml version='1.0'?><Error><Code>{error.code}</Code><Message>{escape(str(error))}</Message></Error>",
+                f"<?xml version='1.0'?><Error><Code>{error.code}</Code><Message>{error.code}.</Message>"
+                f"<Details>{escape(str(error))}</Details></Error>",
                 error.status,
             )
 

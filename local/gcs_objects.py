@@ -248,10 +248,8 @@ class ObjectStore:
         """The parts kept so far, in order."""
         return sorted(self._upload(upload_id)[1].items())
 
-    def complete(
-        self, upload_id: str, listed: list[tuple[int, str]], condition: int | None, rule: dict[str, Any]
-    ) -> Blob:
-        """Make the object of the listed parts, and make it visible."""
+    def complete(self, upload_id: str, listed: list[tuple[int, str]], rule: dict[str, Any]) -> Blob:
+        """Make the object of the listed parts, and make it visible, whatever is there."""
         blob, parts = self._upload(upload_id)
         numbers = [number for number, _ in listed]
         if not listed or numbers != sorted(set(numbers)):
@@ -265,7 +263,7 @@ class ObjectStore:
         blob.join(chosen)
         if rule.get("corrupt"):
             blob.corrupt()
-        self.publish(blob, condition, None, {})
+        self.publish(blob, None, None, {})
         del self._uploads[upload_id]
         return blob
 

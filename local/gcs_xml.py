@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from local.gcs_handler import GcsHandler
+from local.http_stand_in import StandInError
 
 
 class XmlApi(GcsHandler):
@@ -22,8 +23,30 @@ class XmlApi(GcsHandler):
         blob = self.server.store.get(bucket, name)
         self.answer(200, headers={**blob.headers(), "x-goog-stored-content-length": str(blob.size)}, length=blob.size)
 
+    def _compose(self, bucket: str, name: str) -> None:
+        tree = ElementTree.fromstring(self.body())
+        components = []
+        for one in tree.iterfind("{*}Component"):
+            component = self.server.store.get(bucket, one.findtext("{*}Name") or "")
+            generation = one.findtext("{*}Generation")
+            if generation is not None and int(generation) != component.generation:
+                raise StandInError(404, "NoSuchKey", "No such object of that generation.")
+            components.append(component)
+        blob = self._new(bucket, name, {})
+        blob.join(components)
+        blob.storage_class = components[0].storage_class
+        condition = self._precondition(None, "x-goog-if-generation-match")
+        self.server.store.publish(blob, condition, self._hash_header(), self.rule)
+        self.effect_then(lambda: self.xml("<ComposeResponse/>", headers=blob.headers()))
+
+    def _refuse_preconditions(self) -> None:
+        """https://cloud.google.com/storage/docs/multipart-uploads: preconditions are not supported in the requests."""
+        if any(header.startswith("x-goog-if-") for header in self.headers):
+            raise StandInError(400, "NotImplemented", "Preconditions are not supported in multipart uploads.")
+
     def _initiate(self, bucket: str, name: str) -> None:
         self.drain()
+        self._refuse_preconditions()
         upload_id = self.server.store.initiate(self._new(bucket, name, {}))
         self.xml(
             f"<InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(name)}</Key>"
@@ -50,6 +73,7 @@ class XmlApi(GcsHandler):
         self.xml(f"<ListPartsResult><IsTruncated>{str(more).lower()}</IsTruncated>{marker}{rows}</ListPartsResult>")
 
     def _complete(self, bucket: str, name: str, upload_id: str) -> None:
+        self._refuse_preconditions()
         tree = ElementTree.fromstring(self.body())
         listed = [
             (
@@ -58,8 +82,7 @@ class XmlApi(GcsHandler):
             )
             for part in tree
         ]
-        condition = self._precondition(None, "x-goog-if-generation-match")
-        blob = self.server.store.complete(upload_id, listed, condition, self.rule)
+        blob = self.server.store.complete(upload_id, listed, self.rule)
         body = (
             f"<CompleteMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(name)}</Key>"
             f'<ETag>"{blob.etag}"</ETag></CompleteMultipartUploadResult>'

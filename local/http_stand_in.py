@@ -64,6 +64,8 @@ class StandInServer(ThreadingHTTPServer):
         self.faults = Faults()
         self.counts: Counter[str] = Counter()
         self.lock = threading.Lock()
+        self.permissions: dict[str, list[str]] = {}
+        """What the account may do, by bucket; everything in a bucket that is not named."""
         if tls:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(tls)
@@ -277,7 +279,7 @@ class StandInHandler(BaseHTTPRequestHandler):
         answer()
 
     def control(self, path: str) -> Any:
-        """``/_local/requests`` and ``/_local/faults``; None if it is neither."""
+        """``/_local/requests``, ``/_local/faults`` and ``/_local/permissions``; None if it is none of them."""
         body = self.body()
         if path == "/_local/requests":
             counts = dict(self.server.counts)
@@ -286,6 +288,9 @@ class StandInHandler(BaseHTTPRequestHandler):
             return counts
         if path == "/_local/faults":
             return self.server.faults.replace(json.loads(body or b"[]"))
+        if path == "/_local/permissions":
+            self.server.permissions = json.loads(body or b"{}")
+            return self.server.permissions
         return None
 
 

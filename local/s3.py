@@ -29,6 +29,7 @@ from awscrt import checksums
 
 from local.faults import ConnectionCutError
 from local.http_stand_in import CHUNK, Network, StandInError, StandInHandler, StandInServer, options, serve
+from local.s3_permissions import require_permission
 
 BLOCK = 64 * 1024 * 1024
 _OUT = 4 * 1024 * 1024
@@ -97,6 +98,11 @@ class Handler(StandInHandler):
         if not key:
             if method == "GET" and "location" in self.query:
                 return "s3.GetBucketLocation", lambda: self.xml("<LocationConstraint/>")
+            if method == "GET" and "uploads" in self.query:
+                return (
+                    "s3.ListMultipartUploads",
+                    lambda: self._if_allowed(bucket, key, "ListMultipartUploads", lambda: self._open_uploads(bucket)),
+                )
             if method == "GET":
                 return "s3.ListObjectsV2", lambda: self._list(bucket)
             return "s3.HeadBucket", self.answer_empty
@@ -119,12 +125,23 @@ class Handler(StandInHandler):
                 "GET": ("GetObject", lambda: self._get(bucket, key)),
                 "HEAD": ("HeadObject", lambda: self._get(bucket, key)),
                 "PUT": put,
-                "DELETE": ("DeleteObject", self.answer_empty),
+                "DELETE": ("DeleteObject", lambda: self._delete(bucket, key)),
             }
         if method not in calls:
             raise StandInError(405, "MethodNotAllowed", f"{method} {path}")
         name, action = calls[method]
-        return f"s3.{name}", action
+        return f"s3.{name}", lambda: self._if_allowed(bucket, key, name, action)
+
+    def _if_allowed(self, bucket: str, key: str, name: str, action: Any) -> None:
+        """Carry a call out if the role may."""
+        if (granted := self.server.permissions.get(bucket)) is not None:
+            require_permission(
+                granted,
+                name,
+                there=(bucket, key) in self.server.objects,
+                conditional="If-Match" in self.headers,
+            )
+        action()
 
     def fail(self, error: StandInError) -> None:
         """As S3 words it."""
@@ -208,6 +225,26 @@ class Handler(StandInHandler):
         headers = {"ETag": f'"{received.etag}"', "x-amz-checksum-crc32c": _base64(received.crc32c)}
         self.effect_then(lambda: self.answer(200, headers=headers))
 
+    def _delete(self, bucket: str, key: str) -> None:
+        with self.server.lock:
+            there = self.server.objects.get((bucket, key))
+            match = self.headers.get("If-Match")
+            if match and there is not None and there.etag != match.strip('"'):
+                raise StandInError(412, "PreconditionFailed", "At least one of the pre-conditions did not hold.")
+            if match and there is None:
+                raise StandInError(404, "NoSuchKey", "The specified key does not exist.")
+            self.server.objects.pop((bucket, key), None)
+        self.answer(204)
+
+    def _open_uploads(self, bucket: str) -> None:
+        prefix = self.query.get("prefix", "")
+        rows = "".join(
+            f"<Upload><Key>{escape(upload.key)}</Key><UploadId>{upload_id}</UploadId></Upload>"
+            for upload_id, upload in self.server.uploads.items()
+            if upload.bucket == bucket and upload.key.startswith(prefix)
+        )
+        self.xml(f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{rows}</ListMultipartUploadsResult>")
+
     def _create(self, bucket: str, key: str) -> None:
         self.drain()
         upload_id = secrets.token_urlsafe(24)
@@ -239,7 +276,12 @@ class Handler(StandInHandler):
             raise StandInError(400, "InvalidRequest", "The specified copy source is larger than 5 GiB.")
         self._take_time(source.size)
         self._publish(bucket, key, source)
-        self.xml(f"<CopyObjectResult><ETag>&quot;{source.etag}&quot;</ETag></CopyObjectResult>")
+        self.effect_then(
+            lambda: self.xml(
+                f"<CopyObjectResult><ETag>&quot;{source.etag}&quot;</ETag>"
+                f"<ChecksumCRC32C>{_base64(source.crc32c)}</ChecksumCRC32C></CopyObjectResult>"
+            )
+        )
 
     def _complete(self, bucket: str, key: str) -> None:
         upload, tree = self._upload(), ElementTree.fromstring(self.body())
@@ -258,7 +300,8 @@ class Handler(StandInHandler):
         self.effect_then(
             lambda: self.xml(
                 f"<CompleteMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(key)}</Key>"
-                f"<ETag>&quot;{whole.etag}&quot;</ETag></CompleteMultipartUploadResult>"
+                f"<ETag>&quot;{whole.etag}&quot;</ETag><ChecksumCRC32C>{_base64(crc32c)}</ChecksumCRC32C>"
+                f"<ChecksumType>FULL_OBJECT</ChecksumType></CompleteMultipartUploadResult>"
             )
         )
 
@@ -296,7 +339,9 @@ class Handler(StandInHandler):
         with self.server.lock:
             there = self.server.objects.get((bucket, key))
             match, none_match = self.headers.get("If-Match"), self.headers.get("If-None-Match")
-            if (none_match and there) or (match and (there is None or there.etag != match.strip('"'))):
+            if match and there is None:
+                raise StandInError(404, "NoSuchKey", "The specified key does not exist.")
+            if (none_match and there) or (match and there and there.etag != match.strip('"')):
                 raise StandInError(412, "PreconditionFailed", "At least one of the pre-conditions did not hold.")
             self.server.objects[bucket, key] = new
             self.server.written[f"{bucket}/{key}"] = {"size": new.size, "crc32c": _base64(new.crc32c)}
