@@ -18,11 +18,9 @@ from delivery.transfer.contract import (
     Interrupted,
     Job,
     Receipt,
-    SourceChanged,
     SourceObject,
     Superseded,
     TransferError,
-    UnsafeName,
 )
 from delivery.transfer.progress import Progress
 
@@ -143,6 +141,8 @@ class Batch:
             verified_by=receipt.verified_by,
             seconds=round(time.monotonic() - attempt.began, 3),
         )
+        if receipt.remark:
+            self._log("file_delivered_remark", entry, level=logging.WARNING, remark=receipt.remark)
         if self._remove_source:
             kept = self._pickup.remove([(entry.key, entry.source_etag)])
             self._log("source_kept" if kept else "source_removed", entry)
@@ -150,8 +150,7 @@ class Batch:
     def _failed(self, attempt: _Attempt, error: BaseException) -> None:
         # What is not the engine's own error may quote anything, a credential included: its text is only logged, masked.
         reason = str(error) if isinstance(error, TransferError) else f"unexpected {type(error).__name__}; see the log"
-        # Content that is gone, and a name that the destination cannot have, are not mended by trying again.
-        permanent = isinstance(error, (SourceChanged, UnsafeName))
+        permanent = isinstance(error, TransferError) and not error.retry_helps
         entry = self._ledger.failed(attempt.entry, reason, permanent=permanent)
         final = entry.status is Status.FAIL
         self._record(self.outcome.failed if final else self.outcome.unfinished, entry, reason)

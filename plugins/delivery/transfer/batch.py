@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -13,12 +15,14 @@ from delivery.transfer.contract import (
     Job,
     Journal,
     Receipt,
-    Superseded,
     TransferError,
 )
 from delivery.transfer.crew import side_by_side
 
 T = TypeVar("T")
+
+_SPEAK_FOR_ALL = 20
+"""So many different files that met the same refusal, and none that arrived, speak for the destination."""
 
 
 def deliver_all(
@@ -38,7 +42,7 @@ def deliver_all(
     instead of timing out file by file. Raises what ``start`` or ``on_outcome`` raised, when all is over.
     """
     stop = stop or threading.Event()
-    unavailable: list[DestinationUnavailable] = []
+    verdict = _Verdict()
 
     def one(file: T) -> None:
         if stop.is_set():
@@ -49,19 +53,65 @@ def deliver_all(
         on_outcome(file, _deliver(*started))
 
     def _deliver(job: Job, journal: Journal) -> Receipt | Exception:
-        if unavailable:
-            return unavailable[0]
+        if verdict.unavailable is not None:
+            return verdict.unavailable
         try:
-            return destination.deliver(job, _Stoppable(journal, stop))
-        except DestinationUnavailable as error:
-            unavailable.append(error)
-            return error
-        except (TransferError, Superseded, Interrupted) as error:
+            receipt = destination.deliver(job, _Stoppable(journal, stop))
+        except TransferError as error:
+            verdict.failed(job.name, error)
             return error
         except Exception as error:
             return error
+        verdict.delivered()
+        return receipt
 
-    side_by_side(one, files, destination.parallel_jobs, stop_at_failure=False)
+    side_by_side(one, _sample_first(files), destination.parallel_jobs, stop_at_failure=False)
+
+
+def _sample_first(files: Sequence[T]) -> Sequence[T]:
+    """A sample of all sizes goes first: what it meets alike is not the fate of one kind of file only.
+
+    It is drawn anew for every attempt.
+    """
+    if len(files) <= 2 * _SPEAK_FOR_ALL:
+        return files
+    drawn = sorted(random.sample(range(len(files)), _SPEAK_FOR_ALL))
+    chosen = set(drawn)
+    return [*(files[n] for n in drawn), *(file for n, file in enumerate(files) if n not in chosen)]
+
+
+class _Verdict:
+    """Whether the destination as a whole is of no use, by what the first files met."""
+
+    def __init__(self) -> None:
+        self.unavailable: TransferError | None = None
+        """The reason that every further file gets."""
+        self._inferred = False
+        self._anything_arrived = False
+        self._alike: defaultdict[str, set[str]] = defaultdict(set)
+        self._lock = threading.Lock()
+
+    def delivered(self) -> None:
+        """One file has arrived: a refusal is one file's alone, whatever the others met until now."""
+        with self._lock:
+            self._anything_arrived = True
+            if self._inferred:
+                self.unavailable, self._inferred = None, False
+
+    def failed(self, name: str, error: TransferError) -> None:
+        """One file met this."""
+        with self._lock:
+            if error.whole_destination:
+                self.unavailable, self._inferred = error, False
+            if error.alike is None or self._anything_arrived:
+                return
+            met = self._alike[error.alike]
+            met.add(name)
+            if len(met) >= _SPEAK_FOR_ALL and self.unavailable is None:
+                self._inferred = True
+                self.unavailable = DestinationUnavailable(
+                    f"The first {len(met)} files all met the same, so this one was not tried. The last of them: {error}"
+                )
 
 
 class _Stoppable:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class Receipt:
     verified_by: str
     """How the destination's copy was compared: ``checksum``, ``size``, ``read-back``, or ``acknowledged`` by a server
     that tells nothing else."""
+    remark: str | None = None
+    """What an operator should know although the delivery is good, for example who has overwritten the object since."""
 
 
 class Journal(Protocol):
@@ -101,9 +103,18 @@ class Destination(Protocol):
 class TransferError(Exception):
     """A delivery failed. The message says what was wrong, where, what was expected and what to do; no secret in it."""
 
+    retry_helps: ClassVar[bool] = True
+    """Whether another attempt may succeed without anybody doing anything."""
+    whole_destination: ClassVar[bool] = False
+    """Whether every other file would meet the same."""
+    alike: str | None = None
+    """What the failures of several files are compared by; None for what says nothing about other files."""
+
 
 class SourceChanged(TransferError):
     """The object in the pick-up is no longer the one that was registered (another ETag, or gone)."""
+
+    retry_helps = False
 
 
 class IntegrityError(TransferError):
@@ -113,9 +124,31 @@ class IntegrityError(TransferError):
 class UnsafeName(TransferError):
     """The file's name would leave the destination's directory or prefix, or cannot be stored there (R6.8)."""
 
+    retry_helps = False
+
+
+class TooLarge(TransferError):
+    """The destination cannot hold a file of that size."""
+
+    retry_helps = False
+
+
+class Refused(TransferError):
+    """The destination refuses this one file (R6.12): a right, a retention period, a quota.
+
+    :param alike: the refusal's kind where it may turn out to be every file's: several different files that meet the
+        same before any was delivered speak for the destination.
+    """
+
+    def __init__(self, message: str, *, alike: str | None = None) -> None:
+        super().__init__(message)
+        self.alike = alike
+
 
 class DestinationUnavailable(TransferError):
     """The destination as a whole cannot be used now: unreachable, credential refused, unknown host key, no bucket."""
+
+    whole_destination = True
 
 
 class Superseded(Exception):

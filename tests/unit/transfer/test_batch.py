@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from delivery.transfer.batch import deliver_all
-from delivery.transfer.contract import DestinationUnavailable, Interrupted, Job, Receipt, SourceObject, TransferError
+from delivery.transfer.contract import (
+    DestinationUnavailable,
+    Interrupted,
+    Job,
+    Receipt,
+    Refused,
+    SourceObject,
+    TransferError,
+)
 
 
 class FakeDestination:
@@ -87,3 +95,42 @@ def test_an_error_of_the_callers_surfaces_after_the_others_are_done():
     with pytest.raises(RuntimeError, match="ledger down"):
         deliver_all(["a", "b", "c"], started, FakeDestination(lambda _: None), on_outcome)
     assert set(outcomes) == {"b", "c"}
+
+
+NAMES = [f"{number:03}" for number in range(200)]
+
+
+def test_r6_12_what_the_first_files_meet_alike_is_the_destinations():
+    destination = FakeDestination(raising(set(NAMES), Refused("no right to create", alike="403 AccessDenied")))
+    outcomes = run(NAMES, destination)
+    assert len(destination.asked) < 30
+    told = [outcome for name, outcome in outcomes.items() if name not in destination.asked]
+    assert len(told) > 170
+    assert {type(outcome) for outcome in told} == {DestinationUnavailable}
+    assert "met the same, so this one was not tried" in str(told[0])
+    assert "no right to create" in str(told[0])
+
+
+def test_r6_12_one_that_arrives_shows_that_the_others_refusals_are_their_own():
+    """Some are among the sample that goes first, whatever their size."""
+    refused = set(NAMES) - set(NAMES[::2])
+    outcomes = run(NAMES, FakeDestination(raising(refused, Refused("not this one", alike="403 AccessDenied"))))
+    assert {name for name, outcome in outcomes.items() if isinstance(outcome, Receipt)} == set(NAMES[::2])
+
+
+def test_r6_12_refusals_that_say_nothing_about_others_stop_no_other():
+    refused = set(NAMES[:-1])
+    outcomes = run(NAMES, FakeDestination(raising(refused, Refused("under retention"))))
+    assert isinstance(outcomes[NAMES[-1]], Receipt)
+
+
+def test_r6_12_the_same_file_counts_once_and_different_reasons_do_not_add_up():
+    errors = {name: Refused("no", alike=f"403 {int(name) % 11}") for name in NAMES[:-1]}
+
+    def behave(name: str) -> None:
+        if name in errors:
+            raise errors[name]
+
+    destination = FakeDestination(behave, parallel_jobs=1)
+    run(NAMES[:150], destination)
+    assert len(destination.asked) == 150
