@@ -42,7 +42,9 @@ class Source:
         for piece in self.read(0, self.object.size):
             content[filled : filled + len(piece)] = piece
             filled += len(piece)
-        throttle.take(filled)
+        step = throttle.piece or CHUNK
+        for start in range(0, filled, step):
+            throttle.take(min(step, filled - start))
         digest = self.digest()
         digest.update(memoryview(content))
         self.require_same(digest)
@@ -186,9 +188,12 @@ class Span:
         self._journal.progress(-self._moved)
         self._moved = 0
         self.digest = self._source.digest()
-        for piece in self._source.read(self._start, self._end):
-            self._throttle.take(len(piece))
-            self.digest.update(piece)
-            yield piece
-            self._moved += len(piece)
-            self._journal.progress(len(piece))
+        most = self._throttle.piece or CHUNK
+        for chunk in self._source.read(self._start, self._end):
+            for start in range(0, len(chunk), most):
+                piece = chunk[start : start + most]
+                self._throttle.take(len(piece))
+                self.digest.update(piece)
+                yield piece
+                self._moved += len(piece)
+                self._journal.progress(len(piece))

@@ -172,3 +172,39 @@ def test_bodies_are_iterated_anew_for_every_try():
     HttpPool().exchange(lambda: Request("PUT", server.url, {}, body)).close()
     assert body.times == 2
     assert [request[-6:] for request in server.requests] == [b"abcdef"] * 2
+
+
+def failure(status: int, code: str) -> bytes:
+    body = f"<Error><Code>{code}</Code><Message>why</Message><Details>the details</Details></Error>".encode()
+    return f"HTTP/1.1 {status} Error\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "RequestTimeout"), (409, "ConditionalRequestConflict"), (409, "OperationAborted")]
+)
+def test_codes_of_s3_that_pass_are_tried_again_whatever_their_status(status, code):
+    server, pool = Scripted(failure(status, code), OK), HttpPool()
+    assert get(pool, server) == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "InvalidRequest"), (409, "BucketNotEmpty"), (403, "RequestTimeout")]
+)
+def test_other_codes_are_not_and_keep_the_services_own_reason(status, code):
+    server, pool = Scripted(failure(status, code), OK), HttpPool()
+    with pool.exchange(lambda: Request("GET", server.url)) as answer:
+        assert (answer.status, error_code(answer)) == (status, (code, "why the details"))
+        assert error_code(answer) == (code, "why the details"), "the body can be read once only"
+    assert len(server.requests) == 1
+
+
+def test_a_request_may_wait_longer_than_the_connection_did_before():
+    server, pool = Scripted(OK, OK, OK), HttpPool()
+    waited = []
+    for patience in (60, 900, 60):
+        with pool.exchange(lambda patience=patience: Request("GET", server.url, patience=patience)) as answer:
+            sock = answer._connection.sock
+            seconds = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)
+            waited.append(int.from_bytes(seconds[:8], "little"))
+            answer.read()
+    assert (waited, server.connections) == ([60, 900, 60], 1)

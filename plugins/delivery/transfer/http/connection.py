@@ -41,6 +41,8 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Body = b""
+    patience: int = _SILENCE_SECONDS
+    """Seconds of silence after which the server counts as gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Connection:
     def __init__(self, server: tuple[str, str], tls: ssl.SSLContext | None) -> None:
         self._host = server[1]
         self.sock = _connected(server, tls)
+        self._patience = 0
         # One system call fills a buffer; TLS hands out one record at a time whatever it is asked.
         self._fill = 0 if tls else socket.MSG_WAITALL
         self._buffer = bytearray(_READ_BUFFER)
@@ -82,6 +85,7 @@ class Connection:
     def exchange(self, request: Request, target: str) -> Head:
         """Send a request and read the answer's head."""
         head = _head(request, self._host, target)
+        self._be_patient(request.patience)
         try:
             self._send(head, request.body)
         except (BrokenPipeError, ConnectionResetError):
@@ -89,6 +93,13 @@ class Connection:
             answer = self._read_head(request.method)
             return Head(answer.status, answer.headers, answer.length, closes=True)
         return self._read_head(request.method)
+
+    def _be_patient(self, seconds: int) -> None:
+        """The kernel minds the time: Python's own timeouts would cost a system call more for every read and write."""
+        if seconds != self._patience:
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                self.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, 0))
+            self._patience = seconds
 
     def readinto(self, buffer: memoryview) -> int:
         """Bytes of the answer's body; fewer than fit only at the connection's end, or before its failure."""
@@ -210,9 +221,5 @@ def _connected(server: tuple[str, str], tls: ssl.SSLContext | None) -> Any:
         connection.connect()
     except http.client.HTTPException as error:
         raise ConnectionError(str(error)) from error
-    # The kernel minds the time: Python's own timeouts would cost a system call more for every read and write.
     connection.sock.settimeout(None)
-    silence = struct.pack("ll", _SILENCE_SECONDS, 0)
-    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        connection.sock.setsockopt(socket.SOL_SOCKET, option, silence)
     return connection.sock

@@ -22,6 +22,8 @@ _SURELY_OPEN = 1.0
 """Seconds for which nobody looks whether an idle connection is still open."""
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 """Answers that mean: later. S3's Slow Down is a 503, Google's rate limit a 429."""
+_PASSING_CODES = frozenset({"RequestTimeout", "ConditionalRequestConflict", "OperationAborted"})
+"""Codes of S3 that mean the same under a 400 or 409: a body that stood still, and another write at the same moment."""
 
 
 class Unreachable(Exception):
@@ -43,6 +45,8 @@ class Response:
         self.status = head.status
         self.headers: Mapping[str, str] = head.headers
         """By name in small letters."""
+        self.error: tuple[str, str] | None = None
+        """Code and reason, once :func:`error_code` has read them."""
         self.repeated = False
         """Whether the request was sent before, and may have taken effect, without an answer that counts."""
 
@@ -128,7 +132,7 @@ class HttpPool:
                     raise
             else:
                 answer.repeated = answer.repeated or attempt > 1
-                if last or accept(answer) or answer.status not in _PASSING:
+                if last or accept(answer) or not _passes(answer):
                     return answer
                 answer.close()
             time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.25 * 2**attempt)))  # noqa: S311 - not for secrecy
@@ -188,14 +192,29 @@ class HttpPool:
 
 
 def error_code(answer: Response) -> tuple[str, str]:
-    """The code and the message of an error as S3 and Google word it in XML; the status where there is none."""
+    """The code and the reason of an error as S3 and Google word it in XML; the status where there is none.
+
+    Google's reason is in ``Details``, and ``Message`` only words the code.
+    """
+    if answer.error is None:
+        answer.error = _error_in(answer)
+    return answer.error
+
+
+def _error_in(answer: Response) -> tuple[str, str]:
     from xml.etree import ElementTree
 
-    code = message = None
+    code = None
+    told: list[str] = []
     with suppress(BrokenOff, ElementTree.ParseError):
         tree = ElementTree.fromstring(answer.read()[:_MOST_ERROR_BYTES])  # noqa: S314 - the service's own answer
-        code, message = tree.findtext("{*}Code"), tree.findtext("{*}Message")
-    return code or str(answer.status), message or "no reason given"
+        code = tree.findtext("{*}Code")
+        told = [text for tag in ("Message", "Details") if (text := (tree.findtext(f"{{*}}{tag}") or "").strip())]
+    return code or str(answer.status), " ".join(told) or "no reason given"
+
+
+def _passes(answer: Response) -> bool:
+    return answer.status in _PASSING or (answer.status in (400, 409) and error_code(answer)[0] in _PASSING_CODES)
 
 
 def _reason(error: BaseException) -> str:

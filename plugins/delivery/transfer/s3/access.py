@@ -81,8 +81,10 @@ class S3Access:
 
 
 class Pieces(Protocol):
-    """Bytes in pieces of :data:`~delivery.transfer.source.CHUNK`, the last one shorter, and their checksum once they
-    have all gone by."""
+    """Bytes in pieces, and their checksum once they have all gone by.
+
+    The pieces may have any size, but none reaches over a multiple of :data:`~delivery.transfer.source.CHUNK`.
+    """
 
     @property
     def digest(self) -> Digest:
@@ -111,10 +113,16 @@ class TrailedBody:
         return framed + len(_end("12345678"))
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
+        left, within = len(self._pieces), 0
         for piece in self._pieces:
-            yield _head(len(piece))
+            if not within:
+                within = min(CHUNK, left)
+                yield _head(within)
             yield piece
-            yield b"\r\n"
+            left -= len(piece)
+            within -= len(piece)
+            if not within:
+                yield b"\r\n"
         yield _end(self._pieces.digest.crc32c)
 
 
