@@ -86,6 +86,17 @@ class GcsDestination(Section, title="Destination: Google Cloud Storage"):
         description="The storage class of the files. Without it, the bucket's default.",
         examples=["NEARLINE"],
     )
+    publish: Literal["complete", "compose"] = Field(
+        default="complete",
+        title="Publication of large files",
+        description="How a file above 4 MiB becomes visible. `complete`: by completing its upload, which Google lets"
+        " nobody make conditional: what somebody else writes under the same name in the very moment of completion is"
+        " overwritten. `compose`: the file is put together under a temporary name"
+        " (`<prefix>.delivery-….part`) and composed to its own only if nothing else has been written there; the"
+        " recipient's notifications see both objects and the removal of the temporary one, and the account needs"
+        " `storage.objects.get` and `.delete`.",
+        examples=["compose"],
+    )
     max_bytes_per_second: ByteRate | None = _MAX_BYTES_PER_SECOND
 
     @property

@@ -106,6 +106,12 @@ class Parts:
                 merged.append(run)
         self.runs = merged
 
+    def whole(self, digest: Digest) -> Digest:
+        """The digest of what has arrived, appended to an empty one."""
+        for run in self.runs:
+            digest.append(run.digest.values, run.digest.size)
+        return digest
+
     def keep_only(self, there: Mapping[int, str]) -> None:
         """The service was asked what it has, by part: only that counts, whatever the checkpoint says."""
         self.runs = [run for run in self.runs if all(number in there for number in range(run.first, run.last + 1))]
@@ -155,10 +161,7 @@ def upload_parts(
         side_by_side(send, parts.missing(), limits.streams)
     finally:
         keeper.keep_rest()
-    whole = source.digest()
-    for run in parts.runs:
-        whole.append(run.digest.values, run.digest.size)
-    return whole
+    return parts.whole(source.digest())
 
 
 class Keeper:

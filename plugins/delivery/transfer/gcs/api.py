@@ -1,128 +1,191 @@
-"""Signed-in requests to Google Cloud Storage's XML API, and what its refusals mean."""
+"""The calls that write to a destination bucket in Google Cloud Storage, by its XML API.
+
+Google documents that ``x-goog-if-generation-match`` holds for PUT, DELETE and compose, and that no precondition is
+supported in the requests of a multipart upload: there it is never sent
+(``docs/developers/conditional-requests.md``).
+"""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
-from delivery.transfer.contract import DestinationUnavailable, IntegrityError, TransferError
-from delivery.transfer.gcs.credentials import credentials_from
-from delivery.transfer.http.connection import Body, Request, trusted_authorities
-from delivery.transfer.http.pool import HttpPool, Response, Unreachable, error_code
+from delivery.transfer.gcs.access import GcsAccess
+from delivery.transfer.http.pool import Response, error_code
+from delivery.transfer.integrity import CRC32C, Digest, OwnChecksum, require_equal
+from delivery.transfer.objects.api import LookDenied, Occupied, Stored
 
 if TYPE_CHECKING:
-    from delivery.config.model import GcsDestination
-    from delivery.secret import Secret
+    from delivery.transfer.source import Span
+
+_COMPLETION_PATIENCE = 900
+"""Seconds: Google says that completing an upload can take several minutes."""
 
 
 class GcsApi:
-    """One bucket, as one account sees it. For any number of threads."""
+    """One bucket, as one account sees it: :class:`~delivery.transfer.objects.api.ObjectApi`."""
 
-    def __init__(self, config: GcsDestination, secret: Secret, endpoint: str, pool: HttpPool | None = None) -> None:
-        self._config = config
-        self._endpoint = endpoint.rstrip("/")
-        self._credentials = credentials_from(secret)
-        self._pool = pool or HttpPool()
-        self._lock = threading.Lock()
+    largest = 5 * 1024**4
+    fences_completion = False
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.close()
+    def __init__(self, access: GcsAccess) -> None:
+        self._request = access
+        self._config = access.config
+        self.uri = access.uri
 
-    def __call__(
-        self,
-        method: str,
-        key: str,
-        *,
-        query: str = "",
-        headers: Mapping[str, str] | None = None,
-        body: bytes | Body = b"",
-        accept: tuple[int, ...] = (200,),
-    ) -> Response:
-        """One call, tried again while the trouble passes.
+    def look(self, key: str) -> Stored | None:
+        """What is at the place now. Raises :class:`LookDenied`."""
+        with self._request("HEAD", key, verb="look at", accept=(200, 403, 404)) as answer:
+            if answer.status == 403:
+                raise LookDenied(
+                    f"the account in the Airflow connection {self._config.connection_id!r} may not look at "
+                    f"{self.uri(key)} (storage.objects.get)."
+                )
+            return _stored(answer) if answer.status == 200 else None
 
-        Raises :class:`TransferError` or one of its kinds if the answer's status is not in ``accept``.
-        """
-        url = f"{self._endpoint}/{self._config.bucket}/{quote(key, safe='/~')}"
-        if query:
-            url += f"?{query}"
+    def put(self, key: str, content: bytes, digest: Digest, instead_of: Stored | None) -> Stored:
+        """Write a small object; Google refuses it if its checksum is another. Raises :class:`Occupied`."""
+        headers = {**self._attributes(), "x-goog-hash": f"crc32c={digest.crc32c}", **_fence(instead_of)}
+        new = instead_of is None
+        with self._request(
+            "PUT", key, verb="write", new=new, headers=headers, body=content, accept=(200, 412)
+        ) as answer:
+            if answer.status == 412:
+                raise Occupied(repeated=answer.repeated)
+            return _stored(answer)
 
-        def build() -> Request:
-            return Request(method, url, {**self._identity(method, url), **(headers or {})}, body)
+    def begin(self, key: str) -> str:
+        """Begin a multipart upload; returns its id."""
+        headers = self._attributes()
+        with self._request("POST", key, verb="begin to write", new=True, query="uploads", headers=headers) as answer:
+            return _tree(answer).findtext("{*}UploadId") or ""
 
-        try:
-            answer = self._exchange(build, accept)
-        except Unreachable as error:
-            raise TransferError(
-                f"Google Cloud Storage cannot be reached ({error}). Check the network's way out; it is tried again."
-            ) from error
-        if answer.status not in accept:
-            with answer:
-                raise self._refused(answer, key)
-        return answer
+    def put_part(self, key: str, upload_id: str, number: int, span: Span) -> str:
+        """Send one part and compare what Google computed with what was read; returns its ETag."""
+        query = f"partNumber={number}&uploadId={quote(upload_id)}"
+        with self._request("PUT", key, verb="write a part of", query=query, body=span) as answer:
+            require_equal(f"Part {number} of {self.uri(key)}", _crc32c_of(answer), span.digest.crc32c)
+            return answer.headers["etag"]
 
-    def _exchange(self, build: Callable[[], Request], accept: tuple[int, ...]) -> Response:
-        answer = self._pool.exchange(build, accept=lambda answer: answer.status in accept)
-        if answer.status == 401 and 401 not in accept:
-            # A token may be revoked before its time: one new one is asked for.
-            answer.close()
-            self._forget_token()
-            answer = self._pool.exchange(build, accept=lambda answer: answer.status in accept)
-        return answer
+    def parts(self, key: str, upload_id: str) -> dict[int, str] | None:
+        """The ETags of the parts that have arrived, by number; None if the upload is gone or may not be read."""
+        there: dict[int, str] = {}
+        marker = 0
+        while True:
+            query = f"uploadId={quote(upload_id)}&part-number-marker={marker}"
+            with self._request("GET", key, verb="list the parts of", query=query, accept=(200, 403, 404)) as answer:
+                if answer.status != 200:
+                    return None
+                tree = _tree(answer)
+            for part in tree.iterfind("{*}Part"):
+                there[int(part.findtext("{*}PartNumber") or 0)] = part.findtext("{*}ETag") or ""
+            if tree.findtext("{*}IsTruncated") != "true":
+                return there
+            marker = int(tree.findtext("{*}NextPartNumberMarker") or 0)
 
-    def _identity(self, method: str, url: str) -> dict[str, str]:
-        from google.auth.exceptions import GoogleAuthError, TransportError
+    def complete(
+        self, key: str, upload_id: str, part_etags: Mapping[int, str], digest: Digest, instead_of: Stored | None
+    ) -> Stored:
+        """Make the object visible, whatever is there. Raises :class:`Occupied` if the upload is gone."""
+        rows = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag)}</ETag></Part>"
+            for number, etag in sorted(part_etags.items())
+        )
+        with self._request(
+            "POST",
+            key,
+            verb="complete",
+            query=f"uploadId={quote(upload_id)}",
+            body=f"<CompleteMultipartUpload>{rows}</CompleteMultipartUpload>".encode(),
+            accept=(200, 404),
+            patience=_COMPLETION_PATIENCE,
+        ) as answer:
+            if answer.status == 404:
+                if error_code(answer)[0] == "NoSuchBucket":
+                    raise self._request.refused(answer, key, "complete")
+                raise Occupied(repeated=answer.repeated, upload_gone=True)
+            stored = _stored(answer)
+            answer.read()
+            return stored
 
-        headers = {"x-goog-user-project": self._config.project} if self._config.project else {}
-        try:
-            with self._lock:
-                self._credentials.before_request(self._transport, method, url, headers)
-        except TransportError:
-            raise DestinationUnavailable(
-                "Google's token service cannot be reached: the network or Google is in trouble. The credential is not "
-                "the reason; the next attempt asks again."
-            ) from None
-        except GoogleAuthError as error:
-            raise DestinationUnavailable(
-                f"Google refuses the credential in the Airflow connection {self._config.connection_id!r} "
-                f"({type(error).__name__}): it has expired, was revoked or is malformed. Store a valid one."
-            ) from None
+    def compose(self, key: str, place: str, assembled: Stored, instead_of: Stored | None) -> Stored:
+        """Make an object that is at ``place`` visible under ``key``. Raises :class:`Occupied`."""
+        body = (
+            f"<ComposeRequest><Component><Name>{escape(place)}</Name>"
+            f"<Generation>{assembled.tag}</Generation></Component></ComposeRequest>"
+        ).encode()
+        headers = {**self._attributes(), **_fence(instead_of)}
+        headers.pop("x-goog-storage-class", None)  # the component's
+        with self._request(
+            "PUT",
+            key,
+            verb="compose",
+            query="compose",
+            headers=headers,
+            body=body,
+            accept=(200, 404, 412),
+            patience=_COMPLETION_PATIENCE,
+        ) as answer:
+            if answer.status == 404 and error_code(answer)[0] == "NoSuchBucket":
+                raise self._request.refused(answer, key, "compose")
+            if answer.status != 200:
+                raise Occupied(repeated=answer.repeated, upload_gone=answer.status == 404)
+            stored = _stored(answer)
+            answer.read()
+            return stored
+
+    def open_uploads(self, key: str) -> list[str]:
+        """The ids of the uploads for that key that are neither complete nor aborted; none if they may not be listed."""
+        query = f"uploads&prefix={quote(key)}"
+        with self._request("GET", "", verb="list uploads for", query=query, accept=(200, 403, 404)) as answer:
+            if answer.status != 200:
+                return []
+            uploads = _tree(answer).iterfind("{*}Upload")
+        return [one.findtext("{*}UploadId") or "" for one in uploads if one.findtext("{*}Key") == key]
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Remove what has arrived of an upload, if it is still there and the account may."""
+        query = f"uploadId={quote(upload_id)}"
+        self._request("DELETE", key, verb="abort the upload of", query=query, accept=(204, 403, 404)).close()
+
+    def withdraw(self, key: str, stored: Stored) -> None:
+        """Remove this very object, if it is still there and the account may."""
+        accept = (204, 403, 404, 412)
+        self._request("DELETE", key, verb="remove", headers=_fence(stored), accept=accept).close()
+
+    def _attributes(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/octet-stream"}
+        if self._config.storage_class:
+            headers["x-goog-storage-class"] = self._config.storage_class
+        if self._config.kms_key:
+            headers["x-goog-encryption-kms-key-name"] = self._config.kms_key
         return headers
 
-    @cached_property
-    def _transport(self) -> Any:
-        """How google-auth asks for tokens: by the library that botocore uses as well, not by a second one."""
-        import urllib3
-        from google.auth.transport.urllib3 import Request as Transport
 
-        return Transport(urllib3.PoolManager(ca_certs=trusted_authorities()))
+def _fence(instead_of: Stored | None) -> dict[str, str]:
+    return {"x-goog-if-generation-match": instead_of.tag if instead_of else "0"}
 
-    def _forget_token(self) -> None:
-        with self._lock:
-            self._credentials.token = None
 
-    def _refused(self, answer: Response, key: str) -> TransferError:
-        status, bucket = answer.status, self._config.bucket
-        code, _ = error_code(answer)
-        if code == "NoSuchBucket":
-            return DestinationUnavailable(
-                f"Google Cloud Storage has no bucket {bucket!r}. Correct destination.bucket, or have it created."
-            )
-        if status == 401:
-            return DestinationUnavailable(
-                f"Google refuses the credential in the Airflow connection {self._config.connection_id!r} [{code}]. "
-                "Store a valid one."
-            )
-        if status == 403:
-            return DestinationUnavailable(
-                f"Access to gs://{bucket} is denied [{code}]. The account in {self._config.connection_id!r} needs "
-                "storage.objects.create, .get and .delete, and storage.multipartUploads.* on it."
-            )
-        if code == "BadDigest":
-            return IntegrityError(
-                f"gs://{bucket}/{key}: the bytes did not arrive as they were sent. It is tried again."
-            )
-        return TransferError(f"Google Cloud Storage refuses gs://{bucket}/{key}: {code} [{status}].")
+def _tree(answer: Response) -> ElementTree.Element:
+    return ElementTree.fromstring(answer.read())  # noqa: S314 - Google's answer over verified TLS
+
+
+def _stored(answer: Response) -> Stored:
+    """The object, by the headers of the answer."""
+    crc32c, size = _crc32c_of(answer), answer.headers.get("x-goog-stored-content-length")
+    return Stored(
+        answer.headers.get("x-goog-generation") or "",
+        int(size) if size else None,
+        OwnChecksum(CRC32C, crc32c) if crc32c else None,
+    )
+
+
+def _crc32c_of(answer: Response) -> str | None:
+    for item in (answer.headers.get("x-goog-hash") or "").split(","):
+        kind, _, value = item.strip().partition("=")
+        if kind == "crc32c":
+            return value
+    return None

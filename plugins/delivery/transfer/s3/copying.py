@@ -5,30 +5,33 @@ from __future__ import annotations
 from delivery.transfer.contract import Job, Journal
 from delivery.transfer.crew import side_by_side
 from delivery.transfer.integrity import CRC32C, OwnChecksum
+from delivery.transfer.objects.api import Stored
 from delivery.transfer.parts import PartLimits
-from delivery.transfer.s3.api import S3Api, Stored
+from delivery.transfer.s3.api import S3Api
 
 _WHOLE = 64 * 1024**2
 """Up to this size one CopyObject; above, parts are copied side by side. S3's own limit is 5 GiB."""
 _LIMITS = PartLimits(streams=64)
 
 
-def copy(api: S3Api, key: str, job: Job, journal: Journal, *, own: OwnChecksum | None, there: Stored | None) -> None:
-    """Copy the job's object to ``key``, in the place of what was ``there``.
+def copy(
+    api: S3Api, key: str, job: Job, journal: Journal, *, own: OwnChecksum | None, before: Stored | None
+) -> Stored | None:
+    """Copy the job's object to ``key``, in the place of what was there ``before``; returns what S3 says it stored.
 
     S3 computes the kind of checksum that it has of the source, so that both can be compared. Raises
-    :class:`~delivery.transfer.s3.api.CopyDenied`, :class:`~delivery.transfer.s3.api.Occupied`.
+    :class:`~delivery.transfer.s3.api.CopyDenied`, :class:`~delivery.transfer.objects.api.Occupied`.
     """
     algorithm = own.algorithm if own else CRC32C
-    instead_of = there.etag if there else None
     source, size = job.source, job.source.size
     if size <= _WHOLE:
         journal.confirm()
-        api.copy(key, source, algorithm, instead_of)
+        stored = api.copy(key, source, algorithm, before)
         journal.progress(size)
-        return
+        return stored
     if job.token > 1:
-        api.abandon(key)
+        for left in api.open_uploads(key):
+            api.abort(key, left)
     part_size = _LIMITS.size_for(size)
     upload_id = api.begin(key, algorithm)
     etags: dict[int, str] = {}
@@ -44,7 +47,7 @@ def copy(api: S3Api, key: str, job: Job, journal: Journal, *, own: OwnChecksum |
         # They cost no CPU here: all begin at once.
         side_by_side(copy_part, range(1, -(-size // part_size) + 1), _LIMITS.streams, at_first=_LIMITS.streams)
         journal.confirm()
-        api.complete(key, upload_id, etags, own, instead_of)
+        return api.complete_as(key, upload_id, etags, own, before)
     except BaseException:
         api.abort(key, upload_id)
         raise
