@@ -8,6 +8,8 @@ from pathlib import Path
 
 from delivery.config.loader import load_directory
 from delivery.config.model import ClientConfig
+from infra.guards import rules_of
+from infra.settings import Environment
 
 CONFIGS = Path(__file__).resolve().parent.parent / "include" / "client_configs"
 
@@ -48,9 +50,9 @@ class Needs:
     """Destinations' keys that are used with our own identity: ARN, id or alias."""
 
 
-def load_clients(directory: Path = CONFIGS) -> list[ClientConfig]:
-    """All configurations. Raises :class:`ConfigurationsError` if one is wrong."""
-    loaded = load_directory(directory)
+def load_clients(environment: Environment, directory: Path = CONFIGS) -> list[ClientConfig]:
+    """All configurations. Raises :class:`ConfigurationsError` if one is wrong, or not for this environment."""
+    loaded = load_directory(directory, rules_of(environment))
     if errors := [str(one.error) for one in loaded if one.error is not None]:
         raise ConfigurationsError("No policy can be made while a configuration is wrong:\n" + "\n".join(errors))
     return [one.config for one in loaded if one.config is not None]

@@ -12,20 +12,20 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from delivery.config.loader import LoadedConfig, load_directory
+from delivery.config.loader import LoadedConfig, Rule, load_directory
 
 DEFAULT_DIRECTORY = Path("include/client_configs")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print every problem and a summary; return the exit code."""
+def main(arguments: Sequence[str] | None = None, rules: Sequence[Rule] = ()) -> int:
+    """Print every problem and a summary; return the exit code. ``rules`` are those of an environment, if any."""
     parser = argparse.ArgumentParser(prog="check-config", description="Checks clients' configuration files.")
     parser.add_argument(
         "paths", nargs="*", type=Path, default=[DEFAULT_DIRECTORY], metavar="path", help="a .yaml file or a directory"
     )
     paths: list[Path] = parser.parse_args(arguments).paths
     try:
-        results = _load(paths)
+        results = _load(paths, rules)
     except FileNotFoundError as error:
         sys.stderr.write(f"check-config: {error}\n")
         return 2
@@ -37,13 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if wrong else 0
 
 
-def _load(paths: Iterable[Path]) -> list[LoadedConfig]:
+def _load(paths: Iterable[Path], rules: Sequence[Rule]) -> list[LoadedConfig]:
     """The result for each configuration in or at ``paths``, once. Raises :class:`FileNotFoundError`."""
     results: dict[Path, LoadedConfig] = {}
     for path in paths:
         is_directory = path.is_dir()
         directory = path if is_directory else path.parent
-        found = load_directory(directory) if directory.is_dir() else []
+        found = load_directory(directory, rules) if directory.is_dir() else []
         chosen = [result for result in found if is_directory or result.path == path]
         if not chosen:
             what = "has no configuration files (*.yaml)" if is_directory else "is not a configuration file (*.yaml)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -22,6 +22,9 @@ from delivery.config.problem import ConfigError, Problem, quoted, visible, write
 MAX_FILE_BYTES = 64 * 1024
 """A configuration has some 2 KiB. What is larger is not one, and is not read."""
 MAX_DAG_ID_CHARACTERS = 200
+
+Rule = Callable[[ClientConfig, Document], None]
+"""What an environment asks for beyond the model: it reports what is wrong to the document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,11 @@ def load_file(path: Path) -> ClientConfig:
     return _load(path)[0]
 
 
-def load_directory(directory: Path) -> list[LoadedConfig]:
+def load_directory(directory: Path, rules: Sequence[Rule] = ()) -> list[LoadedConfig]:
     """Every configuration file directly in ``directory``, in the order of their DAG ids.
 
-    A file that is wrong, or at odds with another one (R2.7), is in the result with its error. Hidden files,
-    subdirectories and files with other endings are not configurations.
+    A file that is wrong, or at odds with another one (R2.7) or with one of the ``rules``, is in the result with its
+    error. Hidden files, subdirectories and files with other endings are not configurations.
 
     Raises :class:`OSError` if the directory itself cannot be listed.
     """
@@ -59,6 +62,9 @@ def load_directory(directory: Path) -> list[LoadedConfig]:
             loaded[path] = _load(path)
         except ConfigError as error:
             errors[path] = error
+    for config, document in loaded.values():
+        for rule in rules:
+            rule(config, document)
     errors |= conflicts(loaded)
     dag_ids = _dag_ids(paths)
     return sorted(

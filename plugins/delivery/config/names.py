@@ -136,6 +136,11 @@ def _check_s3_bucket(value: str) -> str:
         )
     if value.startswith(_S3_RESERVED_STARTS) or value.endswith(_S3_RESERVED_ENDS):
         raise refusal("an S3 bucket's name without a beginning or end that AWS reserves")
+    if OWN_BUCKETS.fullmatch(value):
+        raise refusal(
+            "a bucket of a client or of a pick-up",
+            "This one holds the environment's own code or logs: nothing is delivered from there or to there.",
+        )
     return value
 
 
@@ -175,6 +180,9 @@ def _is_ipv4(value: str) -> bool:
     return True
 
 
+OWN_BUCKETS = re.compile(r"client-delivery-[a-z0-9-]+-(airflow|access-logs)-[0-9]{12}")
+"""The buckets that an environment keeps its code and its logs in, by the names that ``infra/settings.py`` gives them.
+Whoever could write there would write code, not data; what lies there is nobody's delivery."""
 _S3_RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 _S3_RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
