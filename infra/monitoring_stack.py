@@ -3,52 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
+from aws_cdk import aws_events as events
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from infra.alarm_topic import make_topic
+from infra.alarms import CLIENT_WATCHES, PLATFORM_ALARMS, QUARTER, WATCHES, ClientWatch, PlatformAlarm, Watch
 from infra.platform_stack import PlatformStack
 from infra.queries import QUERIES
 from infra.settings import Environment
 
 NAMESPACE = "ClientDelivery"
-_RUNBOOK = "docs/operators/runbook.md"
-
-
-@dataclass(frozen=True)
-class Watch:
-    """An event in the logs that is counted, and perhaps alarms."""
-
-    metric: str
-    event: str
-    alarm: str = ""
-    """What the alarm says; empty: it is only counted."""
-
-
-WATCHES = (
-    Watch("FilesDelivered", "file_delivered"),
-    Watch("JobsStarted", "job_started"),
-    Watch("JobsFinished", "job_finished"),
-    Watch(
-        "FilesFailed", "file_final", "A file was not delivered after its last attempt. The run's task report names it."
-    ),
-    Watch("RunsRed", "run_failed", "A run is red. Mend the cause, then clear it."),
-    Watch(
-        "EntriesLeftActive",
-        "entry_left_active",
-        "A run died; its files are resumed. More than now and then: look at the workers.",
-    ),
-    Watch("FilesTakeLong", "file_takes_long", "A file has been under way for more than six hours."),
-    Watch("FilesOverdue", "files_overdue", "A client whose files are expected has sent none."),
-    Watch("ConfigurationsWrong", "configuration_wrong", "A client's YAML file is wrong: nothing is delivered for it."),
-)
+_GUIDE = "docs/operators/deployment.md#monitoring"
 
 
 class MonitoringStack(cdk.Stack):
@@ -58,61 +29,17 @@ class MonitoringStack(cdk.Stack):
         super().__init__(scope, f"{environment.prefix}-monitoring", **kwargs)
         self._environment = environment
         self.add_stack_dependency(platform)
-        self._topic = self._make_topic()
+        self._topic = make_topic(self, environment)
         for watch in WATCHES:
             self._count(watch)
-        self._watch_airflow()
+        for client_watch in CLIENT_WATCHES:
+            self._count_by_client(client_watch)
+        for alarm in PLATFORM_ALARMS:
+            self._watch_airflow(alarm)
+        self._watch_images()
+        self._watch_costs()
         self._make_dashboard()
         self._save_queries()
-
-    def _make_topic(self) -> sns.CfnTopic:
-        """Encrypted with a key of its own, for CloudWatch must be allowed to use it."""
-        key = kms.Key(
-            self,
-            "AlarmKey",
-            enable_key_rotation=True,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-            description=f"Alarms of the client file delivery, {self._environment.name}",
-        )
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="CloudWatch",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-                resources=["*"],
-                conditions={"StringEquals": {"aws:SourceAccount": self._environment.account}},
-            )
-        )
-        topic = sns.CfnTopic(
-            self,
-            "Alarms",
-            topic_name=f"{self._environment.prefix}-alarms",
-            kms_master_key_id=key.key_id,
-            subscription=[{"protocol": "email", "endpoint": email} for email in self._environment.alarm_emails],
-        )
-        statement: dict[str, Any] = {
-            "Sid": "OnlyOverTls",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "sns:Publish",
-            "Resource": topic.ref,
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
-        alarms: dict[str, Any] = {
-            "Sid": "CloudWatchAlarms",
-            "Effect": "Allow",
-            "Principal": {"Service": "cloudwatch.amazonaws.com"},
-            "Action": "sns:Publish",
-            "Resource": topic.ref,
-            "Condition": {"StringEquals": {"aws:SourceAccount": self._environment.account}},
-        }
-        sns.CfnTopicPolicy(
-            self,
-            "AlarmsPolicy",
-            topics=[topic.ref],
-            policy_document={"Version": "2012-10-17", "Statement": [statement, alarms]},
-        )
-        return topic
 
     def _count(self, watch: Watch) -> None:
         """Count the event in the tasks' log and in the containers'; a name stands for itself, quoted or escaped.
@@ -128,62 +55,142 @@ class MonitoringStack(cdk.Stack):
                 metric_transformations=[
                     {
                         "metricNamespace": NAMESPACE,
-                        "metricName": f"{self._environment.name}-{watch.metric}",
+                        "metricName": self._own(watch.metric),
                         "metricValue": "1",
                         "defaultValue": 0,
                     }
                 ],
             )
-        if watch.alarm:
+        if watch.means:
+            silence = {
+                "comparison_operator": "LessThanThreshold",
+                "threshold": 1,
+                "evaluation_periods": 3,
+                "treat_missing_data": "breaching",
+            }
             self._alarm(
                 watch.metric,
-                watch.alarm,
+                watch.means,
+                watch.do,
                 namespace=NAMESPACE,
-                metric_name=f"{self._environment.name}-{watch.metric}",
+                metric_name=self._own(watch.metric),
                 statistic="Sum",
-                threshold=0,
+                period=QUARTER,
+                **silence if watch.silence else {"threshold": 0},
             )
 
-    def _watch_airflow(self) -> None:
-        """MWAA's own metrics."""
-        dimensions = [{"name": "Environment", "value": self._environment.prefix}]
+    def _count_by_client(self, watch: ClientWatch) -> None:
+        """One alarm for all clients, with a contributor for each: the notification names the client.
 
-        def of(function: str) -> list[dict[str, str]]:
-            return [{"name": "Function", "value": function}, *dimensions]
-
-        self._alarm(
-            "QueueDepth",
-            "Tasks wait for a worker for 30 minutes: raise max_workers, or look for runs that hold them up.",
-            namespace="AmazonMWAA",
-            metric_name="QueuedTasks",
-            dimensions=of("Executor"),
-            statistic="Minimum",
-            threshold=10,
-            evaluation_periods=2,
+        A metric by client exists only for a client that ever alarmed; nobody has to deploy for a new client.
+        """
+        name = self._own(watch.metric)
+        logs.CfnMetricFilter(
+            self,
+            f"{watch.metric}InTasks",
+            log_group_name=self._environment.task_log_group,
+            filter_pattern=f'{{ $.event = "alarm" && $.alarm = "{watch.alarm}" }}',
+            metric_transformations=[
+                {
+                    "metricNamespace": NAMESPACE,
+                    "metricName": name,
+                    "metricValue": "1",
+                    "dimensions": [{"key": "Client", "value": "$.client"}],
+                }
+            ],
         )
+        query = f'SELECT SUM("{name}") FROM SCHEMA("{NAMESPACE}", Client) GROUP BY Client ORDER BY SUM() DESC'  # noqa: S608 (no database: CloudWatch Metrics Insights)
         self._alarm(
-            "TaskFailures",
-            "Many task instances failed within a quarter of an hour: a destination, AWS or the platform is in trouble.",
-            namespace="AmazonMWAA",
-            metric_name="TaskInstanceFailures",
-            dimensions=[{"name": "DAG", "value": "All"}, {"name": "Task", "value": "All"}, *dimensions],
-            statistic="Sum",
-            threshold=10,
-        )
-        self._alarm(
-            "SchedulerSilent",
-            "The scheduler gives no sign: nothing is delivered.",
-            namespace="AmazonMWAA",
-            metric_name="SchedulerHeartbeat",
-            dimensions=of("Scheduler"),
-            statistic="Sum",
-            threshold=1,
-            comparison_operator="LessThanThreshold",
-            treat_missing_data="breaching",
-            evaluation_periods=2,
+            watch.metric,
+            watch.means,
+            watch.do,
+            metrics=[{"id": "clients", "expression": query, "period": QUARTER, "returnData": True}],
+            threshold=0,
         )
 
-    def _alarm(self, name: str, text: str, **metric: Any) -> None:
+    def _watch_airflow(self, alarm: PlatformAlarm) -> None:
+        dimensions = {**alarm.dimensions, "Environment": self._environment.prefix}
+        self._alarm(
+            alarm.name,
+            alarm.means,
+            alarm.do,
+            namespace=alarm.namespace,
+            metric_name=alarm.metric,
+            dimensions=[{"name": name, "value": value} for name, value in dimensions.items()],
+            statistic=alarm.statistic,
+            comparison_operator=alarm.comparison,
+            threshold=alarm.threshold,
+            period=alarm.period,
+            evaluation_periods=alarm.periods,
+            treat_missing_data=alarm.missing,
+        )
+
+    def _watch_images(self) -> None:
+        """What the registry's scan of a pushed image finds; nothing scans again later, so images are renewed."""
+        severe = [{"numeric": [">", 0]}]
+        text = (
+            "The scan of the transfer image <tag> found severe vulnerabilities. Do: make renew-base, commit, release. "
+            f"If that does not help: make audit. {_GUIDE}"
+        )
+        events.CfnRule(
+            self,
+            "ImageFindings",
+            description="Severe findings in the transfer image reach the alarms' topic",
+            event_pattern={
+                "source": ["aws.ecr"],
+                "detail-type": ["ECR Image Scan"],
+                "detail": {
+                    "repository-name": [f"{self._environment.prefix}-transfer"],
+                    "$or": [{"finding-severity-counts": {one: severe}} for one in ("CRITICAL", "HIGH")],
+                },
+            },
+            targets=[
+                {
+                    "id": "alarms",
+                    "arn": self._topic.ref,
+                    "inputTransformer": {
+                        "inputPathsMap": {
+                            "tag": "$.detail.image-tags[0]",
+                            "counts": "$.detail.finding-severity-counts",
+                        },
+                        "inputTemplate": f'"{text}"',
+                    },
+                }
+            ],
+        )
+
+    def _watch_costs(self) -> None:
+        """The account is this environment's alone, so its bill is."""
+        if self._environment.monthly_budget_usd is None:
+            return
+        emails = [{"subscriptionType": "EMAIL", "address": one} for one in self._environment.alarm_emails]
+        budgets.CfnBudget(
+            self,
+            "Budget",
+            budget={
+                "budgetName": self._environment.prefix,
+                "budgetType": "COST",
+                "timeUnit": "MONTHLY",
+                "budgetLimit": {"amount": self._environment.monthly_budget_usd, "unit": "USD"},
+            },
+            notifications_with_subscribers=[
+                {
+                    "notification": {
+                        "notificationType": kind,
+                        "comparisonOperator": "GREATER_THAN",
+                        "threshold": percent,
+                        "thresholdType": "PERCENTAGE",
+                    },
+                    "subscribers": emails,
+                }
+                for kind, percent in (("ACTUAL", 80), ("FORECASTED", 100))
+            ],
+        )
+
+    def _own(self, metric: str) -> str:
+        return f"{self._environment.name}-{metric}"
+
+    def _alarm(self, name: str, means: str, do: str, **metric: Any) -> None:
         defaults = {
             "comparison_operator": "GreaterThanThreshold",
             "evaluation_periods": 1,
@@ -193,8 +200,7 @@ class MonitoringStack(cdk.Stack):
             self,
             f"{name}Alarm",
             alarm_name=f"{self._environment.prefix}-{name}",
-            alarm_description=f"{text} {_RUNBOOK}",
-            period=900,
+            alarm_description=f"{means} Do: {do} {_GUIDE}",
             alarm_actions=[self._topic.ref],
             ok_actions=[self._topic.ref],
             **defaults | metric,
@@ -219,14 +225,17 @@ class MonitoringStack(cdk.Stack):
             }
 
         def own(*names: str) -> list[list[object]]:
-            return [[NAMESPACE, f"{self._environment.name}-{name}"] for name in names]
+            return [[NAMESPACE, self._own(name)] for name in names]
 
         prefix = self._environment.prefix
         widgets = [
             graph("Files", own("FilesDelivered", "FilesFailed"), 0, 0),
             graph("Jobs", own("JobsStarted", "JobsFinished", "RunsRed"), 0, 1),
             graph(
-                "Needs a person", own("EntriesLeftActive", "FilesTakeLong", "FilesOverdue", "ConfigurationsWrong"), 1, 0
+                "Needs a person",
+                own("EntriesLeftActive", "FilesTakeLong", "ConfigurationsWrong", "PackagesMissing"),
+                1,
+                0,
             ),
             graph(
                 "Airflow",

@@ -12,7 +12,9 @@ from airflow.sdk import DAG, Param, TriggerRule, get_parsing_context
 from delivery.config.describe import describe, describe_error
 from delivery.config.loader import load_directory, load_file
 from delivery.config.problem import ConfigError
+from delivery.operators.base import note_red_task
 from delivery.operators.configuration_error import ConfigurationErrorOperator
+from delivery.operators.database_cleanup import DatabaseCleanupOperator, note_red_cleanup
 from delivery.operators.deactivate import DeactivateOperator
 from delivery.operators.detect_files import DetectFilesSensor
 from delivery.operators.health_check import HealthCheckOperator
@@ -32,6 +34,8 @@ ALLOWED_RUN_TYPES: Any = ("scheduled", "manual")
 _START = datetime(2025, 1, 1, tzinfo=UTC)
 _LONGEST_RETRY_DELAY = timedelta(minutes=15)
 _ERROR_TASK = "configuration_error"
+CLEANUP_DAG = "database-cleanup"
+"""No client's name has a dash."""
 
 
 def deliveries(dags_folder: Path) -> Iterator[DAG]:
@@ -41,6 +45,10 @@ def deliveries(dags_folder: Path) -> Iterator[DAG]:
     """
     directory = configs_directory(dags_folder)
     context = get_parsing_context()
+    if (environment := setting("mwaa_environment")) and context.dag_id in (None, CLEANUP_DAG):
+        yield build_cleanup_dag(environment, keep_days=int(setting("airflow_history_days") or 30))
+    if context.dag_id == CLEANUP_DAG:
+        return
     if context.dag_id and context.task_id != _ERROR_TASK:
         # What may only be there once in all files is the DAG processor's to check: reading the others again here would
         # cost every task of every client. A run that began before two files clashed still ends as it began.
@@ -89,6 +97,7 @@ def build_dag(config: ClientConfig) -> DAG:
             "retry_delay": retry_delay,
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": _LONGEST_RETRY_DELAY,
+            "on_failure_callback": note_red_task,
         },
     ) as dag:
         health_check = HealthCheckOperator(config=config, task_id="health_check")
@@ -130,6 +139,31 @@ def build_error_dag(dag_id: str, error: ConfigError) -> DAG:
         default_args={"owner": "dextr"},
     ) as dag:
         ConfigurationErrorOperator(task_id=_ERROR_TASK, message=str(error))
+    return dag
+
+
+def build_cleanup_dag(environment: str, *, keep_days: int) -> DAG:
+    """The DAG that keeps Airflow's database small, on MWAA only: nobody else does it (``docs/operators/upkeep.md``)."""
+    with DAG(
+        dag_id=CLEANUP_DAG,
+        description=f"Removes Airflow's own history of more than {keep_days} days. Touches neither ledger nor files.",
+        schedule="30 1 * * 6",  # a day before MWAA's maintenance, when the fewest files come
+        start_date=_START,
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        allowed_run_types=ALLOWED_RUN_TYPES,
+        tags={"maintenance"},
+        doc_md=DatabaseCleanupOperator.__doc__,
+        default_args={"owner": "platform", "on_failure_callback": note_red_cleanup},
+    ) as dag:
+        DatabaseCleanupOperator(
+            task_id="clean",
+            environment=environment,
+            keep_days=keep_days,
+            retries=5,
+            retry_delay=timedelta(minutes=10),
+        )
     return dag
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from airflow.sdk import BaseOperator
 
 from delivery.events import log_event
@@ -40,3 +41,23 @@ class DeliveryOperator(BaseOperator):
             client_h_number=self.config.delivery_key,
             **fields,
         )
+
+    def alarm(self, name: str) -> None:
+        """A line that an alarm counts by client."""
+        alarm_line(name, client=self.config.delivery_key, configuration=self.config.name)
+
+
+def alarm_line(name: str, *, client: str, configuration: str) -> None:
+    """A line that an alarm counts by client (``infra/alarms.py``).
+
+    Airflow's task log wraps the lines of :func:`log_event` into JSON as texts, in which CloudWatch finds no fields;
+    what is logged by structlog stays JSON.
+    """
+    structlog.get_logger(__name__).error("alarm", alarm=name, client=client, configuration=configuration)
+
+
+def note_red_task(context: Context) -> None:
+    """Called when a task has failed after its last retry; a run's end has an event of its own (``run_failed``)."""
+    task = context["task"]
+    if isinstance(task, DeliveryOperator) and task.task_id != "report":
+        task.alarm("task_red")

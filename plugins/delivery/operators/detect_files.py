@@ -81,4 +81,5 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             if days is not None and days > expected:
                 # The line is what the alarm waits for; the run stays green, for there is nothing to run again.
                 self.log_event("files_overdue", level=logging.ERROR, days=round(days, 1), expected_every_days=expected)
+                self.alarm("files_overdue")
         raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from delivery.attempt import file_fields
 from delivery.operators.base import DeliveryOperator
+from delivery.packages import missing_packages, refusal_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,6 +25,9 @@ class HealthCheckOperator(DeliveryOperator):
 
     def execute(self, context: Context) -> int:
         """Returns how many entries were left over. Raises while another run of the client is under way (R4.1)."""
+        if missing := missing_packages():
+            self.log_event("packages_missing", level=logging.ERROR, packages=missing)
+            raise refusal_of(missing)
         run = self.run_of(context)
         abandoned = [entry for entry in run.ledger.open_entries() if entry.active]
         if others := run.others_under_way(abandoned):

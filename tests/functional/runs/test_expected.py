@@ -7,6 +7,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from local.stand_ins import LEDGER_TABLE
 
@@ -45,7 +46,10 @@ def test_an_idle_run_says_that_files_are_overdue_and_stays_green(scenario, event
     client.run()
     assert events("files_overdue") == []
     delivered_days_ago(client, 35.2)
-    assert client.run().executed == ["health_check", "detect_files"]
+    with capture_logs() as lines:
+        assert client.run().executed == ["health_check", "detect_files"]
+    (alarm,) = [line for line in lines if line["event"] == "alarm"]
+    assert (alarm["alarm"], alarm["client"]) == ("files_overdue", client.config.delivery_key)
     (line,) = events("files_overdue")
     assert (line["client_h_number"], line["days"], line["expected_every_days"]) == (
         client.config.delivery_key,

@@ -1,0 +1,60 @@
+"""What alarms hear of a run that ends before its report, and of a worker that lacks packages (R9.3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from delivery import packages
+from delivery.config.loader import load_file
+from delivery.dag import build_dag
+from delivery.packages import PackagesMissingError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def dag():
+    return build_dag(load_file(ROOT / "include" / "client_configs" / "pinnacle_plan.yaml"))
+
+
+@pytest.mark.parametrize("task_id", ["health_check", "detect_files", "transfer_batch", "notify_finished"])
+def test_a_red_task_names_its_client_in_fields_that_cloudwatch_finds(dag, task_id):
+    """MWAA writes a structlog event as one JSON object (its public images: ``CloudWatchRemoteTaskLogger``)."""
+    task = dag.get_task(task_id)
+    if task_id == "transfer_batch":
+        (callback,) = task.partial_kwargs["on_failure_callback"]
+        task = dag.get_task("settle")  # a mapped task is made when it runs; any other stands for it here
+    else:
+        (callback,) = task.on_failure_callback
+    with capture_logs() as lines:
+        callback({"task": task})
+    (line,) = lines
+    assert (line["event"], line["alarm"], line["client"]) == ("alarm", "task_red", task.config.delivery_key)
+
+
+def test_the_report_has_an_event_of_its_own(dag):
+    task = dag.get_task("report")
+    with capture_logs() as lines:
+        task.on_failure_callback[0]({"task": task})
+    assert lines == []
+
+
+def test_a_worker_without_its_packages_says_which_and_touches_nothing(dag, monkeypatch, caplog):
+    monkeypatch.setattr(packages, "REQUIRED", (*packages.REQUIRED, "never-heard-of"))
+    execute = type(dag.get_task("health_check")).execute
+    with pytest.raises(PackagesMissingError, match=r"never-heard-of.*requirements_install"):
+        getattr(execute, "__wrapped__", execute)(dag.get_task("health_check"), {})
+    assert '"packages_missing"' in caplog.text
+
+
+def test_nothing_is_missing_here():
+    assert packages.missing_packages() == []
+
+
+def test_the_list_is_that_of_requirements_txt():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    names = {line.partition("==")[0] for line in lines if line and not line.startswith("#")}
+    assert set(packages.REQUIRED) == names - {"apache-airflow"}
