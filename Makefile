@@ -39,9 +39,11 @@ check: .venv/.ready check-config ## format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy plugins/delivery
 
+# The rules of an environment (whose accounts files may go to) are held where it is known: ENV=…, or production's.
+CHECKED_FOR = $(or $(ENV),$(basename $(notdir $(wildcard infra/environments/production.yaml))))
 .PHONY: check-config
-check-config: .venv/.ready ## check the clients' YAML files, as Airflow will
-	@$(BIN)/python -m delivery.config.check $(FILES)
+check-config: .venv/.ready ## check the clients' YAML files, as Airflow will, and by the rules of an environment: ENV=…
+	@$(BIN)/python -m $(if $(CHECKED_FOR),infra.guards $(CHECKED_FOR),delivery.config.check) $(FILES)
 
 .PHONY: new-client
 new-client: .venv/.ready ## a YAML file for a new client: NAME=… DESTINATION=gcs|sftp|s3
@@ -75,21 +77,33 @@ audit: .venv/.ready ## look for known vulnerabilities in all that is deployed (a
 image: ## build the transfer container's image (needs Docker)
 	docker build --file docker/transfer/Dockerfile $(DOCKER_BUILD_FLAGS) --tag delivery-transfer .
 
+.PHONY: renew-base
+renew-base: .venv/.ready ## pin the transfer image to its base's newest digest, with its security fixes (needs Docker)
+	@$(BIN)/python -m infra.image
+
 .PHONY: package
-package: .venv/.ready ## what MWAA takes: dist/plugins.zip, the same bytes for the same code, and dist/requirements.txt
-	@$(BIN)/python -m infra.package
+package: .venv/.ready ## what MWAA takes: dist/plugins.zip, the same bytes for the same code, and dist/requirements.txt (WHEELS=1: with all packages)
+	@$(BIN)/python -m infra.package $(if $(WHEELS),--wheels)
 
 .PHONY: templates
 templates: .venv/.ready ## the AWS side as CloudFormation templates, in dist/infra; no account needed: ENV=example
 	@$(BIN)/python -m infra.app $(or $(ENV),example)
 
+.PHONY: pipeline-roles
+pipeline-roles: .venv/.ready ## the pipeline's roles as a CloudFormation template, for an administrator: ENV=… REPO=owner/repository
+	@$(BIN)/python -m infra.pipeline $(ENV) $(REPO)
+
 .PHONY: deploy
-deploy: check-config ## bring an AWS environment to what this checkout says: ENV=… (DRY_RUN=1 only says what would change)
-	@$(BIN)/python -m infra.deploy $(ENV) $(if $(DRY_RUN),--dry-run)
+deploy: check-config ## bring an AWS environment to what this checkout says: ENV=… (DRY_RUN=1 only says what would change; WAIT=hours)
+	@$(BIN)/python -m infra.deploy $(ENV) $(if $(DRY_RUN),--dry-run) $(if $(WAIT),--wait $(WAIT))
 
 .PHONY: deploy-clients
-deploy-clients: check-config ## deploy the clients' YAML and the permissions they need, in seconds: ENV=… (DRY_RUN=1)
+deploy-clients: check-config ## deploy the clients' YAML and the permissions they need, in a minute or two: ENV=… (DRY_RUN=1)
 	@$(BIN)/python -m infra.deploy $(ENV) --clients $(if $(DRY_RUN),--dry-run)
+
+.PHONY: restore-ledger
+restore-ledger: .venv/.ready ## the ledger as it was at a moment, as a new table: ENV=… AT=2026-03-01T12:00:00Z
+	@$(BIN)/python -m infra.restore $(ENV) $(AT)
 
 .PHONY: lock
 lock: .venv/.ready ## resolve requirements-dev.in and the container's against MWAA's constraints into their locks

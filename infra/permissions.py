@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from delivery.ledger.schema import OPEN_INDEX
 from infra.clients import Location, Needs
@@ -24,7 +24,7 @@ _FILES = "any file below a client's prefix"
 
 @dataclass(frozen=True)
 class Grant:
-    """One statement of a policy: it always allows."""
+    """One statement of a policy."""
 
     sid: str
     actions: tuple[str, ...]
@@ -32,6 +32,8 @@ class Grant:
     conditions: Mapping[str, Any] = field(default_factory=dict)
     wildcard: str = ""
     """Why its resources or actions have a ``*``; the policy scanner refuses one that is not explained."""
+    effect: Literal["Allow", "Deny"] = "Allow"
+    """What is denied stays so, whatever else allows it."""
 
 
 def worker(environment: Environment, needs: Needs) -> list[Grant]:
@@ -115,6 +117,14 @@ def _deliver(environment: Environment, needs: Needs) -> list[Grant]:
                 wildcard=_FILES,
             )
         )
+        # The check of configurations refuses a landing in a pick-up; this holds where that was passed by. Only a bucket
+        # that has both needs it. One of so many prefixes that it is allowed as a whole is left out: a landing may be
+        # beside the pick-ups in it.
+        both = {location.bucket for location in needs.landings}
+        if narrow := [one for one in _fitting(needs.pickups) if one.prefix and one.bucket in both]:
+            grants.append(
+                Grant("NeverIntoPickups", ("s3:PutObject",), _objects(narrow), wildcard=_FILES, effect="Deny")
+            )
     if needs.landings:
         grants += _lists("LandingList", needs.landings)
         buckets = tuple(sorted({location.bucket_arn for location in needs.landings}))
@@ -240,6 +250,12 @@ def mwaa_itself(environment: Environment) -> list[Grant]:
             wildcard="the queue is in an account of MWAA's, under a name that MWAA makes",
         ),
     ]
+
+
+def maintenance(environment: Environment) -> list[Grant]:
+    """What the DAG that cleans Airflow's database does: a command of Airflow's, on MWAA's web server."""
+    name = environment.arn("airflow", f"environment/{environment.prefix}")
+    return [Grant("AirflowCommands", ("airflow:CreateCliToken",), (name,))]
 
 
 def container_start(environment: Environment) -> list[Grant]:

@@ -43,6 +43,7 @@ class PlatformStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, f"{environment.prefix}-platform", **kwargs)
         self._environment, self._network, self._data, self._access = environment, network, data, access
+        self.add_stack_dependency(access)  # MWAA is not made before its role may do what it needs
         self._make_cluster()
         self._make_task_definition(release)
         self.airflow = self._make_airflow(release)
@@ -68,7 +69,7 @@ class PlatformStack(cdk.Stack):
             memory="2048",
             runtime_platform={"cpuArchitecture": release.architecture, "operatingSystemFamily": "LINUX"},
             execution_role_arn=self._access.start.role_arn,
-            task_role_arn=self._access.container.role_arn,
+            task_role_arn=self._data.container.role_arn,
             container_definitions=[
                 ecs.CfnTaskDefinition.ContainerDefinitionProperty(
                     name=CONTAINER,
@@ -116,7 +117,7 @@ class PlatformStack(cdk.Stack):
             environment_class=environment.mwaa.environment_class,
             min_workers=environment.mwaa.min_workers,
             max_workers=environment.mwaa.max_workers,
-            execution_role_arn=self._access.airflow.role_arn,
+            execution_role_arn=self._data.airflow.role_arn,
             source_bucket_arn=self._data.bucket.bucket_arn,
             dag_s3_path="dags",
             plugins_s3_path="plugins.zip",
@@ -152,6 +153,8 @@ class PlatformStack(cdk.Stack):
             "delivery.mail_sender": environment.mail_sender,
             "delivery.environment": "" if environment.name == "production" else environment.name,
             "delivery.connections_prefix": CONNECTIONS_PREFIX,
+            "delivery.mwaa_environment": environment.prefix,
+            "delivery.airflow_history_days": str(environment.airflow_history_days),
             "delivery.offload_threshold": str(environment.offload_threshold_bytes),
             "delivery.ecs_cluster": environment.prefix,
             "delivery.ecs_task_definition": f"{environment.prefix}-transfer",

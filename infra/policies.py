@@ -58,7 +58,7 @@ def _statements(grant: Grant) -> Iterable[dict[str, Any]]:
 def _statement(grant: Grant, resources: list[str], number: int) -> dict[str, Any]:
     statement: dict[str, Any] = {
         "Sid": grant.sid + (f"Part{number + 1}" if number else ""),
-        "Effect": "Allow",
+        "Effect": grant.effect,
         "Action": list(grant.actions),
         "Resource": resources,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -58,17 +58,29 @@ class Environment(_Section):
     mail_sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
     """The address that e-mails come from; its identity is verified in SES."""
     alarm_emails: tuple[str, ...] = Field(min_length=1)
+    monthly_budget_usd: float | None = Field(None, gt=0)
+    """Told to `alarm_emails` when four fifths of it are spent, or when it looks as if all of it would be. It is the
+    whole account's: an environment has an account of its own."""
     mwaa: Mwaa = Mwaa()
     vpc: ImportedVpc | None = None
     """None: a VPC is made."""
+    restored_ledger: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{3,255}$")
+    """A table that `infra/restore.py` made, to be used in the place of the environment's own."""
+    permissions_boundary: bool = False
+    """Whether every role gets the boundary that `infra/pipeline.py` makes. The pipeline's role makes no others."""
     owned_pickup_buckets: tuple[str, ...] = ()
     """Pick-up buckets that this project makes. Others exist already, and are only read and cleared."""
+    partner_accounts: tuple[Annotated[str, Field(pattern=r"^\d{12}$")], ...] = ()
+    """AWS accounts whose roles (`role_arn`) the clients' configurations may name; this account is none of them unless
+    it is listed. A configuration is data, and whom we hand files to is not for data alone to say."""
     kms_keys: tuple[str, ...] = ()
     """ARNs of keys that encrypt pick-ups, where the bucket has one of its own."""
     offload_threshold_bytes: int = Field(10 * 1024**3, gt=0)
     spot: bool = False
     """Whether big copies run on Fargate Spot."""
     log_retention_days: LogRetention = 400
+    airflow_history_days: int = Field(30, ge=7)
+    """What Airflow's UI remembers of runs; the ledger remembers everything. A failed run can be cleared for so long."""
 
     @property
     def prefix(self) -> str:
@@ -76,14 +88,44 @@ class Environment(_Section):
         return f"client-delivery-{self.name}"
 
     @property
-    def ledger_table(self) -> str:
-        """The ledger's name."""
+    def boundary_policy(self) -> str:
+        """The name of the policy that limits all roles. Not below the prefix: the pipeline may write what is there."""
+        return f"boundary-{self.prefix}"
+
+    @property
+    def own_ledger_table(self) -> str:
+        """The name of the table that the data stack makes."""
         return f"{self.prefix}-ledger"
+
+    @property
+    def ledger_table(self) -> str:
+        """The name of the ledger that is used: that table, or one that was restored in its place."""
+        return self.restored_ledger or self.own_ledger_table
+
+    @property
+    def airflow_role(self) -> str:
+        """The name of the role that MWAA's workers have; partners know it."""
+        return f"{self.prefix}-airflow"
+
+    @property
+    def container_role(self) -> str:
+        """The name of the role that transfer containers have; partners know it."""
+        return f"{self.prefix}-transfer"
+
+    @property
+    def delivering_roles(self) -> tuple[str, str]:
+        """The names of the roles that carry clients' files."""
+        return self.airflow_role, self.container_role
 
     @property
     def bucket(self) -> str:
         """MWAA's bucket: DAGs, YAML, plugins, requirements."""
         return f"{self.prefix}-airflow-{self.account}"
+
+    @property
+    def access_logs_bucket(self) -> str:
+        """Who read which object of the other buckets."""
+        return f"{self.prefix}-access-logs-{self.account}"
 
     @property
     def airflow_log_groups(self) -> tuple[str, ...]:

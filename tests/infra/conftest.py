@@ -11,6 +11,7 @@ import pytest
 
 from infra.app import build
 from infra.clients import load_clients
+from infra.pipeline import template
 from infra.release import Release
 from infra.settings import Environment, load
 
@@ -38,8 +39,10 @@ class Templates:
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     directory = tmp_path_factory.mktemp("infra")
     environment = load("example")
-    app, stacks = build(environment, load_clients(), Release("tag", "X86_64", "v1", "v2"), output=directory)
+    app, stacks = build(environment, load_clients(environment), Release("tag", "X86_64", "v1", "v2"), output=directory)
     app.synth()
+    pipeline = template(environment, "owner/repository")
+    (directory / "pipeline.template.json").write_text(json.dumps(pipeline))  # for cfn-lint, which takes all of them
     by_stack = {
         stack.stack_name.removeprefix(f"{environment.prefix}-"): json.loads(
             (directory / stack.template_file).read_text()

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra import cloudformation
-from infra.cloudformation import Change, DeploymentError, Stack
+from infra.cloudformation import Change, DeploymentError, Stack, UnfinishedError
 
 TEMPLATE = '{"Resources": {"Ledger": {"Type": "AWS::DynamoDB::Table"}}}'
 
@@ -91,3 +91,31 @@ def test_a_creation_that_fails_says_why():
     aws = FakeCloudFormation("none", then=("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"))
     with pytest.raises(DeploymentError, match=r"ROLLBACK_COMPLETE\n  Pickup: bucket already exists"):
         Stack(aws, "s", TEMPLATE).deploy()
+
+
+def test_an_update_that_an_earlier_deployment_began_is_waited_for_and_the_rest_is_done():
+    aws = FakeCloudFormation("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
+    aws.then = ("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    said: list[str] = []
+    Stack(aws, "s", TEMPLATE, say=said.append).deploy()
+    assert said == ["s: UPDATE_IN_PROGRESS: an earlier deployment is still under way; waiting for it"]
+    assert aws.named() == ["create_change_set", "execute_change_set"]
+
+
+def test_an_update_that_takes_longer_than_the_patience_is_no_failure():
+    aws = FakeCloudFormation("UPDATE_COMPLETE", then=("UPDATE_IN_PROGRESS",))
+    with pytest.raises(UnfinishedError, match=r"AWS goes on with it\. Run the same again"):
+        Stack(aws, "s", TEMPLATE, patience=0).deploy()
+
+
+def test_a_change_set_that_waits_for_nobody_is_not_waited_for():
+    aws = FakeCloudFormation("REVIEW_IN_PROGRESS", then=("CREATE_COMPLETE",))
+    Stack(aws, "s", TEMPLATE).deploy()
+    assert aws.calls[0][1]["ChangeSetType"] == "CREATE"
+
+
+def test_an_update_whose_undoing_failed_says_what_a_person_has_to_do():
+    aws = FakeCloudFormation("UPDATE_ROLLBACK_FAILED")
+    with pytest.raises(DeploymentError, match="Continue update rollback"):
+        Stack(aws, "s", TEMPLATE).deploy()
+    assert aws.calls == []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from infra import deploy as deploy_module
-from infra.cloudformation import Change, Stack
+from infra.cloudformation import Change, Stack, UnfinishedError
 from infra.deploy import Deployment
 from infra.settings import Environment
 from infra.upload import Bucket
@@ -17,7 +21,33 @@ ENVIRONMENT = Environment(
     region="us-east-1",
     mail_sender="a@example.org",
     alarm_emails=("b@example.org",),
+    partner_accounts=("111122223333",),
 )
+
+
+class FakeMwaa:
+    """What moto lacks: the state of an environment, a look further at each question; none before the first."""
+
+    class exceptions:
+        class ResourceNotFoundException(Exception):
+            pass
+
+    def __init__(self) -> None:
+        self.statuses: list[str] = []
+
+    def get_environment(self, *, Name: str) -> dict[str, Any]:
+        if not self.statuses:
+            raise self.exceptions.ResourceNotFoundException(Name)
+        return {"Environment": {"Status": self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]}}
+
+
+class Session(boto3.session.Session):
+    def __init__(self) -> None:
+        super().__init__(region_name="us-east-1")
+        self.mwaa = FakeMwaa()
+
+    def client(self, service_name: str, *arguments: Any, **options: Any) -> Any:
+        return self.mwaa if service_name == "mwaa" else super().client(service_name, *arguments, **options)
 
 
 @pytest.fixture
@@ -27,7 +57,8 @@ def session(stack, monkeypatch):
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
     monkeypatch.setattr("infra.cloudformation._POLL", 0.2)
-    return boto3.session.Session(region_name="us-east-1")
+    monkeypatch.setattr(deploy_module, "_MAINTENANCE_POLL", 0.01)
+    return Session()
 
 
 @pytest.fixture
@@ -40,6 +71,33 @@ def said(monkeypatch):
 def names(session) -> set[str]:
     pages = session.client("cloudformation").describe_stacks()["Stacks"]
     return {stack["StackName"] for stack in pages if stack["StackStatus"] != "DELETE_COMPLETE"}
+
+
+def destroy(session, *parts: str) -> None:
+    """Delete stacks of the trial environment; moto detaches and deletes no managed policies, as CloudFormation does."""
+    iam = session.client("iam")
+    for role in (ENVIRONMENT.airflow_role, ENVIRONMENT.container_role, f"{ENVIRONMENT.prefix}-transfer-start"):
+        for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=role, PolicyArn=policy["PolicyArn"])
+            with contextlib.suppress(iam.exceptions.NoSuchEntityException):
+                iam.delete_policy(PolicyArn=policy["PolicyArn"])
+    for part in parts:
+        session.client("cloudformation").delete_stack(StackName=f"{ENVIRONMENT.prefix}-{part}")
+
+
+def what_partners_know(session) -> dict[str, Any]:
+    """Roles by their unique ids, as IAM keeps those that are trusted; addresses that the gateways have."""
+    iam, ec2 = session.client("iam"), session.client("ec2")
+    names = (ENVIRONMENT.airflow_role, ENVIRONMENT.container_role)
+    roles = {name: iam.get_role(RoleName=name)["Role"]["RoleId"] for name in names}
+    resources = session.client("cloudformation").describe_stack_resources(StackName=f"{ENVIRONMENT.prefix}-network")
+    ids = [
+        one["PhysicalResourceId"]
+        for one in resources["StackResources"]
+        if one["ResourceType"] == "AWS::EC2::NatGateway"
+    ]
+    gateways = ec2.describe_nat_gateways(NatGatewayIds=ids)["NatGateways"]
+    return {"roles": roles, "addresses": {one["NatGatewayAddresses"][0]["PublicIp"] for one in gateways}}
 
 
 def test_r3_3_everything_is_deployed_destroyed_and_deployed_again_and_the_ledger_keeps_every_entry(
@@ -65,16 +123,19 @@ def test_r3_3_everything_is_deployed_destroyed_and_deployed_again_and_the_ledger
     dynamodb = session.client("dynamodb")
     item = {"clientHNumber": {"S": "H1"}, "etag": {"S": "e"}, "status": {"S": "success"}}
     dynamodb.put_item(TableName=ENVIRONMENT.ledger_table, Item=item)
-    cloudformation = session.client("cloudformation")
-    for part in ("monitoring", "platform"):  # moto cannot delete roles that have policies
-        cloudformation.delete_stack(StackName=f"client-delivery-trial-{part}")
-    assert "client-delivery-trial-platform" not in names(session)
+    known = what_partners_know(session)
+    assert len(known["addresses"]) == 2
+    for address in known["addresses"]:
+        assert any(line.endswith(address) for line in said), "whoever deploys is told what partners must let in"
+    destroy(session, "monitoring", "platform", "access")  # moto cannot delete a VPC that has gateways
+    assert names(session) & {f"client-delivery-trial-{part}" for part in ("platform", "access")} == set()
     said.clear()
     deployment.everything(with_image=False)
     assert "client-delivery-trial-data: no changes" in said, "what outlives everything is left alone"
     assert {f"client-delivery-trial-{part}" for part in ("data", "platform", "monitoring")} <= names(session)
     key = {name: item[name] for name in ("clientHNumber", "etag")}
     assert dynamodb.get_item(TableName=ENVIRONMENT.ledger_table, Key=key)["Item"] == item
+    assert what_partners_know(session) == known, "a role of the same name would be another one to those who trust it"
 
 
 def test_a_dry_run_says_what_would_change_and_changes_nothing(session, said, tmp_path):
@@ -98,7 +159,7 @@ def test_r1_4_clients_are_deployed_without_touching_what_runs(session, said, tmp
     moved = (deploy_module.CONFIGS / "cedar_care.yaml").read_text().replace("example-pickup", "another-pickup")
     (configs / "cedar_care.yaml").write_text(moved)
     monkeypatch.setattr(deploy_module, "CONFIGS", configs)
-    monkeypatch.setattr(deploy_module, "load_clients", lambda: original(configs))
+    monkeypatch.setattr(deploy_module, "load_clients", lambda environment: original(environment, configs))
     said.clear()
     Deployment(environment, session, dry_run=False, work=tmp_path / "dist").clients()
     assert "    put    dags/include/client_configs/cedar_care.yaml" in said
@@ -113,6 +174,34 @@ def test_r1_4_clients_are_deployed_without_touching_what_runs(session, said, tmp
 
 
 original = deploy_module.load_clients
+
+
+def test_maintenance_is_waited_for_because_an_update_then_would_kill_transfers(session, said, tmp_path):
+    session.mwaa.statuses = ["MAINTENANCE", "MAINTENANCE", "AVAILABLE"]
+    Deployment(ENVIRONMENT, session, dry_run=False, work=tmp_path)._await_maintenance()
+    assert len([line for line in said if "waiting until that is over" in line]) == 2
+    session.mwaa.statuses = ["MAINTENANCE"]
+    with pytest.raises(UnfinishedError, match="Run the same again"):
+        Deployment(ENVIRONMENT, session, dry_run=False, work=tmp_path, patience=0)._await_maintenance()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UnfinishedError("still UPDATE_IN_PROGRESS"), 3, "still UPDATE_IN_PROGRESS"),
+        (ClientError({"Error": {"Code": "ExpiredToken"}}, "DescribeStacks"), 3, "run the same again"),
+        (ClientError({"Error": {"Code": "AccessDenied"}}, "CreateChangeSet"), 1, "AWS refuses"),
+    ],
+)
+def test_what_is_still_going_on_has_an_exit_code_of_its_own(monkeypatch, capsys, error, code, said):
+    class Broken:
+        def everything(self):
+            raise error
+
+    monkeypatch.setattr(deploy_module, "open_deployment", lambda *_, **__: Broken())
+    monkeypatch.setattr("sys.argv", ["deploy", "example", "--wait", "0.1"])
+    assert deploy_module.main() == code
+    assert said in capsys.readouterr().err
 
 
 def test_what_did_not_change_is_not_uploaded_again(session, tmp_path):

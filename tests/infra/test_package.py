@@ -79,3 +79,17 @@ def test_every_dag_loads_from_the_unpacked_archive_in_a_tree_like_mwaas(built, t
 
 def test_requirements_are_those_that_the_tests_ran_with(built):
     assert built.requirements.read_bytes() == (ROOT / "requirements.txt").read_bytes()
+
+
+def test_with_wheels_mwaa_needs_no_package_index_and_the_image_is_the_same(built, tmp_path):
+    wheels = [tmp_path / "b-1-py3-none-any.whl", tmp_path / "a-1-py3-none-any.whl"]
+    for wheel in wheels:
+        wheel.write_bytes(wheel.name.encode())
+    private = package.build(tmp_path / "dist", wheels)
+    assert private.requirements.read_text().startswith("--find-links /usr/local/airflow/plugins\n--no-index\n")
+    assert private.requirements.read_text().endswith(built.requirements.read_text()), "the same packages"
+    with zipfile.ZipFile(private.plugins) as archive:
+        assert archive.namelist()[-2:] == ["a-1-py3-none-any.whl", "b-1-py3-none-any.whl"]
+        assert archive.read("a-1-py3-none-any.whl") == b"a-1-py3-none-any.whl"
+    assert private.image_tag == built.image_tag, "or the image would be pushed again for nothing"
+    assert package.build(tmp_path / "again", wheels[::-1]).plugins.read_bytes() == private.plugins.read_bytes()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from fnmatch import fnmatchcase
 
 import pytest
+from policy_sentry.querying.actions import get_action_data
 
 from delivery.config.model import ClientConfig
-from infra import permissions, policies
+from infra import permissions, pipeline, policies
+from infra.boundary import boundary
 from infra.clients import ConfigurationsError, load_clients, needs_of
 from infra.permissions import Grant
 from infra.settings import load
@@ -47,6 +51,20 @@ def test_only_the_prefixes_of_the_configurations_can_be_read_listed_and_cleared(
     }
     assert "LandingWrite" not in found, "no S3 destination, no right to write to S3"
     assert "PartnerRoles" not in found
+
+
+def test_nothing_is_ever_written_into_a_pick_up_that_shares_a_bucket_with_landings():
+    there = {"type": "s3", "bucket": "company-client-pickup", "prefix": "landed/"}
+    needs = needs_of([client(1), client(2, destination=there), client(3, pickup={"bucket": "other", "prefix": "a/"})])
+    found = statements(permissions.container(ENVIRONMENT, needs))
+    assert found["LandingWrite"]["Resource"] == ["arn:aws:s3:::company-client-pickup/landed/*"]
+    assert found["NeverIntoPickups"] == {
+        "Sid": "NeverIntoPickups",
+        "Effect": "Deny",
+        "Action": ["s3:PutObject"],
+        "Resource": [f"arn:aws:s3:::company-client-pickup/client_number_{number:04d}/*" for number in (1, 2)],
+    }
+    assert "NeverIntoPickups" not in statements(permissions.container(ENVIRONMENT, needs_of([client(1)])))
 
 
 def test_a_role_that_a_configuration_names_stands_in_the_place_of_direct_access():
@@ -90,7 +108,7 @@ def test_keys_by_id_and_alias_become_what_iam_knows(name, resource, alias):
 
 
 def test_no_wildcard_stands_without_its_reason():
-    needs = needs_of(load_clients())
+    needs = needs_of(load_clients(ENVIRONMENT))
     everything = [
         *permissions.worker(ENVIRONMENT, needs),
         *permissions.mwaa_itself(ENVIRONMENT),
@@ -150,4 +168,47 @@ def test_long_prefixes_go_into_as_many_statements_as_they_need():
 def test_a_wrong_configuration_makes_no_policy(tmp_path):
     (tmp_path / "acme.yaml").write_text("name: acme\n")
     with pytest.raises(ConfigurationsError, match=r"acme\.yaml"):
-        load_clients(tmp_path)
+        load_clients(ENVIRONMENT, tmp_path)
+
+
+def formats(action: str) -> set[str]:
+    """The ARNs that an action takes, by AWS's service authorization reference (policy_sentry has a copy of it)."""
+    service, _, name = action.partition(":")
+    known = get_action_data(service, name)
+    return (
+        {re.sub(r"\$\{[^}]+\}", "*", one["resource_arn_format"]) for one in known.get(service, [])} if known else set()
+    )
+
+
+def whole(resource: str) -> str:
+    """A log group's ``:*`` stands for its streams."""
+    return resource[:-1] + "log-stream:one" if ":log-group:" in resource and resource.endswith(":*") else resource
+
+
+def test_every_action_exists_and_takes_the_resources_that_it_is_granted_on():
+    needs = needs_of(load_clients(ENVIRONMENT))
+    grants = [*permissions.worker(ENVIRONMENT, needs), *permissions.maintenance(ENVIRONMENT)]
+    grants += permissions.container_start(ENVIRONMENT)
+    wrong = [
+        f"{grant.sid}: {action} on {resource}"
+        for grant in grants
+        for action in grant.actions
+        for resource in grant.resources
+        if resource != "*" and not any(fnmatchcase(whole(resource), one) for one in formats(action))
+    ]
+    assert wrong == []
+    assert formats("s3:GetObjekt") == set(), "and an action that does not exist would be found"
+
+
+def test_every_action_of_the_pipelines_roles_and_of_the_boundary_exists():
+    roles = pipeline.template(ENVIRONMENT, "owner/repository")["Resources"]
+    documents = [
+        role["Properties"]["Policies"][0]["PolicyDocument"]
+        for role in roles.values()
+        if "RoleName" in role["Properties"]
+    ]
+    found = [one for document in documents for one in document["Statement"]] + boundary(ENVIRONMENT)
+    actions = {
+        action for one in found for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+    }
+    assert {action for action in actions if "*" not in action and not formats(action)} == set()

@@ -12,23 +12,26 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_s3 as s3
 
+from delivery.config.names import OWN_BUCKETS
 from delivery.ledger.schema import table_definition
-from infra.app import build
+from infra.app import build, build_access
 from infra.clients import load_clients
-from infra.monitoring_stack import WATCHES
 from infra.settings import AIRFLOW_VERSION, SettingsError, load
 from local.process import ROOT
 
 KEPT = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
 
 
-MINIMAL = "account: '222233334444'\nregion: eu-west-1\nmail_sender: a@example.org\nalarm_emails: [b@example.org]\n"
+PARTNERS = "partner_accounts: ['111122223333']\n"
+MINIMAL = (
+    "account: '222233334444'\nregion: eu-west-1\nmail_sender: a@example.org\nalarm_emails: [b@example.org]\n" + PARTNERS
+)
 
 
 def synthesised(name: str, directory: Path) -> dict[str, dict]:
     """The templates of an environment's file, by stack."""
     environment = load(name, directory)
-    app, stacks = build(environment, load_clients(), output=directory / "out")
+    app, stacks = build(environment, load_clients(environment), output=directory / "out")
     app.synth()
     return {
         stack.stack_name.removeprefix(f"{environment.prefix}-"): json.loads(
@@ -91,6 +94,45 @@ def test_r3_3_the_stateful_stack_knows_nothing_of_the_others_so_that_they_can_go
     assert "Fn::ImportValue" not in str(templates.by_stack["data"])
 
 
+def test_r3_3_what_partners_trust_and_let_in_is_kept_with_the_data(templates):
+    roles = templates.resources("AWS::IAM::Role", "data")
+    names = {role["Properties"]["RoleName"] for role in roles.values()}
+    assert names == {templates.environment.airflow_role, templates.environment.container_role}
+    addresses = templates.resources("AWS::EC2::EIP")
+    assert len(addresses) == 2
+    for name, resource in (roles | addresses).items():
+        assert resource.items() >= KEPT.items(), name
+    assert addresses.keys() <= templates.resources("AWS::EC2::EIP", "data").keys()
+    for gateway in templates.resources("AWS::EC2::NatGateway").values():
+        assert "AllocationId" in gateway["Properties"]["AllocationId"]["Fn::ImportValue"]
+
+
+def test_airflows_role_is_for_the_one_environment(templates):
+    """MWAA's user guide, "Cross-service confused deputy prevention"."""
+    (role,) = [
+        one["Properties"]
+        for one in templates.resources("AWS::IAM::Role").values()
+        if one["Properties"].get("RoleName") == templates.environment.airflow_role
+    ]
+    statements = role["AssumeRolePolicyDocument"]["Statement"]
+    assert {one["Principal"]["Service"] for one in statements} == {
+        "airflow.amazonaws.com",
+        "airflow-env.amazonaws.com",
+    }
+    environment = only(templates.resources("AWS::MWAA::Environment"))["Properties"]["Name"]
+    for statement in statements:
+        assert statement["Condition"] == {
+            "StringEquals": {"aws:SourceAccount": "111122223333"},
+            "ArnLike": {"aws:SourceArn": f"arn:aws:airflow:us-east-1:111122223333:environment/{environment}"},
+        }
+
+
+def test_the_permissions_alone_are_the_same_template_as_with_all_the_rest(templates, tmp_path):
+    app, access = build_access(templates.environment, load_clients(templates.environment), output=tmp_path)
+    app.synth()
+    assert json.loads((tmp_path / access.template_file).read_text()) == templates.by_stack["access"]
+
+
 def test_buckets_are_private_versioned_and_tls_only(templates):
     buckets = templates.resources("AWS::S3::Bucket")
     assert len(buckets) == 3
@@ -100,6 +142,23 @@ def test_buckets_are_private_versioned_and_tls_only(templates):
         assert properties["VersioningConfiguration"] == {"Status": "Enabled"}, name
     policies = str(templates.resources("AWS::S3::BucketPolicy"))
     assert policies.count("'aws:SecureTransport': 'false'") == len(buckets)
+
+
+def test_no_delivery_can_write_or_remove_code_and_logs_whatever_yaml_says(templates):
+    buckets = templates.resources("AWS::S3::Bucket")
+    own = (templates.environment.bucket, templates.environment.access_logs_bucket)
+    by_name = {bucket["Properties"]["BucketName"]: name for name, bucket in buckets.items()}
+    policies = {
+        one["Properties"]["Bucket"]["Ref"]: one["Properties"]["PolicyDocument"]["Statement"]
+        for one in templates.resources("AWS::S3::BucketPolicy").values()
+    }
+    roles = [f"arn:aws:iam::111122223333:role/{name}" for name in templates.environment.delivering_roles]
+    for bucket in own:
+        (denial,) = [one for one in policies[by_name[bucket]] if one.get("Sid") == "NothingIsDeliveredHere"]
+        assert denial["Effect"] == "Deny"
+        assert {"s3:PutObject", "s3:DeleteObject"} <= set(denial["Action"])
+        assert denial["Condition"] == {"ArnEquals": {"aws:PrincipalArn": roles}}
+        assert OWN_BUCKETS.fullmatch(bucket), "and the check of configurations knows it by its name"
 
 
 def test_a_pick_up_drops_abandoned_uploads_and_keeps_what_was_deleted_for_a_month(templates):
@@ -123,7 +182,7 @@ def test_airflow_is_the_version_that_requirements_are_pinned_for(templates):
 
 def test_every_option_of_airflow_that_is_ours_is_one_that_the_code_reads(templates):
     options = only(templates.resources("AWS::MWAA::Environment"))["Properties"]["AirflowConfigurationOptions"]
-    source = (ROOT / "plugins/delivery/settings.py").read_text()
+    source = "".join(path.read_text() for path in (ROOT / "plugins/delivery").rglob("*.py"))
     for option in options:
         if option.startswith("delivery."):
             assert f'"{option.removeprefix("delivery.")}"' in source, f"nobody reads {option}"
@@ -218,22 +277,6 @@ def test_log_groups_end_some_day_and_are_encrypted(templates):
     for name, group in groups.items():
         assert group["Properties"]["RetentionInDays"] == 400, name
         assert "KmsKeyId" in group["Properties"], name
-
-
-def test_every_event_that_is_watched_is_one_that_the_code_logs():
-    source = "".join(path.read_text() for path in (ROOT / "plugins/delivery").rglob("*.py"))
-    for watch in WATCHES:
-        logged = f'"{watch.event}"' in source or (watch.event == "file_delivered" and 'f"file_{' in source)
-        assert logged, f"no line of the code logs {watch.event!r}"
-
-
-def test_every_alarm_reaches_somebody(templates):
-    alarms = templates.resources("AWS::CloudWatch::Alarm")
-    assert len(alarms) == sum(bool(watch.alarm) for watch in WATCHES) + 3
-    for name, alarm in alarms.items():
-        assert alarm["Properties"]["AlarmActions"], name
-    topic = only(templates.resources("AWS::SNS::Topic"))
-    assert topic["Properties"]["Subscription"] == [{"Protocol": "email", "Endpoint": "platform@example.org"}]
 
 
 def test_cfn_lint_finds_nothing(templates):
