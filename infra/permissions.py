@@ -108,7 +108,8 @@ def _deliver(environment: Environment, needs: Needs) -> list[Grant]:
         ),
     ]
     if needs.pickups:
-        grants += _lists("PickupList", needs.pickups)
+        # Versions: only for a done file in a bucket that keeps them without KMS (pickup.remove_done_file).
+        grants += _lists("PickupList", needs.pickups, ("s3:ListBucket", "s3:ListBucketVersions"))
         grants.append(
             Grant(
                 "PickupRead",
@@ -164,7 +165,7 @@ def _keys(environment: Environment, names: Iterable[str]) -> list[Grant]:
     return grants
 
 
-def _lists(sid: str, locations: Iterable[Location]) -> list[Grant]:
+def _lists(sid: str, locations: Iterable[Location], actions: tuple[str, ...] = ("s3:ListBucket",)) -> list[Grant]:
     """Listing is allowed below the prefixes only; a bucket each, for the condition belongs to all of a statement.
 
     Prefixes that would make a statement too long for a policy go into several.
@@ -176,7 +177,7 @@ def _lists(sid: str, locations: Iterable[Location]) -> list[Grant]:
             lists.append((bucket, []))
         lists[-1][1].append(prefix)
     return [
-        Grant(f"{sid}{number}", ("s3:ListBucket",), (bucket,), {"StringLike": {"s3:prefix": prefixes}})
+        Grant(f"{sid}{number}", actions, (bucket,), {"StringLike": {"s3:prefix": prefixes}})
         for number, (bucket, prefixes) in enumerate(lists, 1)
     ]
 

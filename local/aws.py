@@ -110,7 +110,9 @@ def operation(environ: dict[str, Any]) -> str:
     if method == "PUT" and "HTTP_X_AMZ_COPY_SOURCE" in environ:
         return "s3.CopyObject"
     if method == "GET" and not key:
-        return "s3.ListObjectsV2"
+        return "s3.ListBucketVersions" if "versions" in query else "s3.ListObjectsV2"
+    if method == "DELETE" and "versionId" in query:
+        return "s3.DeleteObjectVersion"
     verb = {"GET": "Get", "HEAD": "Head", "PUT": "Put", "DELETE": "Delete", "POST": "Post"}.get(method, method)
     return f"s3.{verb}{'Object' if key else 'Bucket'}"
 

@@ -1,10 +1,12 @@
 """The pick-up: what waits in it, its done file, and the removal of what has been dealt with.
 
-Nothing is ever deleted that is not still the very object that was looked at: every removal carries its ETag.
+Nothing is ever deleted that is not still the very object that was looked at: every removal carries its ETag. None names
+a version: a bucket that keeps them gets a delete marker, under which everything stays, and nothing older comes back.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from delivery.config.model import ClientConfig
 
 _PARALLEL_DELETES = 16
+_CONFLICT_PAUSES = (0.2, 0.5, 1.0)
+"""Seconds after each refusal of the done file's removal because somebody else was at it."""
+_VERSIONS_LOOKED_AT = 20
+_DENIED = frozenset({"AccessDenied", "403"})
 
 
 class PickupError(Exception):
@@ -52,6 +58,17 @@ class DoneFile:
     etag: str
     last_modified: datetime
     version_id: str | None
+    """None where the bucket has no versions; ``null`` for what was put while it had none."""
+    by_kms: bool = False
+    """Encrypted by KMS: S3 then gives each upload an ETag of its own, of equal bytes too."""
+
+
+class _Changed(Exception):
+    """Not deleted: it is no longer what was looked at."""
+
+
+class _Conflict(Exception):
+    """Not deleted: someone else was writing or deleting it."""
 
 
 class Pickup:
@@ -89,25 +106,57 @@ class Pickup:
             head = self._head(key)
         if head is None:
             return None
-        # Without versioning S3 answers no version id, or the literal "null" when versioning was suspended.
-        version_id = head.get("VersionId")
-        return DoneFile(
-            key, head["ETag"].strip('"'), head["LastModified"], None if version_id in (None, "null") else version_id
-        )
+        by_kms = head.get("ServerSideEncryption", "").startswith("aws:kms")
+        return DoneFile(key, head["ETag"].strip('"'), head["LastModified"], head.get("VersionId"), by_kms)
 
     def remove_done_file(self, seen: DoneFile) -> bool:
         """Remove the done file if it is still the object that was ``seen``; True if it was removed (R4.5).
 
-        In a versioned bucket exactly the version seen is deleted, so a newer done file stays. Elsewhere the
-        object is looked at once more: a done file is often empty and its ETag then never changes, its date does.
+        A newer one stays, and no older one comes back, whatever the bucket keeps of either. The delete is bound to
+        the ETag, which under KMS is this upload's alone. Elsewhere a done file, often empty, has the ETag of the one
+        before: so it is looked at once more, and a delete marker that has covered a newer version all the same is
+        taken back. Raises :class:`PickupError`.
         """
         with _explained(self._config, "delete", seen.key):
-            if seen.version_id is not None:
-                self._s3.delete_object(Bucket=self._bucket, Key=seen.key, VersionId=seen.version_id)
-                return True
-            if self.done_file() != seen:
+            for pause in _CONFLICT_PAUSES:
+                if not seen.by_kms and self.done_file() != seen:
+                    return False
+                try:
+                    marker = self._delete(seen.key, seen.etag)
+                except _Changed:
+                    return False
+                except _Conflict:
+                    time.sleep(pause)
+                    continue
+                return seen.by_kms or not self._taken_back(seen, marker)
+        raise PickupError(
+            f"s3://{self._bucket}/{seen.key}, the done file of {self._config.name}, is being written or deleted by "
+            "someone else at this moment. It is left as it is; the next try looks again."
+        )
+
+    def _taken_back(self, seen: DoneFile, marker: str | None) -> bool:
+        """Remove the delete marker if it has covered a version that came after the one seen.
+
+        It stays where the bucket's owner does not allow to list its versions or to delete one.
+        """
+        from botocore.exceptions import ClientError
+
+        if marker is None:
+            return False
+        try:
+            page = self._s3.list_object_versions(Bucket=self._bucket, Prefix=seen.key, MaxKeys=_VERSIONS_LOOKED_AT)
+            # Newest first, each of the two kinds for itself.
+            versions = [row["VersionId"] for row in page.get("Versions", ()) if row["Key"] == seen.key]
+            markers = [row for row in page.get("DeleteMarkers", ()) if row["Key"] == seen.key]
+            on_top = bool(markers) and markers[0]["IsLatest"] and markers[0]["VersionId"] == marker
+            if not on_top or seen.version_id not in versions[1:]:
                 return False
-            return self._delete(seen.key, seen.etag)
+            self._s3.delete_object(Bucket=self._bucket, Key=seen.key, VersionId=marker)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _DENIED:
+                return False
+            raise
+        return True
 
     def remove(self, files: Iterable[tuple[str, str]]) -> list[str]:
         """Delete each ``(key, etag)`` that still has that ETag; returns the keys that were kept since they had changed.
@@ -121,22 +170,38 @@ class Pickup:
             _explained(self._config, "delete", pairs[0][0]),
             ThreadPoolExecutor(min(_PARALLEL_DELETES, len(pairs))) as pool,
         ):
-            removed = pool.map(lambda pair: self._delete(*pair), pairs)
+            removed = pool.map(lambda pair: self._removed(*pair), pairs)
             return [key for (key, _), gone in zip(pairs, removed, strict=True) if not gone]
 
-    def _delete(self, key: str, etag: str) -> bool:
+    def _removed(self, key: str, etag: str) -> bool:
+        try:
+            self._delete(key, etag)
+        except (_Changed, _Conflict):
+            return False
+        return True
+
+    def _delete(self, key: str, etag: str) -> str | None:
+        """Delete what has that ETag, or find it gone; the version id of the delete marker, where versions are kept.
+
+        User Guide, "How to perform conditional deletes": the current version is what is compared. Raises
+        :class:`_Changed`, :class:`_Conflict`.
+        """
         from botocore.exceptions import ClientError
 
         try:
-            self._s3.delete_object(Bucket=self._bucket, Key=key, IfMatch=f'"{etag}"')
+            deleted = self._s3.delete_object(Bucket=self._bucket, Key=key, IfMatch=f'"{etag}"')
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
-                return False
+            if code in ("PreconditionFailed", "412"):
+                raise _Changed from error
+            if code in ("ConditionalRequestConflict", "409"):
+                raise _Conflict from error
             if code in ("NoSuchKey", "404"):
-                return True
+                return None
             raise
-        return True
+        # Where versioning is suspended the marker is "null", and has replaced what was "null" before.
+        marker = deleted.get("VersionId")
+        return None if marker == "null" else marker
 
     def _head(self, key: str) -> Any:
         from botocore.exceptions import ClientError

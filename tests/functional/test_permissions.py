@@ -16,12 +16,14 @@ import httpx
 import pytest
 
 from delivery.ledger.entry import Status
+from delivery.pickup import Pickup
 from infra import permissions
 from infra.clients import needs_of
 from infra.permissions import Grant
 from infra.settings import Environment
 from local.stand_ins import ECS_CLUSTER, ECS_FAMILY, ECS_LOG_GROUP, LEDGER_TABLE, SENDER, TASK_IDENTITY
 from local.wait import wait_until
+from tests.support.pickups import make_bucket
 
 MIB = 1024**2
 
@@ -68,10 +70,7 @@ def required(operation: str, target: str) -> list[tuple[str, str]]:
     service = operation.partition(".")[0]
     if service == "s3":
         path, _, rest = target.partition(" from ")
-        version = target.endswith(" of a version")
         bucket, _, key = path.removesuffix(" of a version").strip("/").partition("/")
-        if operation == "s3.DeleteObject" and version:
-            return [("s3:DeleteObjectVersion", f"arn:aws:s3:::{bucket}/{key}")]
         asked = [
             (action, f"arn:aws:s3:::{bucket}" if action.startswith("s3:ListBucket") else f"arn:aws:s3:::{bucket}/{key}")
             for action in ACTIONS.get(operation, [operation.replace(".", ":")])
@@ -222,14 +221,23 @@ def of_a_failure(scenario):
 
 
 def of_a_done_file(scenario, stack):
-    """In a versioned bucket, as infra makes pick-ups."""
-    stack.client("s3").create_bucket(Bucket="versioned-pickup")
-    stack.client("s3").put_bucket_versioning(Bucket="versioned-pickup", VersioningConfiguration={"Status": "Enabled"})
-    client = scenario("s3", trigger_on_done_file=True, pickup={"bucket": "versioned-pickup", "prefix": "done/"})
+    """In a bucket that keeps versions but knows no KMS; and another done file comes in the moment of the removal."""
+    bucket = make_bucket(stack.client("s3"), "versioned")
+    client = scenario("s3", trigger_on_done_file=True, pickup={"bucket": bucket, "prefix": "done/"})
     client.drop("a.csv")
     client.drop_done()
-    assert client.run().state == "success"
+    delete = Pickup._delete
+
+    def late(self, key, etag):
+        if key == client.config.done_file_key:
+            client.drop_done()
+        return delete(self, key, etag)
+
+    with pytest.MonkeyPatch.context() as race:
+        race.setattr(Pickup, "_delete", late)
+        assert client.run().state == "success"
     assert {entry.status for entry in client.entries().values()} == {Status.SUCCESS}
+    assert client.config.done_file_key.rpartition("/")[2] in client.waiting()
     return client.config
 
 

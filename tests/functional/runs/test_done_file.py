@@ -1,0 +1,25 @@
+"""R4.5: whatever the pick-up's bucket keeps of older done files, no set is ever sent without its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.pickups import make_bucket
+
+
+@pytest.mark.parametrize("kind", ["versioned", "versioned, KMS", "suspended"])
+def test_r4_5_a_done_file_that_was_put_twice_speaks_for_one_set(scenario, stack, kind):
+    bucket = make_bucket(stack.client("s3"), kind)
+    client = scenario("s3", trigger_on_done_file=True, pickup={"bucket": bucket, "prefix": "twice/"})
+    client.drop("set1.csv", "set 1")
+    client.drop_done()
+    client.drop_done()  # an uploader that tries again
+    assert client.run().state == "success"
+    assert client.delivered() == {"set1.csv": b"set 1"}
+    client.drop("set2-part-1-of-9.csv", "set 2 is not complete")
+    second = client.run()
+    assert second.executed == ["health_check", "detect_files"]
+    assert "set2-part-1-of-9.csv" not in client.delivered()
+    client.drop_done()
+    assert client.run().state == "success"
+    assert client.delivered()["set2-part-1-of-9.csv"] == b"set 2 is not complete"
