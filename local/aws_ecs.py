@@ -1,12 +1,15 @@
 """ECS for :mod:`local.aws`: tasks really run, and end with their own exit code.
 
 A task gets the environment that the task definition and the overrides make, is stopped as Fargate stops it (SIGTERM,
-then SIGKILL after 30 s), and writes its lines to its log stream. An image called ``missing…`` cannot be pulled. All
-this is what moto does not do by itself. What a task is made of, a process or a container, is handed in.
+then SIGKILL after 30 s), and writes its lines to its log stream. An image called ``missing…`` cannot be pulled, and
+overrides that are too long are refused. Want of capacity and a forgotten task are answers on order
+(:mod:`local.faults`). All this is what moto does not do by itself. What a task is made of, a process or a container, is
+handed in.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,10 +19,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from moto.ecs.exceptions import InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend, Task
 from moto.logs.models import logs_backends
 
 STOP_SECONDS = 30
+_LONGEST_OVERRIDES = 8_192
+"""Characters, as RunTask's documentation has it; the words of the refusal are those of artilleryio/artillery#2584."""
 _ROOT = Path(__file__).resolve().parent.parent
 _KEPT = ("PATH", "HOME", "LANG", "SSL_CERT_FILE")
 """What of this process's environment a container would have as well."""
@@ -93,8 +99,12 @@ def install(start: Starter = ProcessTask) -> None:
         EC2ContainerServiceBackend.list_tasks,
     )
 
-    def run(self: Any, *arguments: Any, **options: Any) -> list[Task]:
-        tasks = run_task(self, *arguments, **options)
+    def run(
+        self: Any, cluster: str, definition: str, count: int, overrides: Any, *more: Any, **named: Any
+    ) -> list[Task]:
+        if len(json.dumps(overrides or {})) > _LONGEST_OVERRIDES:
+            raise InvalidParameterException(f"Container Overrides length must be at most {_LONGEST_OVERRIDES}")
+        tasks = run_task(self, cluster, definition, count, overrides, *more, **named)
         for task in tasks:
             _start(self, task, start)
         return tasks

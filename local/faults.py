@@ -2,7 +2,8 @@
 
 A rule is a JSON object: ``call`` (regular expression over ``service.Operation``), ``path`` (over the path),
 ``skip`` (how many matching calls pass first), ``times`` (how many then fail; 0 is all), and what happens:
-``status`` with ``code`` (an error answer), ``reset`` (``before`` or ``after`` the call took effect: the connection is
+``status`` with ``code`` and ``message`` (an error answer), ``answer`` (a JSON object as the answer, with status 200),
+``reset`` (``before`` or ``after`` the call took effect: the connection is
 cut), ``delay`` (seconds), ``truncate`` (bytes of the answer's body that are sent before the connection is cut),
 ``corrupt`` (a byte of an object is garbled on its way or on the disk; other answers have no checksum, and TLS sees to
 them). The fast stand-ins for object stores also know ``cut_after_bytes`` (of the request's body).
@@ -10,6 +11,7 @@ them). The fast stand-ins for object stores also know ``cut_after_bytes`` (of th
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import threading
@@ -17,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from xml.sax.saxutils import escape
 
 _SPOIL = "local.spoil"
 
@@ -73,10 +76,13 @@ class Faults:
         time.sleep(rule.get("delay", 0))
         if rule.get("reset") == "before":
             cut(environ)
-        if "status" in rule:
-            body = error_body(call, rule.get("code", "InternalError"))
+        if "status" in rule or "answer" in rule:
+            if "answer" in rule:
+                body = json.dumps(rule["answer"]).encode()
+            else:
+                body = error_body(call, rule.get("code", "InternalError"), rule.get("message", "fault on order"))
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            start_response(f"{rule['status']} Fault", [("Content-Length", str(len(body)))])
+            start_response(f"{rule.get('status', 200)} Fault", [("Content-Length", str(len(body)))])
             yield [body]
             return
         yield None
@@ -110,12 +116,10 @@ def cut(environ: dict[str, Any]) -> None:
     raise ConnectionCutError
 
 
-def error_body(call: str, code: str) -> bytes:
+def error_body(call: str, code: str, message: str = "fault on order") -> bytes:
     """An error as the service of ``call`` words it."""
     if call.startswith(("dynamodb", "ecs")):
-        return f'{{"__type": "com.amazonaws.{call.partition(".")[0]}#{code}", "message": "fault on order"}}'.encode()
-    if call.startswith("s3"):
-        return f"<Error><Code>{code}</Code><Message>fault on order</Message></Error>".encode()
-    return (
-        f"<ErrorResponse><Error><Code>{code}</Code><Message>fault on order</Message></Error></ErrorResponse>".encode()
-    )
+        kind = f"com.amazonaws.{call.partition('.')[0]}#{code}"
+        return json.dumps({"__type": kind, "message": message}).encode()
+    told = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+    return (told if call.startswith("s3") else f"<ErrorResponse>{told}</ErrorResponse>").encode()

@@ -2,9 +2,10 @@
 
     python -m delivery.container
 
-Its order is in ``DELIVERY_ORDER`` (:class:`Order`, as JSON), its settings in the same variables as the workers'. It
-asks the ledger what of the batch is left to do, does it once, and writes the outcomes there; from here comes only the
-exit code. SIGTERM (Fargate gives 30 s, Spot 120 s) ends it between two pieces, with its checkpoint kept.
+Its order is in ``DELIVERY_ORDER`` (:class:`Order`, as JSON, or where in the ledger that is), its settings in the same
+variables as the workers'. It asks the ledger what of the batch is left to do, does it once, and writes the outcomes
+there; from here comes only the exit code. SIGTERM (Fargate gives 30 s, Spot 120 s) ends it between two pieces, with its
+checkpoint kept.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from delivery.attempt import Batch, Outcome
 from delivery.config.model import ClientConfig
 from delivery.events import log_event
 from delivery.ledger.entry import RunRef, Status
+from delivery.ledger.orders import Orders
 from delivery.ledger.table import Ledger
 from delivery.pickup import Pickup
 from delivery.settings import Settings, SettingsError
@@ -33,6 +35,14 @@ from delivery.transfer.contract import Destination
 from delivery.transfer.destinations import open_destination
 
 ORDER_VARIABLE = "DELIVERY_ORDER"
+ORDER_VERSION = 2
+"""Grows when a container of the release before would misunderstand an order. While a release is rolled out, workers and
+containers are of different ones: what is merely added must be such that an older container may ignore it.
+
+2: runs are named with their DAG, as in the ledger; a container of version 1 finds nothing to do for such a run. Orders
+of version 1 have no ``version``.
+"""
+_LEFT_IN_LEDGER = "left_in_ledger"
 _LOGGER = logging.getLogger("delivery.container")
 
 
@@ -63,6 +73,7 @@ class Order:
     def to_json(self) -> str:
         """For the environment of the container; no credential is in it."""
         fields: dict[str, Any] = {
+            "version": ORDER_VERSION,
             "config": self.config.model_dump(mode="json", exclude_defaults=True),
             "run": str(self.owner),
             "batch": self.batch,
@@ -72,13 +83,34 @@ class Order:
 
     @classmethod
     def from_json(cls, text: str) -> Order:
-        """The inverse of :meth:`to_json`. Raises ValueError."""
+        """The inverse of :meth:`to_json`, of this release and of those before. Raises ValueError."""
         fields = json.loads(text)
         try:
+            if (version := int(fields.get("version", 1))) > ORDER_VERSION:
+                raise ValueError(
+                    f"the order is of version {version}, and this container understands {ORDER_VERSION}: its image is "
+                    "older than Airflow's plugins. Deploy the image of the same release"
+                )
             config = ClientConfig.model_validate_json(json.dumps(fields["config"]))
             return cls(config, RunRef.parse(fields["run"]), int(fields["batch"]), bool(fields["remove_source"]))
-        except (KeyError, TypeError, ValidationError) as error:
+        except (AttributeError, KeyError, TypeError, ValidationError) as error:
             raise ValueError(str(error)) from error
+
+
+def reference_to(name: str, delivery_key: str) -> str:
+    """What ``DELIVERY_ORDER`` holds in the place of an order that was left in the ledger under ``name``."""
+    return json.dumps({_LEFT_IN_LEDGER: name, "delivery_key": delivery_key}, separators=(",", ":"))
+
+
+def _order(text: str, settings: Settings) -> Order:
+    """The order in ``DELIVERY_ORDER``, or that which it refers to. Raises ValueError."""
+    fields = json.loads(text)
+    if isinstance(fields, dict) and _LEFT_IN_LEDGER in fields:
+        from delivery.aws import dynamodb_client
+
+        orders = Orders(dynamodb_client(), settings.ledger_table, str(fields.get("delivery_key")))
+        text = orders.fetch(str(fields[_LEFT_IN_LEDGER]))
+    return Order.from_json(text)
 
 
 def main(environment: Mapping[str, str] = os.environ) -> ExitCode:
@@ -88,7 +120,7 @@ def main(environment: Mapping[str, str] = os.environ) -> ExitCode:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         settings = Settings.from_environment(environment)
-        order = Order.from_json(environment.get(ORDER_VARIABLE, ""))
+        order = _order(environment.get(ORDER_VARIABLE, ""), settings)
     except (SettingsError, ValueError) as error:
         log_event(_LOGGER, "container_misused", level=logging.ERROR, error=str(error))
         return ExitCode.MISUSED

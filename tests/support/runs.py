@@ -84,6 +84,13 @@ class Runs:
         self._by_rule(result, "report", ["deactivate", *_transfers(result)], params)
         return result
 
+    def clear_task(self, of: RunResult, name: str, **params: Any) -> RunResult:
+        """Clear one task of a run and nothing else."""
+        result = self._begin(of)
+        result.batches, result.returned, result.states = of.batches, dict(of.returned), dict(of.states)
+        self._task(result, name, params)
+        return result
+
     def _begin(self, of: RunResult | None) -> RunResult:
         if of is not None:
             return RunResult(of.run_id, of.generation + 1)
@@ -133,8 +140,12 @@ class Runs:
     @staticmethod
     def _resumed(task: Any, context: Mapping[str, Any], deferred: TaskDeferred) -> Any:
         """As the triggerer does: wait for the trigger, and go on with what it found."""
-        event = asyncio.run(_first_event(deferred.trigger))
-        return getattr(task, deferred.method_name)(context, event)
+        while True:
+            event = asyncio.run(_first_event(deferred.trigger))
+            try:
+                return getattr(task, deferred.method_name)(context, event=event, **(deferred.kwargs or {}))
+            except TaskDeferred as again:
+                deferred = again
 
     def _task(self, result: RunResult, name: str, params: Mapping[str, Any], task: Any = None) -> Any:
         task = task or self.dag.get_task(name)

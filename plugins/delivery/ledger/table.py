@@ -252,6 +252,15 @@ class Ledger:
             assign |= {"status": Status.FAIL, "finishedAt": timestamp}
         return self._change(entry, assign, self._held_by(entry))
 
+    def hindered(self, entry: Entry, error: str) -> Entry:
+        """Note what keeps an attempt from beginning or going on, where it does not count as one (R8.3).
+
+        Raises :class:`Superseded`.
+        """
+        return self._change(
+            entry, {"timestamp": self._clock(), "lastError": error[:_ERROR_LENGTH]}, self._held_by(entry)
+        )
+
     # -- the end of a run --------------------------------------------------------------------------------------------
 
     def give_up(self, entries: Sequence[Entry], owner: RunRef, error: str) -> list[str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.ecs import EcsHook
 from airflow.providers.amazon.aws.operators.ecs import EcsRunTaskOperator
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, TaskDeferred
+from botocore.exceptions import BotoCoreError, ClientError
 
-from delivery.container import ORDER_VARIABLE, ExitCode, Order
+from delivery.container import ORDER_VARIABLE, Order, reference_to
+from delivery.operators import container_trouble
+from delivery.operators.container_trouble import Trouble
+from delivery.operators.triggers.container import ContainerTaskDoneTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,20 +22,9 @@ if TYPE_CHECKING:
     from delivery.operators.run import Run
     from delivery.settings import OffloadSettings
 
-_LARGEST_ORDER = 7_500
-"""Bytes; ECS takes 8,192 for all overrides of a task."""
+LARGEST_OVERRIDES = 8_192
+"""Characters that ECS takes for all overrides of a task, their JSON included (RunTask's ``overrides``)."""
 _LARGE = 100 * 1024**3
-_EXPECTED = frozenset({ExitCode.DELIVERED, ExitCode.UNFINISHED, ExitCode.FAILED})
-"""With these the ledger says what has become of the files."""
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """A container that ended without saying in the ledger what has become of its files."""
-
-    text: str
-    counts: bool
-    """Whether it is a failed attempt of the files. One that was interrupted is not: it had begun, and is resumed."""
 
 
 class ContainerOperator(EcsRunTaskOperator):
@@ -39,37 +32,26 @@ class ContainerOperator(EcsRunTaskOperator):
 
     :param run: the run that the batch belongs to.
     :param batch: the batch, as registering described it.
+    :param refusals: how often ECS has had no room for it; after the first time it no longer asks for Spot.
     """
 
-    def __init__(self, *, run: Run, batch: BatchRef, **kwargs: Any) -> None:
+    def __init__(self, *, run: Run, batch: BatchRef, refusals: int = 0, **kwargs: Any) -> None:
         ecs = run.settings.offload
         if ecs is None:
             raise AirflowException(
                 "This batch was planned for a container, but delivery.ecs_cluster and delivery.ecs_task_definition are "
-                "no longer set. Set them again, or clear the whole run to plan it anew."
+                "no longer set. Set them again, or clear the whole run to plan it anew"
             )
-        order = Order(run.config, run.owner, batch["batch"], run.bypass).to_json()
-        if len(order) > _LARGEST_ORDER:
-            raise AirflowException(
-                f"The configuration {run.config.name!r} makes {len(order)} bytes for the container; ECS takes "
-                f"{_LARGEST_ORDER}. Shorten it (old host keys, patterns), or set a larger offload_threshold."
-            )
-        large = batch["bytes"] >= _LARGE
+        self._run, self._batch, self._ecs = run, batch, ecs
+        spot = ecs.spot and not refusals
         super().__init__(
             cluster=ecs.cluster,
             task_definition=ecs.task_definition,
-            launch_type="" if ecs.spot else "FARGATE",
-            capacity_provider_strategy=_SPOT_FIRST if ecs.spot else None,
+            launch_type="" if spot else "FARGATE",
+            capacity_provider_strategy=_SPOT if spot else None,
             network_configuration=_network(ecs),
             group=group_of(run.config.delivery_key),
-            overrides={
-                # One core encrypts and hashes as fast as one of Fargate's network allowances; two pay for large files.
-                "cpu": "2048" if large else "1024",
-                "memory": "4096" if large else "2048",
-                "containerOverrides": [
-                    {"name": ecs.container, "environment": [{"name": ORDER_VARIABLE, "value": order}]}
-                ],
-            },
+            overrides={},
             container_name=ecs.container,
             awslogs_group=ecs.log_group or None,
             awslogs_stream_prefix=ecs.log_stream_prefix if ecs.log_group else None,
@@ -79,29 +61,55 @@ class ContainerOperator(EcsRunTaskOperator):
             **kwargs,
         )
 
-    def start(self, context: Context) -> None:
-        """Start the container, or find it, and defer. Airflow's guard is for operators that a DAG author nests."""
+    def start(self, context: Context, kept: dict[str, Any]) -> None:
+        """Start the container, or find it, and defer; ``kept`` is handed to ``execute_complete`` besides the event.
+
+        Raises whatever kept ECS from taking it: :func:`~delivery.operators.container_trouble.not_started` explains.
+        """
+        self.overrides = self._overrides()
+        # Airflow's guard around ``execute`` is for operators that a DAG author nests.
         execute: Any = EcsRunTaskOperator.execute
-        execute.__wrapped__(self, context)
+        try:
+            execute.__wrapped__(self, context)
+        except TaskDeferred as deferred:
+            trigger = ContainerTaskDoneTrigger(**deferred.trigger.serialize()[1])
+            raise TaskDeferred(
+                trigger=trigger, method_name=deferred.method_name, kwargs=kept, timeout=deferred.timeout
+            ) from None
 
     def ended(self, event: dict[str, Any]) -> Trouble | None:
         """What is wrong with how the container ended; None if the ledger says all there is to say."""
         client: Any = self.client
-        task = client.describe_tasks(cluster=event["cluster"], tasks=[event["task_arn"]])["tasks"][0]
-        container = task["containers"][0] if task.get("containers") else {}
-        code = container.get("exitCode")
-        reason = container.get("reason") or task.get("stoppedReason") or "no reason given"
-        if task.get("stopCode") == "TaskFailedToStart":
-            return Trouble(f"The container could not be started: {reason}", counts=True)
-        if code in _EXPECTED:
-            return None
-        if code == ExitCode.STOPPED:
-            return Trouble(f"The container was told to stop: {reason}. The next try resumes.", counts=False)
-        if code in (137, 139, 143) or "OutOfMemory" in reason:
-            return Trouble(
-                f"The container was killed (exit code {code}): {reason}. The next try resumes.", counts=False
+        try:
+            tasks = client.describe_tasks(cluster=event["cluster"], tasks=[event["task_arn"]])["tasks"]
+        except (BotoCoreError, ClientError) as error:
+            return container_trouble.end_unknown(str(error))
+        if not tasks:
+            return container_trouble.end_unknown(event.get("why") or "ECS no longer knows it")
+        if tasks[0].get("lastStatus") != "STOPPED":
+            return container_trouble.end_unknown(event.get("why") or "ECS says that it runs")
+        return container_trouble.ended(tasks[0])
+
+    def _overrides(self) -> dict[str, Any]:
+        run, large = self._run, self._batch["bytes"] >= _LARGE
+
+        def overrides(order: str) -> dict[str, Any]:
+            return {
+                # One core encrypts and hashes as fast as one of Fargate's network allowances; two pay for large files.
+                "cpu": "2048" if large else "1024",
+                "memory": "4096" if large else "2048",
+                "containerOverrides": [
+                    {"name": self._ecs.container, "environment": [{"name": ORDER_VARIABLE, "value": order}]}
+                ],
+            }
+
+        order = Order(run.config, run.owner, self._batch["batch"], run.bypass).to_json()
+        made = overrides(order)
+        if len(json.dumps(made)) > LARGEST_OVERRIDES:
+            made = overrides(
+                reference_to(run.orders.leave(run.owner, self._batch["batch"], order), run.config.delivery_key)
             )
-        return Trouble(f"The container ended with exit code {code}: {reason}. Its log says more.", counts=True)
+        return made
 
 
 def stop_containers(ecs: OffloadSettings, delivery_key: str, reason: str) -> list[str]:
@@ -126,7 +134,7 @@ def group_of(delivery_key: str) -> str:
     return f"delivery:{delivery_key.replace('#', ':')}"
 
 
-_SPOT_FIRST = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+_SPOT = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
 
 
 def _network(ecs: OffloadSettings) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from delivery.ledger.entry import Entry
     from delivery.ledger.last_delivery import LastDelivery
     from delivery.ledger.mail_marks import MailMarks
+    from delivery.ledger.orders import Orders
     from delivery.ledger.table import Ledger
     from delivery.pickup import Pickup
     from delivery.transfer.s3.access import S3Access
@@ -71,6 +72,13 @@ class Run:
         from delivery.ledger.last_delivery import LastDelivery
 
         return LastDelivery(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    @cached_property
+    def orders(self) -> Orders:
+        """Where containers' orders are left that are too long for ECS."""
+        from delivery.ledger.orders import Orders
+
+        return Orders(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
 
     @cached_property
     def _dynamodb(self) -> DynamoDBClient:

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -15,16 +16,21 @@ from delivery.ledger.entry import Entry, RunRef, Status
 from delivery.ledger.table import Assignment
 from delivery.operators.base import DeliveryOperator
 from delivery.operators.destination import destination_of
+from delivery.operators.triggers.pause import PauseTrigger
 from delivery.transfer.contract import Superseded
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from delivery.operators.container_trouble import Trouble
     from delivery.operators.offload import ContainerOperator
     from delivery.operators.register_files import BatchRef
     from delivery.operators.run import Run
 
 _INDEX_PATIENCE = 60.0
+_CAPACITY_PATIENCE = 3_600.0
+"""Seconds for which a try waits for room in ECS before that is a failed attempt."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 600.0
 _NAMED = 10
 
 
@@ -49,9 +55,7 @@ class TransferBatchOperator(DeliveryOperator):
         known = self._entries(run, self._rearm(run))
         entries = [entry for entry in known if entry.status is Status.PROCESSING and entry.active]
         if self.batch["offloaded"]:
-            if entries:
-                self._container(run).start(context)  # defers
-            return self._conclude(run, known, {})
+            return self._start(run, context, time.time(), 0) if entries else self._conclude(run, known, {})
         from delivery.attempt import Batch
 
         batch = Batch(
@@ -71,30 +75,83 @@ class TransferBatchOperator(DeliveryOperator):
         now = run.ledger.find(entry.etag for entry in known).values()
         return self._conclude(run, now, outcome.unfinished)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, int]:
+    def _start(self, run: Run, context: Context, since: float, refusals: int) -> dict[str, int]:
+        """Have the batch sent by a container: defers, or concludes with what kept ECS from taking it.
+
+        :param since: when this try first asked ECS, in seconds since the epoch.
+        :param refusals: how often ECS has had no room since.
+        """
+        try:
+            self._container(run, refusals).start(context, {"since": since, "refusals": refusals})
+        except Exception as error:
+            from delivery.operators.container_trouble import not_started
+
+            logging.getLogger(__name__).warning("ECS did not take the container", exc_info=error)
+            return self._troubled(run, not_started(error), since, refusals)
+        raise AssertionError("Airflow's ECS operator did not defer")
+
+    def start_again(self, context: Context, event: dict[str, Any], since: float, refusals: int) -> dict[str, int]:
+        """Called when ECS has been left alone for a while."""
+        run = self.run_of(context)
+        entries = self._entries(run)
+        if any(entry.status is Status.PROCESSING and entry.active for entry in entries):
+            return self._start(run, context, since, refusals)
+        return self._conclude(run, entries, {})
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], since: float | None = None, refusals: int = 0
+    ) -> dict[str, int]:
         """Called when the container has ended: what came of the files is in the ledger."""
         run = self.run_of(context)
-        trouble = self._container(run).ended(event)
+        trouble = self._container(run, refusals).ended(event)
         self.log_event("container_ended", task=event["task_arn"], trouble=trouble.text if trouble else None)
-        if trouble is not None and trouble.counts:
-            self._count_attempt(run, trouble.text)
-        entries = self._entries(run)
-        return self._conclude(
-            run, entries, dict.fromkeys((e.file_name for e in entries), trouble.text) if trouble else {}
-        )
+        if trouble is None:
+            entries = self._entries(run)
+            left = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
+            if not left or any(entry.last_error or entry.resume for entry in left):
+                return self._conclude(run, entries, {})
+            from delivery.operators.container_trouble import NOTHING_DONE
 
-    def _count_attempt(self, run: Run, reason: str) -> None:
-        """R6.2: the container could not; the ledger, and so the e-mail, says why."""
+            trouble = NOTHING_DONE
+        return self._troubled(run, trouble, time.time() if since is None else since, refusals)
+
+    def _troubled(self, run: Run, trouble: Trouble, since: float, refusals: int) -> dict[str, int]:
+        """R6.2, R8.3: the ledger, and so e-mail and report, says what the container could not. Waits, or concludes."""
+        waited = time.time() - since
+        if trouble.waits and waited < _CAPACITY_PATIENCE:
+            self._note(run, trouble)
+            pause = min(_FIRST_PAUSE * 2**refusals, _LONGEST_PAUSE)
+            self.log_event(
+                "container_waits", level=logging.WARNING, trouble=trouble.text, again_in_seconds=round(pause)
+            )
+            self.defer(
+                trigger=PauseTrigger(time.time() + pause),
+                method_name="start_again",
+                kwargs={"since": since, "refusals": refusals + 1},
+                timeout=timedelta(seconds=pause + 600),
+            )
+        if trouble.waits:
+            from delivery.operators.container_trouble import waited_in_vain
+
+            trouble = waited_in_vain(trouble, waited / 60)
+        self._note(run, trouble)
+        entries = self._entries(run)
+        return self._conclude(run, entries, dict.fromkeys((entry.file_name for entry in entries), trouble.text))
+
+    def _note(self, run: Run, trouble: Trouble) -> None:
         for entry in self._entries(run):
             if entry.status is Status.PROCESSING and entry.active:
                 with contextlib.suppress(Superseded):
-                    run.ledger.failed(run.ledger.begin(entry, run.owner), reason, permanent=False)
+                    if trouble.counts:
+                        run.ledger.failed(run.ledger.begin(entry, run.owner), trouble.text, permanent=False)
+                    else:
+                        run.ledger.hindered(entry, trouble.text)
 
-    def _container(self, run: Run) -> ContainerOperator:
+    def _container(self, run: Run, refusals: int) -> ContainerOperator:
         # Imported here: Airflow's ECS operator costs seconds, which every task of every client would pay.
         from delivery.operators.offload import ContainerOperator
 
-        return ContainerOperator(task_id=self.task_id, run=run, batch=self.batch)
+        return ContainerOperator(task_id=self.task_id, run=run, batch=self.batch, refusals=refusals)
 
     def _conclude(self, run: Run, now: Iterable[Entry], reasons: Mapping[str, str]) -> dict[str, int]:
         """By what the ledger says of the batch ``now``: green, red to be tried again, or red for good."""

@@ -1,0 +1,58 @@
+"""Waits, in the triggerer, until a container has ended, whatever ECS and CloudWatch do meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.providers.amazon.aws.triggers.ecs import TaskDoneTrigger
+from airflow.triggers.base import TriggerEvent
+from botocore.exceptions import BotoCoreError, ClientError
+
+_MOST_TROUBLES = 14
+"""In a row; with the pauses between them about an hour."""
+_LONGEST_PAUSE = 300.0
+_A_WHILE = 600.0
+"""Seconds of waiting after which trouble is not in a row with what was before."""
+
+
+class ContainerTaskDoneTrigger(TaskDoneTrigger):
+    """Airflow's trigger, which ends at the first question that ECS does not answer; this one asks again.
+
+    A container is not less at work because nobody can ask for it: giving up would cost tries of the task, and with the
+    last one the file. A task that ECS has forgotten (an hour after its end) yields an event as well: the ledger then
+    says what it did. Log lines that cannot be read never end the wait.
+    """
+
+    _token: str | None = None
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yields one event: how it went (``success``, or ``unknown`` with the reason ``why``), task and cluster."""
+        troubles = 0
+        while True:
+            began = time.monotonic()
+            try:
+                async for event in super().run():
+                    yield event
+                    return
+            except Exception as error:
+                troubles = 1 if time.monotonic() - began > _A_WHILE else troubles + 1
+                forgotten = "terminal failure" in str(error)
+                if forgotten or troubles > _MOST_TROUBLES:
+                    why = "ECS no longer knows it" if forgotten else f"ECS does not say: {error}"
+                    yield TriggerEvent(
+                        {"status": "unknown", "why": why, "task_arn": self.task_arn, "cluster": self.cluster}
+                    )
+                    return
+                pause = min(self.waiter_delay * 2**troubles, _LONGEST_PAUSE)
+                self.log.warning("ECS does not answer (%s); asked again in %.0f s", type(error).__name__, pause)
+                await asyncio.sleep(pause)
+
+    async def _forward_logs(self, logs_client: Any, next_token: str | None = None) -> str | None:
+        try:
+            self._token = await super()._forward_logs(logs_client, next_token or self._token)
+        except (BotoCoreError, ClientError) as error:
+            self.log.warning("The container's log cannot be read (%s)", type(error).__name__)
+        return self._token
