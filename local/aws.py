@@ -6,7 +6,8 @@
 - S3 has ETags under KMS, checksums, versions and conditions as AWS documents them (:mod:`local.aws_s3`).
 - ECS runs a task's command as a process of this machine (:mod:`local.aws_ecs`), or with ``--tasks-image`` as a
   container of that image (:mod:`local.aws_ecs_docker`).
-- SES passes each e-mail on to an SMTP server, where ``--smtp`` names one.
+- SES refuses a whole message for one bad recipient, and passes each other e-mail on to an SMTP server, where ``--smtp``
+  names one.
 - ``/_local/requests`` counts the calls by service and operation; ``/_local/calls`` says who made which on what;
   ``/_local/faults`` makes calls fail (see :mod:`local.faults`); ``/_local/old-objects`` takes objects' checksums away;
   ``/_local/index-lag`` makes DynamoDB's indexes lag (:mod:`local.aws_dynamodb_lag`).
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import email
 import io
 import json
 import re
@@ -25,10 +27,12 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from email.utils import getaddresses, parseaddr
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.ses.exceptions import InvalidParameterValue, MessageRejectedError
 from moto.ses.models import SESBackend
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -37,6 +41,12 @@ from local.aws_dynamodb_lag import IndexLag
 from local.faults import Faults, spoiled
 from local.process import announce_ready
 
+_LARGEST_MAIL = 10 * 1024**2
+"""Bytes, by the reference of SendRawEmail."""
+UNVERIFIED = "@unverified.example"
+"""How an address ends that SES's sandbox does not know."""
+SUPPRESSED = "suppressionlist@simulator.amazonses.com"
+"""SES accepts it, and sends nothing (SES's mailbox simulator)."""
 _WRITES = re.compile(r"Put|Delete|Update|Transact|Complete|Copy|Upload|Create")
 
 
@@ -159,14 +169,35 @@ def _action(environ: dict[str, Any]) -> str:
     return found[1].decode() if found else environ["REQUEST_METHOD"]
 
 
+def refuse_mail() -> None:
+    """Make moto's SES refuse what SES refuses: a whole message for one recipient, and what is too large."""
+    original = SESBackend.send_raw_email
+
+    def send_raw_email(self: SESBackend, source: str, destinations: list[str], raw_data: str) -> Any:
+        to = [address for _, address in getaddresses([email.message_from_string(raw_data).get("To", "")])]
+        if len(raw_data) > _LARGEST_MAIL:
+            raise InvalidParameterValue(f"Message length is more than {_LARGEST_MAIL} bytes long: '{len(raw_data)}'.")
+        if any(not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address) for address in to):
+            raise InvalidParameterValue("Domain contains illegal character")  # SES does not say in which address
+        if unverified := [address for address in to if address.endswith(UNVERIFIED)]:
+            raise MessageRejectedError(
+                "Email address is not verified. The following identities failed the check in region US-EAST-1: "
+                + ", ".join(unverified)
+            )
+        return original(self, source, destinations, raw_data)
+
+    SESBackend.send_raw_email = send_raw_email  # type: ignore[method-assign]
+
+
 def relay_mail(host: str, port: int) -> None:
-    """Make moto's SES hand every raw e-mail on by SMTP."""
+    """Make moto's SES hand every raw e-mail on by SMTP, but to nobody on the suppression list."""
     original = SESBackend.send_raw_email
 
     def send_raw_email(self: SESBackend, source: str, destinations: list[str], raw_data: str) -> Any:
         message = original(self, source, destinations, raw_data)
-        with smtplib.SMTP(host, port, timeout=10) as smtp:
-            smtp.sendmail(message.source, list(dict.fromkeys(message.destinations)), raw_data.encode())
+        if to := [one for one in dict.fromkeys(message.destinations) if parseaddr(one)[1] != SUPPRESSED]:
+            with smtplib.SMTP(host, port, timeout=10) as smtp:
+                smtp.sendmail(message.source, to, raw_data.encode())
         return message
 
     SESBackend.send_raw_email = send_raw_email  # type: ignore[method-assign]
@@ -203,6 +234,7 @@ def main() -> None:
     if arguments.smtp:
         host, _, port = arguments.smtp.rpartition(":")
         relay_mail(host, int(port))
+    refuse_mail()
     server = make_server(arguments.host, arguments.port, aws, threaded=True, request_handler=_QuietHandler)
     announce_ready(port=server.server_port)
     server.serve_forever()

@@ -45,6 +45,8 @@ class Settings:
     mail_sender: str = ""
     """The address that e-mails come from; verified in SES."""
     ses_connection_id: str = "aws_default"
+    ses_configuration_set: str = ""
+    """The SES configuration set whose event destination tells of bounces and complaints."""
     environment: str = ""
     """Shown in e-mails, for example ``staging``; empty in production."""
     gcs_endpoint: str = "https://storage.googleapis.com"
@@ -96,6 +98,7 @@ class Settings:
             ledger_table=table,
             mail_sender=text("mail_sender"),
             ses_connection_id=text("ses_connection_id", cls.ses_connection_id),
+            ses_configuration_set=text("ses_configuration_set"),
             environment=text("environment"),
             gcs_endpoint=text("gcs_endpoint", cls.gcs_endpoint),
             offload_threshold=int(number("offload_threshold", None) or cls.offload_threshold),

@@ -84,6 +84,10 @@ class Scenario:
         """Only its failed tasks cleared."""
         return self._runs.clear_failed(run)
 
+    def clear_task(self, run: RunResult, name: str) -> RunResult:
+        """Only this task cleared."""
+        return self._runs.clear_task(run, name)
+
     def entries(self) -> dict[str, Entry]:
         """All ledger entries of the client, by file name."""
         return self.stack.ledger_entries(self.config.delivery_key)

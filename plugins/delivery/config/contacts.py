@@ -10,8 +10,8 @@ from pydantic import AfterValidator, WithJsonSchema
 from delivery.config.problem import quoted, write
 from delivery.config.refusal import refusal
 
-MAX_CONTACTS = 50
-"""Amazon SES takes at most 50 recipients in one message."""
+MAX_CONTACTS = 200
+"""More are a distribution list's task. Amazon SES takes 50 for each message: more make several messages."""
 
 _WORD = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"

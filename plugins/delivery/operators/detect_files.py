@@ -11,6 +11,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from delivery.operators.base import DeliveryOperator
+from delivery.operators.notify import mail_is_left
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,7 +28,8 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
 
     def poke(self, context: Context) -> bool:
         """Whether there is anything to do."""
-        survey = self.run_of(context).survey()
+        run = self.run_of(context)
+        survey = run.survey()
         intake = survey.intake
         if intake.held:
             names = [file.name for _, file in intake.held]
@@ -41,7 +43,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             held=len(intake.held),
             done_file=survey.done_file is not None if self.config.trigger_on_done_file else None,
         )
-        return not survey.idle
+        return not survey.idle or mail_is_left(run)
 
     def execute(self, context: Context) -> None:
         """Go on, wait, or skip everything downstream."""

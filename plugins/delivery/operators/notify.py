@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from delivery.ledger.entry import Entry, RunRef, Status
+from delivery.ledger.unsent_mail import Unsent
 from delivery.operators.base import DeliveryOperator
 
 if TYPE_CHECKING:
@@ -25,8 +27,9 @@ class NotifyOperator(DeliveryOperator):
     """Sends one e-mail of one kind, at most once for each life of a run.
 
     The right to send is claimed in the ledger first (R7.2): when a process dies between claim and send, the e-mail
-    is not sent a second time. Whatever is certain not to have sent it gives the claim back, and the task is tried
-    again; when a mail service keeps refusing, the task is red and the delivery goes on (R7.3).
+    is not sent a second time. What did not go to every contact is noted in the ledger, with whom it went to: another
+    try, or a life of the run after it was cleared, sends it to the others. When a mail service keeps refusing, the
+    task is red and the delivery goes on (R7.3).
     """
 
     kind: str
@@ -41,27 +44,70 @@ class NotifyOperator(DeliveryOperator):
             self.log_event("mail_switched_off", kind=self.kind)
 
     def notify(self, run: Run) -> None:
-        """Send the e-mail if it is due."""
+        """Send what is due, and what an earlier try or life of this run could not send."""
+        # Everything is read before the claim: who dies after it must not have had anything left to do but to send.
         entries = self.subjects(run)
         lives = {self.life(entry) for entry in entries}
-        held = self.held(run) if lives else []
-        ses = self._ses(run)
+        pending = run.unsent_mail.of_run(run.owner, [self.kind])
+        left = [unsent for unsent in pending if unsent.left(self.config.contacts)]
+        known = {entry.etag: entry for entry in entries} | run.ledger.find(
+            etag for unsent in left for etag in unsent.etags
+        )
+        held = self.held(run) if lives or left else []
+        ses = self._ses_or_error(run) if lives or left else None
+        claimed = self._claim(run, lives)
+        due = Unsent(self.kind, run.owner, [entry.etag for entry in entries if self.life(entry) in claimed])
+        mails = _mails(due, left)
+        for unsent in left:
+            run.unsent_mail.note(replace(unsent, done=True))
+        troubles = []
+        for unsent in mails:
+            about = [known[etag] for etag in unsent.etags if etag in known]
+            try:
+                self._send(run, ses, about, held, unsent.left(self.config.contacts))
+            except Exception as error:
+                troubles.append(error)
+                self._keep(run, unsent, error, claimed)
+        if not mails:
+            # Announced already by the run that died, or nothing to announce.
+            self.log_event("mail_not_due", kind=self.kind)
+            self._tell_unknown(pending)
+        for trouble in troubles:
+            if getattr(trouble, "final", False):
+                # Another try could do no more: people are to see this (R7.3).
+                raise AirflowFailException(str(trouble)) from trouble
+            raise trouble
+
+    def _claim(self, run: Run, lives: set[RunRef]) -> set[RunRef]:
         marks = run.mail_marks
         try:
-            claimed = {life for life in lives if marks.claim(self.kind, life)}
-            due = [entry for entry in entries if self.life(entry) in claimed]
-            if due:
-                self._send(run, ses, due, held)
-            else:
-                # Announced already by the run that died, or nothing to announce.
-                self.log_event("mail_not_due", kind=self.kind)
-        except Exception as error:
-            if getattr(error, "maybe_sent", False):
-                # Another try would find it claimed and be green: people are to see this (R7.3).
-                raise AirflowFailException(str(error)) from error
+            return {life for life in lives if marks.claim(self.kind, life)}
+        except Exception:
             for life in lives:
                 marks.release(self.kind, life)
             raise
+
+    def _keep(self, run: Run, unsent: Unsent, error: Exception, claimed: set[RunRef]) -> None:
+        """Note what is left of an e-mail; where that fails too, another try may at least claim it again."""
+        has = (*unsent.has, *getattr(error, "has", ()))
+        unknown = (*unsent.unknown, *getattr(error, "unknown", ()))
+        try:
+            run.unsent_mail.note(replace(unsent, has=has, unknown=unknown, reason=str(error)))
+        except Exception:
+            if not (has or unknown):
+                for life in claimed:
+                    run.mail_marks.release(self.kind, life)
+            raise
+
+    def _tell_unknown(self, pending: Sequence[Unsent]) -> None:
+        """A task that was cleared because nobody knew whether the e-mail was sent stays red, and says so."""
+        reasons = [unsent for unsent in pending if unsent.unknown]
+        if reasons:
+            contacts = ", ".join(dict.fromkeys(contact for unsent in reasons for contact in unsent.unknown))
+            raise AirflowFailException(
+                f"It is not known whether the {self.kind!r} e-mail of this run reached {contacts}, so it is not sent "
+                f"to them again: {reasons[-1].reason} `report` and the ledger say what became of the files."
+            )
 
     def subjects(self, run: Run) -> list[Entry]:
         """The entries that the e-mail is about."""
@@ -89,14 +135,30 @@ class NotifyOperator(DeliveryOperator):
         client: SESClient = SesHook(aws_conn_id=run.settings.ses_connection_id, config=once).get_conn()
         return client
 
-    def _send(self, run: Run, ses: SESClient, entries: Sequence[Entry], held: list[FileLine]) -> None:
+    def _ses_or_error(self, run: Run) -> SESClient | Exception:
+        """The mail service, or why there is none: it is told when what is due is known."""
+        try:
+            return self._ses(run)
+        except Exception as error:
+            return error
+
+    def _send(
+        self,
+        run: Run,
+        ses: SESClient | Exception | None,
+        entries: Sequence[Entry],
+        held: list[FileLine],
+        recipients: Sequence[str],
+    ) -> None:
         from delivery.notify import messages
         from delivery.notify.sending import send
 
+        if isinstance(ses, Exception):
+            raise ses
         build = messages.started if self.kind == "started" else messages.finished
         message = build(self._summary(run, entries, held), run.settings.mail_sender, self.config.contacts)
-        message_id = send(message, ses)
-        self.log_event("mail_sent", kind=self.kind, recipients=len(self.config.contacts), message_id=message_id)
+        message_id = send(message, cast("SESClient", ses), recipients, run.settings.ses_configuration_set)
+        self.log_event("mail_sent", kind=self.kind, recipients=len(recipients), message_id=message_id)
 
     def _summary(self, run: Run, entries: Sequence[Entry], held: list[FileLine]) -> JobSummary:
         from delivery.notify.messages import JobSummary
@@ -118,6 +180,23 @@ class NotifyOperator(DeliveryOperator):
             held=held,
             duplicates=self.duplicates(entries),
         )
+
+
+def mail_is_left(run: Run) -> bool:
+    """Whether an e-mail of an earlier life of this run is left to be sent, or to be told of."""
+    if not (run.owner.generation and run.notifies):
+        return False
+    kinds = (NotifyStartedOperator.kind, NotifyFinishedOperator.kind)
+    unsent = run.unsent_mail.of_run(run.owner, kinds)
+    return any(one.unknown or one.left(run.config.contacts) for one in unsent)
+
+
+def _mails(due: Unsent, left: Sequence[Unsent]) -> list[Unsent]:
+    """What nobody has yet goes as one e-mail; what some have goes to the others, each for itself."""
+    whole = [unsent for unsent in left if not (unsent.has or unsent.unknown)]
+    etags = dict.fromkeys(etag for unsent in (due, *whole) for etag in unsent.etags)
+    merged = [replace(due, etags=list(etags))] if etags else []
+    return [*merged, *(unsent for unsent in left if unsent not in whole)]
 
 
 class NotifyStartedOperator(NotifyOperator):

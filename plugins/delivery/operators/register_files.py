@@ -13,6 +13,7 @@ from delivery.intake import Intake, Take
 from delivery.ledger.entry import Status
 from delivery.ledger.table import Assignment
 from delivery.operators.base import DeliveryOperator
+from delivery.operators.notify import mail_is_left
 from delivery.sizes import human_size
 from delivery.transfer.plan import Plan, split
 
@@ -51,7 +52,7 @@ class RegisterFilesOperator(DeliveryOperator):
         if survey.done_file is not None and survey.intake.complete:
             removed = run.pickup.remove_done_file(survey.done_file)
             self.log_event("done_file_removed" if removed else "done_file_kept_newer", key=survey.done_file.key)
-        if not (batches or reported or survey.intake.unconcluded):
+        if not (batches or reported or survey.intake.unconcluded or mail_is_left(run)):
             self.log_event("nothing_to_send")
             raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
         # Airflow skips a mapped task without instances, and with it the wind-up, which has to report.

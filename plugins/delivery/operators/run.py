@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from delivery.ledger.mail_marks import MailMarks
     from delivery.ledger.orders import Orders
     from delivery.ledger.table import Ledger
+    from delivery.ledger.unsent_mail import UnsentMail
     from delivery.pickup import Pickup
     from delivery.transfer.s3.access import S3Access
 
@@ -65,6 +66,13 @@ class Run:
         from delivery.ledger.mail_marks import MailMarks
 
         return MailMarks(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    @cached_property
+    def unsent_mail(self) -> UnsentMail:
+        """Which e-mails of the client did not go to everybody."""
+        from delivery.ledger.unsent_mail import UnsentMail
+
+        return UnsentMail(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
 
     @cached_property
     def last_delivery(self) -> LastDelivery:

@@ -38,8 +38,8 @@ def test_a_bad_value_is_explained(text, complaints, field, value, message):
 
 LONG = {
     "contacts": (
-        "[" + ", ".join(f"a{n}@example.com" for n in range(51)) + "]",
-        "contacts: found 51 items, expected at most 50.",
+        "[" + ", ".join(f"a{n}@example.com" for n in range(201)) + "]",
+        "contacts: found 201 items, expected at most 200.",
     ),
     "pickup.prefix": ("a" * 512 + "/", f"pickup.prefix: found '{'a' * 59}…', expected a prefix of at most 512 bytes."),
     "pickup.include": (
