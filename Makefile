@@ -50,9 +50,10 @@ new-client: .venv/.ready ## a YAML file for a new client: NAME=… DESTINATION=g
 	@$(BIN)/python -m delivery.config.new_client $(NAME) $(if $(DESTINATION),--destination $(DESTINATION))
 
 .PHONY: docs
-docs: .venv/.ready ## write what is generated from the model: JSON Schema and configuration reference
+docs: .venv/.ready ## write what is generated from the models: JSON Schema, configuration and settings reference
 	$(BIN)/python -m delivery.config.schema
 	$(BIN)/python -m delivery.config.reference
+	$(BIN)/python -m delivery.settings_reference
 
 .PHONY: measure
 measure: .venv/.ready ## the measurements in benchmarks/README.md

@@ -50,6 +50,7 @@ def measure(configs: Path, selected: str | None = None) -> tuple[float, float, i
         **os.environ,
         "PYTHONPATH": str(ROOT / "plugins"),
         "AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(configs),
+        "AIRFLOW__DELIVERY__LEDGER_TABLE": "ledger",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     }
     if selected:

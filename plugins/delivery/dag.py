@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, TriggerRule, get_parsing_context
 
-from delivery.config.describe import describe, describe_error
+from delivery.config.describe import describe, describe_error, describe_settings_error
 from delivery.config.loader import load_directory, load_file
 from delivery.config.problem import ConfigError
 from delivery.operators.base import note_red_task
@@ -23,7 +23,7 @@ from delivery.operators.register_files import RegisterFilesOperator
 from delivery.operators.report import ReportOperator
 from delivery.operators.settle import SettleOperator
 from delivery.operators.transfer_batch import TransferBatchOperator
-from delivery.settings import setting
+from delivery.settings import problems, setting
 
 if TYPE_CHECKING:
     from delivery.config.model import ClientConfig
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 RETRIES = 3
 ALLOWED_RUN_TYPES: Any = ("scheduled", "manual")
 """By schedule and by hand: no backfill, and nothing that assets would start (R4.1, R4.7)."""
+SETTINGS_DAG = "delivery-settings"
+"""No configuration can have this name."""
 _START = datetime(2025, 1, 1, tzinfo=UTC)
 _LONGEST_RETRY_DELAY = timedelta(minutes=15)
 _ERROR_TASK = "configuration_error"
@@ -49,6 +51,8 @@ def deliveries(dags_folder: Path) -> Iterator[DAG]:
         yield build_cleanup_dag(environment, keep_days=int(setting("airflow_history_days") or 30))
     if context.dag_id == CLEANUP_DAG:
         return
+    if context.dag_id in (None, SETTINGS_DAG) and (wrong := problems()):
+        yield build_settings_dag(wrong)
     if context.dag_id and context.task_id != _ERROR_TASK:
         # What may only be there once in all files is the DAG processor's to check: reading the others again here would
         # cost every task of every client. A run that began before two files clashed still ends as it began.
@@ -163,6 +167,30 @@ def build_cleanup_dag(environment: str, *, keep_days: int) -> DAG:
             keep_days=keep_days,
             retries=5,
             retry_delay=timedelta(minutes=10),
+        )
+    return dag
+
+
+def build_settings_dag(wrong: Sequence[str]) -> DAG:
+    """The DAG that is there while a setting of the environment is wrong: red, with all that is wrong."""
+    with DAG(
+        dag_id=SETTINGS_DAG,
+        description="Settings of this environment are wrong: they count as not set until they are corrected",
+        schedule="@hourly",
+        start_date=_START,
+        catchup=False,
+        max_active_runs=1,
+        allowed_run_types=ALLOWED_RUN_TYPES,
+        is_paused_upon_creation=False,
+        tags={"config-error"},
+        doc_md=describe_settings_error(wrong),
+        default_args={"owner": "platform"},
+    ) as dag:
+        ConfigurationErrorOperator(
+            task_id="configuration_error",
+            message="\n".join(wrong),
+            advice="A setting that is wrong counts as not set. docs/operators/settings.md has all of them; on MWAA "
+            "they are the Airflow configuration options delivery.<name>.",
         )
     return dag
 

@@ -1,22 +1,28 @@
 """The settings of one environment. MWAA turns its Airflow configuration options ``delivery.<name>`` into exactly the
-variables ``AIRFLOW__DELIVERY__<NAME>`` that are read here; the ECS container gets the same ones."""
+variables ``AIRFLOW__DELIVERY__<NAME>`` that are read here; the ECS container gets the same ones.
+
+All of them are fields of :class:`Settings`; docs/operators/settings.md is made from it. What is wrong with them is told
+in one place, the DAG ``delivery-settings`` (:func:`problems`), and takes no client down: a setting that cannot be used
+counts as not set. Only the ledger's table has no default.
+"""
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
-_PREFIX = "AIRFLOW__DELIVERY__"
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+PREFIX = "AIRFLOW__DELIVERY__"
+_NO_TABLE = f"{PREFIX}LEDGER_TABLE is not set: expected the name of the DynamoDB ledger table."
 
 
 class SettingsError(Exception):
-    """A setting is missing or unusable. The message names the variable and what it must hold."""
-
-
-def setting(name: str, environment: Mapping[str, str] = os.environ) -> str:
-    """One setting as it stands in the environment; empty if it is not set."""
-    return environment.get(_PREFIX + name.upper(), "").strip()
+    """A setting that there must be is missing. The message names the variable and what it must hold."""
 
 
 @dataclass(frozen=True)
@@ -28,85 +34,237 @@ class OffloadSettings:
     """Family, or family and revision."""
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
-    container: str = "transfer"
+    container: str
     """The container's name in the task definition."""
-    log_group: str = ""
-    log_stream_prefix: str = "transfer"
-    spot: bool = False
+    log_group: str
+    log_stream_prefix: str
+    spot: bool
     """Whether Fargate Spot is tried first. An interrupted container resumes, but starts again."""
-    poll_seconds: int = 15
+    poll_seconds: int
 
 
-@dataclass(frozen=True)
-class Settings:
+def _boolean(value: Any) -> Any:
+    """``true`` or ``false`` as Airflow's own options have them; pydantic would take ``y``, ``on`` and ``1`` as well."""
+    if isinstance(value, str) and value.lower() not in ("true", "false"):
+        raise ValueError("no boolean")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+def _field(default: Any, description: str, expected: str, **constraints: Any) -> Any:
+    """A setting; ``expected`` completes *found …, expected …*."""
+    return Field(default=default, description=description, json_schema_extra={"expected": expected}, **constraints)
+
+
+_Boolean = Annotated[bool, BeforeValidator(_boolean)]
+_Ids = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], ...], BeforeValidator(_listed), Field(max_length=16)
+]
+_NAME = r"^[^\s,]+$"
+_PATH = r"^\S(.*\S)?$"
+
+
+class Settings(BaseModel):
     """Where this environment keeps its ledger, how it sends mail, and how it splits work."""
 
-    ledger_table: str
-    mail_sender: str = ""
-    """The address that e-mails come from; verified in SES."""
-    ses_connection_id: str = "aws_default"
-    ses_configuration_set: str = ""
-    """The SES configuration set whose event destination tells of bounces and complaints."""
-    environment: str = ""
-    """Shown in e-mails, for example ``staging``; empty in production."""
-    gcs_endpoint: str = "https://storage.googleapis.com"
-    offload_threshold: int = 10 * 1024**3
-    """Bytes from which on a file goes to ECS, where a configuration says nothing else. Below about this a worker is
-    done before a container has paid for its start (docs/operators/offloading.md)."""
-    offload: OffloadSettings | None = None
-    """None: there is no cluster, and everything stays on the workers."""
-    connections_prefix: str = "airflow/connections"
-    """Where the container finds what is an Airflow connection on a worker, in Secrets Manager."""
-    worker_batches: int = 4
-    """Into how many task instances a run's files are split at most."""
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ledger_table: str = _field(
+        "", "The DynamoDB table of the ledger. Must be set.", "the name of the DynamoDB ledger table", pattern=_NAME
+    )
+    mail_sender: str = _field(
+        "",
+        "The address that e-mails come from; verified in SES.",
+        "an e-mail address, or a name and an address in <>",
+        pattern=r"^[^@]+@[^@\s]+$",
+    )
+    ses_connection_id: str = _field(
+        "aws_default", "The Airflow connection that e-mails are sent with.", "an Airflow connection id", pattern=_NAME
+    )
+    ses_configuration_set: str = _field(
+        "",
+        "The SES configuration set whose event destination tells of bounces and complaints.",
+        "the name of an SES configuration set",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+    )
+    environment: str = _field(
+        "", "Shown in e-mails, for example `staging`; not set in production.", "a short name", max_length=64
+    )
+    gcs_endpoint: str = _field(
+        "https://storage.googleapis.com",
+        "Where Google Cloud Storage is.",
+        "a URL without a path, such as https://storage.googleapis.com",
+        pattern=r"^https?://[^/\s]+$",
+    )
+    configs_directory: str = _field(
+        "",
+        "Where the clients' YAML files are. Without it: `include/client_configs` in the DAGs' folder, or beside it.",
+        "a directory",
+        pattern=_PATH,
+    )
+    retry_delay: float = _field(
+        60,
+        "Seconds before a task is tried again; they double with each try.",
+        "a number of seconds, 0 to 900",
+        ge=0,
+        le=900,
+    )
+    mwaa_environment: str = _field(
+        "",
+        "The MWAA environment's own name. Without it nobody keeps Airflow's database small ([upkeep](upkeep.md)).",
+        "an MWAA environment's name",
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,79}$",
+    )
+    airflow_history_days: int = _field(
+        30,
+        "How many days of its own history Airflow's database keeps.",
+        "a whole number of days, 1 to 3650",
+        ge=1,
+        le=3650,
+    )
+    worker_batches: int = _field(
+        4,
+        "Into how many task instances a run's files are split at most.",
+        "a whole number, 1 to 64",
+        ge=1,
+        le=64,
+    )
+    offload_threshold: int = _field(
+        10 * 1024**3,
+        "Bytes from which on a file goes to a container, where a configuration says nothing else. Below about this a"
+        " worker is done before a container has paid for its start ([offloading](offloading.md)).",
+        "a number of bytes, 1 or more",
+        ge=1,
+    )
+    connections_prefix: str = _field(
+        "airflow/connections",
+        "Where a container finds in Secrets Manager what is an Airflow connection on a worker.",
+        "a prefix of secrets' names, without '/' at its end",
+        pattern=r"^[^\s]*[^\s/]$",
+    )
+    ecs_cluster: str = _field(
+        "",
+        "The cluster that runs containers. Without it everything stays on the workers.",
+        "a cluster's name",
+        pattern=_NAME,
+    )
+    ecs_task_definition: str = _field(
+        "", "What they run: family, or family and revision.", "a task definition's family", pattern=_NAME
+    )
+    ecs_subnets: _Ids = _field((), "Their subnets, with a way out to the destinations.", "ids with commas between them")
+    ecs_security_groups: _Ids = _field((), "Their security groups.", "ids with commas between them")
+    ecs_container: str = _field(
+        "transfer", "The container's name in the task definition.", "a container's name", pattern=_NAME
+    )
+    ecs_log_group: str = _field(
+        "", "As in the task definition's `awslogs` options.", "a log group's name", pattern=_NAME
+    )
+    ecs_log_stream_prefix: str = _field(
+        "transfer", "As in the task definition's `awslogs` options.", "a log stream's prefix", pattern=_NAME
+    )
+    ecs_spot: _Boolean = _field(
+        False,
+        "Whether Fargate Spot is tried first. An interrupted container resumes, but starts again.",
+        "true or false",
+    )
+    ecs_poll_seconds: int = _field(
+        15,
+        "How often the triggerer looks whether a container has ended.",
+        "a whole number of seconds, 1 to 300",
+        ge=1,
+        le=300,
+    )
+
+    @property
+    def offload(self) -> OffloadSettings | None:
+        """None: there is no cluster, and everything stays on the workers."""
+        if not (self.ecs_cluster and self.ecs_task_definition):
+            return None
+        return OffloadSettings(
+            cluster=self.ecs_cluster,
+            task_definition=self.ecs_task_definition,
+            subnets=self.ecs_subnets,
+            security_groups=self.ecs_security_groups,
+            container=self.ecs_container,
+            log_group=self.ecs_log_group,
+            log_stream_prefix=self.ecs_log_stream_prefix,
+            spot=self.ecs_spot,
+            poll_seconds=self.ecs_poll_seconds,
+        )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the settings. Raises :class:`SettingsError`."""
-
-        def text(name: str, default: str = "") -> str:
-            return setting(name, environment) or default
-
-        def number(name: str, default: float | None) -> float | None:
-            value = text(name)
-            if value and not value.replace(".", "", 1).isdigit():
-                raise SettingsError(
-                    f"{_PREFIX}{name.upper()}: found {value!r}, expected a number that is not negative."
-                )
-            return float(value) if value else default
-
-        table = text("ledger_table")
-        if not table:
-            raise SettingsError(
-                f"{_PREFIX}LEDGER_TABLE is not set: expected the name of the DynamoDB ledger table. On MWAA set the "
-                "Airflow configuration option delivery.ledger_table."
-            )
-        offload = None
-        if text("ecs_cluster") and text("ecs_task_definition"):
-            offload = OffloadSettings(
-                cluster=text("ecs_cluster"),
-                task_definition=text("ecs_task_definition"),
-                subnets=_listed(text("ecs_subnets")),
-                security_groups=_listed(text("ecs_security_groups")),
-                container=text("ecs_container", OffloadSettings.container),
-                log_group=text("ecs_log_group"),
-                log_stream_prefix=text("ecs_log_stream_prefix", OffloadSettings.log_stream_prefix),
-                spot=text("ecs_spot").lower() == "true",
-                poll_seconds=int(number("ecs_poll_seconds", None) or OffloadSettings.poll_seconds),
-            )
-        return cls(
-            ledger_table=table,
-            mail_sender=text("mail_sender"),
-            ses_connection_id=text("ses_connection_id", cls.ses_connection_id),
-            ses_configuration_set=text("ses_configuration_set"),
-            environment=text("environment"),
-            gcs_endpoint=text("gcs_endpoint", cls.gcs_endpoint),
-            offload_threshold=int(number("offload_threshold", None) or cls.offload_threshold),
-            offload=offload,
-            connections_prefix=text("connections_prefix", cls.connections_prefix),
-            worker_batches=int(number("worker_batches", cls.worker_batches) or cls.worker_batches),
-        )
+        """What can be used of the settings. Raises :class:`SettingsError` if the ledger's table is not among them."""
+        settings, found = read(environment)
+        if not settings.ledger_table:
+            name = f"{PREFIX}LEDGER_TABLE"
+            text = next((problem for problem in found if name in problem), _NO_TABLE)
+            raise SettingsError(f"{text} On MWAA set the Airflow configuration option delivery.ledger_table.")
+        return settings
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def setting(name: str, environment: Mapping[str, str] = os.environ) -> str:
+    """One setting that can be used, as text; its default, or nothing, if it is not set or wrong."""
+    value = getattr(read(environment)[0], name)
+    return str(value) if value or value == 0 else ""
+
+
+def read(environment: Mapping[str, str] = os.environ) -> tuple[Settings, list[str]]:
+    """What can be used of the settings, whatever is wrong with the others; and what is, one sentence for each."""
+    given = {
+        name[len(PREFIX) :].lower(): value.strip()
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and value.strip()
+    }
+    found = [_unknown(name) for name in sorted(given.keys() - Settings.model_fields.keys())]
+    usable = {name: value for name, value in given.items() if name in Settings.model_fields}
+    while True:
+        try:
+            settings = Settings.model_validate(usable)
+            break
+        except ValidationError as error:
+            for name in sorted({str(problem["loc"][0]) for problem in error.errors()}):
+                found.append(f"{PREFIX}{name.upper()}: found {usable.pop(name)!r}, expected {_expected(name)}.")
+    directory = settings.configs_directory
+    if directory and not Path(directory).is_dir():
+        found.append(f"{PREFIX}CONFIGS_DIRECTORY: found {directory!r}, expected a directory that exists.")
+        settings = settings.model_copy(update={"configs_directory": ""})
+    return settings, found + _together(settings, usable)
+
+
+def problems(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """What is wrong with the settings, one sentence for each; none if nothing is."""
+    settings, found = read(environment)
+    if not settings.ledger_table and not any("LEDGER_TABLE" in problem for problem in found):
+        found.append(_NO_TABLE)
+    return found
+
+
+def _together(settings: Settings, given: Mapping[str, str]) -> list[str]:
+    """Half of what belongs together."""
+    pair = ("ecs_cluster", "ecs_task_definition")
+    there = [name for name in given if name.startswith("ecs_")]
+    missing = [name for name in pair if not getattr(settings, name)]
+    if not there or not missing:
+        return []
+    names = " and ".join(f"{PREFIX}{name.upper()}" for name in missing)
+    verb = "is" if len(missing) == 1 else "are"
+    return [
+        f"{names} {verb} not set, and {PREFIX}{there[0].upper()} is: no container is used, and everything stays on the "
+        "workers. Set cluster and task definition, or none of the ecs_ settings."
+    ]
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    hint = f" Did you mean {PREFIX}{near[0].upper()}?" if near else ""
+    # Not its value: it may be a credential, which belongs in Secrets Manager.
+    return f"{PREFIX}{name.upper()}: there is no such setting.{hint}"
+
+
+def _expected(name: str) -> str:
+    extra = Settings.model_fields[name].json_schema_extra
+    return str(extra["expected"]) if isinstance(extra, dict) else ""

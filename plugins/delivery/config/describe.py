@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 
 from delivery.config.model import ClientConfig, GcsDestination, S3Destination, SftpDestination
 from delivery.config.problem import ConfigError
@@ -38,6 +39,18 @@ def describe_error(dag_id: str, error: ConfigError) -> str:
         " Files stay in the pick-up; the other clients go on.\n\n"
         f"{items}\n\n"
         "Mend the file, check it with `make check-config`, and deploy it: this page then describes the delivery.\n"
+    )
+
+
+def describe_settings_error(problems: Sequence[str]) -> str:
+    """What is wrong with the environment's settings."""
+    items = "\n".join(f"- {_escape(problem)}" for problem in problems)
+    return (
+        "**Settings of this environment are wrong. Each counts as not set until it is corrected; the clients'"
+        " deliveries go on.**\n\n"
+        f"{items}\n\n"
+        "They are MWAA's Airflow configuration options `delivery.…`; `docs/operators/settings.md` has all of them."
+        " This DAG goes away when all are right.\n"
     )
 
 
