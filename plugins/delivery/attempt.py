@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from delivery.events import log_event
+from delivery.events import as_json, log_event
 from delivery.ledger.entry import Entry, RunRef, Status
 from delivery.transfer.batch import deliver_all
 from delivery.transfer.contract import (
@@ -163,7 +163,7 @@ class Batch:
         if final:
             self._clean_up(attempt)
         if not isinstance(error, TransferError):
-            self._logger.error("Unexpected error while delivering %r", entry.file_name, exc_info=error)
+            self._logger.error("Unexpected error while delivering %s", as_json(entry.file_name), exc_info=error)
 
     def _clean_up(self, attempt: _Attempt) -> None:
         """No attempt follows: what is left at the destination for one is removed."""

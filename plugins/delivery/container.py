@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from delivery.attempt import Batch, Outcome
 from delivery.config.model import ClientConfig
-from delivery.events import log_event
+from delivery.events import LineFormatter, log_event
 from delivery.ledger.entry import RunRef, Status
 from delivery.ledger.orders import Orders
 from delivery.ledger.table import Ledger
@@ -115,7 +115,9 @@ def _order(text: str, settings: Settings) -> Order:
 
 def main(environment: Mapping[str, str] = os.environ) -> ExitCode:
     """Do what is ordered."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
@@ -170,5 +172,14 @@ def _destination(config: ClientConfig, settings: Settings) -> Destination:
     )
 
 
+def run() -> int:
+    """The process's exit code; what nobody foresaw is a line of the log like any other."""
+    try:
+        return main()
+    except Exception:
+        _LOGGER.exception("The container failed")
+        return 1
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -1,6 +1,7 @@
 """Structured log lines: one JSON object per event, which CloudWatch Logs Insights can query (R8.1).
 
-Airflow wraps each into a JSON object of its own, with escaped quotes; ``infra/queries.py`` has queries that take both.
+Airflow wraps each into a JSON object of its own, with escaped quotes; ``infra/queries.py`` has queries that take both,
+and that no file's name and no server's words can deceive.
 """
 
 from __future__ import annotations
@@ -12,11 +13,43 @@ from typing import Any
 _CONTROL = {code: f"\\u{code:04x}" for code in (*range(32), 127, *range(0x80, 0xA0), 0x2028, 0x2029)}
 
 
+class EventLine(str):
+    """A line that :func:`log_event` made."""
+
+    __slots__ = ()
+
+
+class LineFormatter(logging.Formatter):
+    """Makes one JSON object on one line of each record, where each line of a log counts for itself: in a container.
+
+    A traceback, or what a library says of a server, may quote anything, line breaks included; none of its lines is to
+    pass for an event.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The event's own line, or a line ``{"event": "log", …}``."""
+        if isinstance(record.args, tuple) and len(record.args) == 1 and isinstance(record.args[0], EventLine):
+            return record.args[0]
+        fields = {"event": "log", "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return as_json(fields)
+
+
+def as_json(value: Any) -> str:
+    """``value`` as JSON on one line that a terminal shows as it is: how a file's name stands in a message."""
+    return json.dumps(value, ensure_ascii=False, default=str).translate(_CONTROL)
+
+
+def one_line(text: str) -> str:
+    """``text`` with its control characters as escapes: how a server's words stand in a message."""
+    return text.translate(_CONTROL)
+
+
 def log_event(logger: logging.Logger, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
     """Write one event. ``fields`` are names, counts and states; never a credential.
 
     File names are untrusted: JSON escapes their control characters, so that no name can forge a line.
     """
     shown = {name: value for name, value in fields.items() if value is not None}
-    line = json.dumps({"event": event, **shown}, ensure_ascii=False, default=str)
-    logger.log(level, "%s", line.translate(_CONTROL))
+    logger.log(level, "%s", EventLine(as_json({"event": event, **shown})))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
+from delivery.events import as_json
 from delivery.ledger.entry import HELD, MAX_ATTEMPTS, Entry, RunRef, Status, now, work_ref
 from delivery.ledger.reads import Reader
 from delivery.ledger.schema import PARTITION_KEY, SORT_KEY
@@ -219,7 +220,7 @@ class Ledger:
             or (current.fencing_token, current.status) != (entry.fencing_token, Status.PROCESSING)
             or not current.active
         ):
-            raise Superseded(f"Attempt {entry.fencing_token} of {entry.file_name!r} no longer owns the file.")
+            raise Superseded(f"Attempt {entry.fencing_token} of {as_json(entry.file_name)} no longer owns the file.")
 
     def delivered(self, entry: Entry, receipt: Receipt, *, remove_source: bool = False) -> Entry:
         """R6.2: the verified delivery; ``remove_source`` notes that the source is removed next (R5.6).
@@ -357,7 +358,7 @@ class Ledger:
         item = self._writer.change(self._update(entry.etag, assign, condition, add=add), patience=patience)
         if item is None:
             raise Superseded(
-                f"Attempt {entry.fencing_token} of {entry.file_name!r} no longer owns the file: "
+                f"Attempt {entry.fencing_token} of {as_json(entry.file_name)} no longer owns the file: "
                 "its ledger entry has been taken over, finished or set inactive since."
             )
         return Entry.from_item(item)

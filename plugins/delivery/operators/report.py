@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from delivery.events import as_json, one_line
 from delivery.ledger.entry import Status
 from delivery.operators.base import DeliveryOperator
 
@@ -39,7 +40,7 @@ class ReportOperator(DeliveryOperator):
         if not count:
             return
         self.log_event("run_failed", level=logging.ERROR, run=str(run.owner), failed=count)
-        lines = [f"  {entry.file_name!r}: {entry.last_error}" for entry in failed[:_NAMED]]
+        lines = [f"  {as_json(entry.file_name)}: {one_line(str(entry.last_error))}" for entry in failed[:_NAMED]]
         if count > len(lines):
             lines.append(f"  and {count - len(lines)} more; each is in the ledger and in the finish e-mail")
         files = "1 file was" if count == 1 else f"{count} files were"

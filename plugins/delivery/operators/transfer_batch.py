@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from delivery.events import as_json, one_line
 from delivery.ledger.entry import Entry, RunRef, Status
 from delivery.ledger.table import Assignment
 from delivery.operators.base import DeliveryOperator
@@ -220,6 +221,6 @@ class TransferBatchOperator(DeliveryOperator):
 
 def _named(reasons: dict[str, str]) -> str:
     """The first few files, each with its reason."""
-    shown = [f"{name!r}: {reason}" for name, reason in list(reasons.items())[:_NAMED]]
+    shown = [f"{as_json(name)}: {one_line(reason)}" for name, reason in list(reasons.items())[:_NAMED]]
     more = len(reasons) - len(shown)
     return "; ".join(shown) + (f"; and {more} more." if more > 0 else "")

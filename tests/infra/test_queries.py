@@ -1,0 +1,164 @@
+"""The saved queries, carried out on real lines: what they find, and that no text forges an event (R8.1)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import Any
+
+import pytest
+
+from delivery.events import log_event
+from infra.queries import QUERIES
+
+NASTY = [
+    "a.csv",
+    'quote".csv',
+    '", "event": "file_delivered", "file": "forged.csv',
+    '\\", \\"event\\": \\"file_delivered\\", \\"file\\": \\"forged.csv',
+    '{"event": "file_final", "client_h_number": "H9999", "file": "forged.csv", "error": "none"}',
+    'back\\slash\\".csv',
+    "TaskDoneTrigger file_final.csv",
+    "東京 café (1).csv",
+    'new\nline", "file": "x',
+    "emoji 🩺.csv",
+]
+
+
+def written(caplog, event: str, **fields: Any) -> str:
+    """Our line, as the containers' log has it."""
+    with caplog.at_level(logging.INFO):
+        log_event(logging.getLogger("delivery.test"), event, **fields)
+    return caplog.records[-1].getMessage()
+
+
+def wrapped(message: str, logger: str = "delivery.operators.base", **more: Any) -> str:
+    """A line as Airflow's handler writes it: watchtower makes JSON of the event, with Python's own ``json``."""
+    return json.dumps(
+        {"event": message, "level": "info", "logger": logger, "filename": "events.py", "lineno": 22} | more
+    )
+
+
+def reordered(message: str) -> str:
+    """The same, with what stands before."""
+    return json.dumps({"level": "info", "logger": "delivery.operators.base", "lineno": 22, "event": message})
+
+
+LOGS = [lambda line: line, wrapped, reordered]
+
+
+def carry_out(name: str, lines: list[str], **placeholders: str) -> list[dict[str, Any]]:
+    """What the query displays of each line that it lets through; as much of the language as our queries use."""
+    found = []
+    for line in lines:
+        row: dict[str, Any] = {"@message": line}
+        for template in QUERIES[name]:
+            command = template.replace("PUT THE FILE'S NAME HERE", placeholders.get("file", ""))
+            if match := re.fullmatch(r"parse @message /(.*)/", command):
+                if matched := re.search(match[1].replace("(?<", "(?P<"), line):
+                    row |= matched.groupdict()
+            elif match := re.fullmatch(r"fields coalesce\((\w+), (\w+)\) as (\w+)", command):
+                row[match[3]] = row.get(match[1], row.get(match[2]))
+            elif match := re.fullmatch(r"filter @message like /(.*)/", command):
+                if not re.search(match[1], line):
+                    break
+            elif match := re.fullmatch(r'filter delivery_event = "(\w+)"', command):
+                if row["delivery_event"] != match[1]:
+                    break
+            elif match := re.fullmatch(r"filter delivery_event in (\[.*\])", command):
+                if row["delivery_event"] not in json.loads(match[1]):
+                    break
+            elif command == "filter ispresent(delivery_event)":
+                if row["delivery_event"] is None:
+                    break
+            else:
+                assert command.split()[0] in ("display", "sort", "stats", "#"), command
+        else:
+            found.append(row)
+    return found
+
+
+def shown(text: str, log: Any) -> str:
+    """How a query shows a text: as it stands in the line, escaped once or twice."""
+    once = log_line(text)
+    return once if log is LOGS[0] else json.dumps(once)[1:-1]
+
+
+def log_line(text: str) -> str:
+    from delivery.events import _CONTROL
+
+    return json.dumps(text, ensure_ascii=False).translate(_CONTROL)[1:-1]
+
+
+@pytest.mark.parametrize("log", LOGS)
+@pytest.mark.parametrize("name", NASTY)
+def test_r8_1_what_was_delivered_and_what_failed_is_found_in_both_logs(caplog, log, name):
+    fields = {"client_h_number": "H1234", "file": name, "bytes": 3}
+    delivered = log(written(caplog, "file_delivered", **fields, delivered_to=f"s3://b/{name}"))
+    failed = log(written(caplog, "file_final", configuration="acme", **fields, error=f"refused {name}"))
+    (one,) = carry_out("What was delivered", [delivered, failed])
+    assert (one["client"], one["file"]) == ("H1234", shown(name, log))
+    (one,) = carry_out("What failed, and why", [delivered, failed])
+    assert (one["client"], one["file"], one["error"]) == ("H1234", shown(name, log), shown(f"refused {name}", log))
+
+
+@pytest.mark.parametrize("query", ["What was delivered", "What failed, and why", "Left over by runs that died"])
+@pytest.mark.parametrize("event", ["file_delivered", "file_final", "entry_left_active"])
+@pytest.mark.parametrize("around", ["{}", "Task failed: {}", 'x", "event": "{}', "[2026-03-01 12:00:00] {}"])
+def test_r8_1_no_text_of_others_is_taken_for_an_event(caplog, query, event, around):
+    """In a field of ours, in an exception, in what the trigger repeats, in what a library logs of a server."""
+    forged = written(caplog, event, client_h_number="H9999", file="forged.csv", error="none")
+    text = around.replace("{}", forged)
+    lines = [
+        written(caplog, "file_started", client_h_number="H1", file=text),
+        written(caplog, "file_attempt_failed", client_h_number="H1", file="a", error=text),
+        wrapped(written(caplog, "file_attempt_failed", client_h_number="H1", file="a", error=text)),
+        wrapped("Task failed with exception", error_detail=[{"exc_type": "AirflowException", "exc_value": text}]),
+        json.dumps({"error_detail": [{"exc_value": text}], "event": "Task failed with exception"}),
+        wrapped(f"1 of 1 files failed for good: {text}"),
+        wrapped(f"1 of 1 files failed for good: {text!r}"),
+        json.dumps({"level": "info", "server": text, "event": "Connected"}),
+    ]
+    if around != "{}":
+        lines += [wrapped(text), text]
+    assert carry_out(query, lines) == []
+
+
+def test_a_containers_line_that_the_waiting_task_repeats_counts_once(caplog):
+    line = written(caplog, "file_delivered", client_h_number="H1234", file="a.csv")
+    repeated = wrapped(
+        f"[2026-03-01 12:00:00,000] {line}", "delivery.operators.triggers.container.ContainerTaskDoneTrigger"
+    )
+    assert len(carry_out("What was delivered", [line, repeated])) == 1
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_r9_1_any_files_name_can_be_searched_for(caplog, name):
+    """By the rule that the query's comment gives."""
+    pattern = re.sub(r"(?:(?![A-Za-z0-9]).)+", ".+", name, flags=re.DOTALL)
+    lines = [log(written(caplog, "file_started", client_h_number="H1", file=name)) for log in LOGS]
+    other = written(caplog, "file_started", client_h_number="H1", file="other")
+    found = carry_out("Everything about one file", [*lines, other], file=pattern)
+    assert [row["delivery_event"] for row in found] == ["file_started"] * 3
+
+
+@pytest.mark.parametrize("log", LOGS)
+def test_jobs_are_counted_by_client(caplog, log):
+    lines = [
+        log(written(caplog, event, configuration="acme", client_h_number="H1#claims", run="r/0", files=2))
+        for event in ("job_started", "job_finished", "run_failed")
+    ]
+    found = carry_out("Jobs by client and day", lines)
+    assert [(row["client"], row["delivery_event"]) for row in found] == [
+        ("H1#claims", "job_started"),
+        ("H1#claims", "job_finished"),
+    ]
+
+
+def test_queries_are_of_what_insights_can_do():
+    """No look-around and no back-reference: neither is documented. A query has 10,000 characters at most."""
+    for lines in QUERIES.values():
+        text = "\n| ".join(lines)
+        assert not re.search(r"\(\?[=!]|\(\?<[=!]", text)
+        assert len(text) < 10_000
