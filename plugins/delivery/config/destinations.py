@@ -30,8 +30,9 @@ _TYPE = "How the files are delivered: `gcs`, `sftp` or `s3`. The other fields of
 _MAX_BYTES_PER_SECOND = Field(
     default=None,
     title="Bandwidth limit",
-    description="Bytes per second that a transfer to this destination may use, as a number or with a unit."
-    " Without it there is no limit.",
+    description="Bytes per second that a run may send to this destination, as a number or with a unit. It holds for all"
+    " files of the run together, which therefore go in one batch, by a container if one of them is big. Two"
+    " configurations with the same destination each have a limit of their own. Without it there is no limit.",
     examples=["20 MiB"],
 )
 

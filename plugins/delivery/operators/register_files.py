@@ -70,7 +70,12 @@ class RegisterFilesOperator(DeliveryOperator):
     def _take(self, run: Run, intake: Intake) -> list[BatchRef]:
         """Arm every file to be sent, batch by batch, and describe the batches by what the ledger really took."""
         threshold = run.offload_threshold
-        plan = split(intake.take, threshold=threshold, most_batches=run.settings.worker_batches)
+        plan = split(
+            intake.take,
+            threshold=threshold,
+            most_batches=run.settings.worker_batches,
+            together=self.config.destination.max_bytes_per_second is not None,
+        )
         assignments = {
             take.etag: Assignment(take.file, take.etag, number, take.duplicates)
             for number, batch in enumerate(plan.batches)
@@ -108,7 +113,9 @@ class RegisterFilesOperator(DeliveryOperator):
         size = sum(take.size for take in takes)
         noun = "file" if len(takes) == 1 else "files"
         offloaded = number >= len(plan.worker)
-        what = f"container for {takes[0].file.name}" if offloaded else f"{len(takes)} {noun}"
+        what = f"{len(takes)} {noun}"
+        if offloaded:
+            what = f"container for {takes[0].file.name if len(takes) == 1 else what}"
         label = f"batch {number + 1} of {len(plan.batches)}: {what}, {human_size(size)}"
         return BatchRef(batch=number, files=len(takes), bytes=size, label=label, owner=owner, offloaded=offloaded)
 

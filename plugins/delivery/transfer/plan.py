@@ -36,10 +36,17 @@ class Plan(Generic[F]):
         return self.worker + self.offloaded
 
 
-def split(files: Sequence[F], *, threshold: int | None, most_batches: int) -> Plan[F]:
+def split(files: Sequence[F], *, threshold: int | None, most_batches: int, together: bool = False) -> Plan[F]:
     """Share ``files`` out. A task instance costs about a second, so batches are few: one more only for every
-    thousand files or four GiB, ``most_batches`` in all. Each next-largest file goes to the lightest batch."""
+    thousand files or four GiB, ``most_batches`` in all. Each next-largest file goes to the lightest batch.
+
+    :param together: all in one batch, by a container if one of them is big: a bandwidth limit is kept within a
+        process, and batches that ran at once would add up.
+    """
     by_size = sorted(files, key=lambda file: file.size, reverse=True)
+    if together and by_size:
+        offloaded = threshold is not None and by_size[0].size >= threshold
+        return Plan((), (tuple(by_size),)) if offloaded else Plan((tuple(by_size),), ())
     big = [] if threshold is None else [file for file in by_size if file.size >= threshold][:_MOST_OFFLOADED]
     rest = by_size[len(big) :]
     total = sum(file.size for file in rest)

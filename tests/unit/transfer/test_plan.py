@@ -43,3 +43,12 @@ def test_r6_1_large_files_are_spread():
 
 def test_nothing_to_send_is_no_batch():
     assert split([], threshold=None, most_batches=4).batches == ()
+
+
+@given(st.lists(st.integers(0, 100 * GIB), max_size=50), st.none() | st.integers(1, 50 * GIB))
+def test_what_shares_a_bandwidth_limit_goes_in_one_batch(sizes, threshold):
+    plan = split(files(*sizes), threshold=threshold, most_batches=4, together=True)
+    assert len(plan.batches) == min(len(sizes), 1)
+    assert sorted(file.size for batch in plan.batches for file in batch) == sorted(sizes)
+    big = threshold is not None and any(size >= threshold for size in sizes)
+    assert len(plan.offloaded) == (1 if big else 0)

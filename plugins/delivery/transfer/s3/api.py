@@ -17,7 +17,7 @@ from delivery.transfer.http.pool import BrokenOff, Response, Unreachable, error_
 from delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 from delivery.transfer.objects.api import LookDenied, Occupied, Stored
 from delivery.transfer.objects.refusals import refusal
-from delivery.transfer.s3.access import Held, S3Access, TrailedBody
+from delivery.transfer.s3.access import Held, S3Access, TrailedBody, no_credentials
 from delivery.transfer.s3.refusals import MEANINGS
 
 if TYPE_CHECKING:
@@ -244,6 +244,8 @@ class S3Api:
         try:
             return call(Bucket=self._config.bucket, Key=key, **request)
         except ClientError as error:
+            if (trouble := no_credentials(error)) is not None:
+                raise trouble from error
             told = error.response.get("Error", {})
             code = str(told.get("Code", ""))
             about = error.response.get("ResponseMetadata", {})
@@ -256,7 +258,7 @@ class S3Api:
             status = about.get("HTTPStatusCode", 0)
             raise self._refused(verb, key, status, code, told.get("Message", ""), new=new) from error
         except BotoCoreError as error:
-            raise self._unreachable(verb, key, type(error).__name__) from error
+            raise no_credentials(error) or self._unreachable(verb, key, type(error).__name__) from error
 
     def _unreachable(self, verb: str, key: str, why: object) -> TransferError:
         away = TransferError(f"S3 cannot be reached to {verb} {self.uri(key)}: {why}. It is tried again.")
