@@ -94,9 +94,7 @@ def test_what_others_left_open_under_the_same_name_is_aborted_before_completing(
 
 
 @pytest.mark.parametrize("how", KINDS)
-def test_r6_9_an_upload_that_was_completed_by_an_attempt_that_died_is_found_and_not_sent_again(
-    servers, how, monkeypatch
-):
+def test_r6_9_an_upload_that_was_completed_by_an_attempt_that_died_is_found_and_not_sent_again(servers, how):
     source, crc32c = servers.declare(LARGE)
     api = S3Api if how == "s3" else GcsApi
     real = api.complete
@@ -109,14 +107,10 @@ def test_r6_9_an_upload_that_was_completed_by_an_attempt_that_died_is_found_and_
         raise Died
 
     journal = Journal()
-    monkeypatch.setattr(api, "complete", dies)
-    with pytest.raises(Died):
-        deliver(opened(servers, how), source, journal)
-    monkeypatch.undo()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", servers.s3_url)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with pytest.MonkeyPatch.context() as death:
+        death.setattr(api, "complete", dies)
+        with pytest.raises(Died):
+            deliver(opened(servers, how), source, journal)
     before = servers.s3_facts()["sent"]
     receipt = deliver(opened(servers, how), source, token=2, resume=journal.states[-1])
     assert (receipt.checksum, receipt.verified_by) == (f"crc32c:{crc32c}", "checksum")

@@ -14,7 +14,6 @@ from urllib.parse import quote, urlencode
 from delivery.transfer.contract import DestinationUnavailable
 from delivery.transfer.http.connection import Request
 from delivery.transfer.http.pool import HttpPool, Response
-from delivery.transfer.objects.refusals import quoted
 from delivery.transfer.source import CHUNK
 
 if TYPE_CHECKING:
@@ -60,21 +59,16 @@ class S3Access:
     def _signed(self, method: str, url: str, headers: Mapping[str, str], body: TrailedBody | None) -> Request:
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
-        from botocore.exceptions import BotoCoreError, ClientError
 
         if self._credentials is None:
             raise DestinationUnavailable(
                 "There are no AWS credentials. Expected the environment's execution role, or the task's role in ECS."
             )
-        try:
-            credentials = self._credentials.get_frozen_credentials()
-        except (BotoCoreError, ClientError) as error:
-            raise no_credentials(error) or error from error
         request = AWSRequest(method, url, {**headers, **(body.headers if body else {})})
         if body:
             # The checksum follows the bytes, so that they need neither be read twice nor be held in memory.
             request.context["checksum"] = {"request_algorithm": {"in": "trailer", "name": _TRAILER}}
-        S3SigV4Auth(credentials, "s3", self.client.meta.region_name).add_auth(request)
+        S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self.client.meta.region_name).add_auth(request)
         return Request(method, url, dict(request.headers.items()), body or b"")
 
     def _bucket_url(self, bucket: str) -> str:
@@ -84,32 +78,6 @@ class S3Access:
                 url = self.client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
                 self._buckets[bucket] = url.partition("?")[0].removesuffix("/k")
             return self._buckets[bucket]
-
-
-def no_credentials(error: Exception) -> DestinationUnavailable | None:
-    """What it means if botocore has no credentials to sign with; None if that is not what the error is about.
-
-    A role is assumed when it is first needed, so this comes up in whatever call is the first.
-    """
-    from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
-
-    if isinstance(error, ClientError) and error.operation_name.startswith("AssumeRole"):
-        told = error.response.get("Error", {})
-        return DestinationUnavailable(
-            f"AWS does not let the role be assumed: {quoted(str(told.get('Code', '')), str(told.get('Message', '')))}. "
-            "It must exist and trust this environment's roles, with the external id if one is configured."
-        )
-    if isinstance(error, (CredentialRetrievalError, NoCredentialsError)):
-        return DestinationUnavailable(
-            f"There are no AWS credentials to be had ({type(error).__name__}). Expected the environment's execution "
-            "role, or the task's role in ECS."
-        )
-    if isinstance(error, BotoCoreError) and "sts" in str(getattr(error, "kwargs", {}).get("endpoint_url", "")):
-        return DestinationUnavailable(
-            f"AWS's token service cannot be reached to assume the role ({type(error).__name__}): the network or AWS is "
-            "in trouble. The next attempt asks again."
-        )
-    return None
 
 
 class Pieces(Protocol):
