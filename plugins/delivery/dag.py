@@ -43,7 +43,7 @@ CLEANUP_DAG = "database-cleanup"
 def deliveries(dags_folder: Path) -> Iterator[DAG]:
     """One DAG for each client's YAML file (R1.4, R2.6).
 
-    In a task's own process only that task's DAG is built: MWAA parses this in a new interpreter for every task.
+    In a task's own process only that task's DAG is built: Airflow parses this anew for every task.
     """
     directory = configs_directory(dags_folder)
     context = get_parsing_context()
