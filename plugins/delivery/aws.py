@@ -5,17 +5,33 @@ Plain botocore and not an Airflow hook: the container needs the same, and an idl
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from delivery.transfer.contract import DestinationUnavailable
 
 if TYPE_CHECKING:
     import boto3.session
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
     from delivery.transfer.s3.access import S3Access
 
+_THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"})
 _CONNECTIONS = 64
 _SESSION_NAME = "client-file-delivery"
+
+
+class IdentityUnavailable(DestinationUnavailable):
+    """There are no AWS credentials, or a role that a configuration names cannot be assumed: now, or at all."""
+
+
+def passes(code: str, status: int) -> bool:
+    """Whether an AWS service that refuses with this error code and HTTP status is only in trouble."""
+    return status >= 500 or code in _THROTTLED
 
 
 def s3_client(*, region: str | None = None, role_arn: str | None = None, external_id: str | None = None) -> S3Client:
@@ -39,6 +55,12 @@ def dynamodb_client() -> DynamoDBClient:
     return client
 
 
+def secrets_manager_client(region: str | None = None) -> SecretsManagerClient:
+    """A Secrets Manager client for the destinations' credentials."""
+    client: SecretsManagerClient = _session(None, None).client("secretsmanager", region_name=region, config=_config(1))
+    return client
+
+
 def _config(connections: int) -> Any:
     from botocore.config import Config
 
@@ -57,15 +79,69 @@ def _session(role_arn: str | None, external_id: str | None) -> boto3.session.Ses
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
     base = botocore.session.get_session()
+    own = _credentials(base)
     if role_arn is None:
         return boto3.session.Session(botocore_session=base)
+    if own is None:
+        raise IdentityUnavailable(_no_credentials("no role is attached"))
     fetcher = AssumeRoleCredentialFetcher(
-        client_creator=base.create_client,
-        source_credentials=base.get_credentials(),
+        client_creator=partial(base.create_client, config=_config(1)),
+        source_credentials=own,
         role_arn=role_arn,
         extra_args={"RoleSessionName": _SESSION_NAME, **({"ExternalId": external_id} if external_id else {})},
     )
     assumed = botocore.session.get_session()
     # botocore has no public way to give a session self-renewing credentials.
-    assumed._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # type: ignore[attr-defined]
+    assumed._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]
+        partial(_assumed, role_arn, fetcher.fetch_credentials), "assume-role"
+    )
     return boto3.session.Session(botocore_session=assumed)
+
+
+def _credentials(session: Any) -> Any:
+    """What a session signs with; None if there is nothing."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return session.get_credentials()
+    except BotoCoreError as error:
+        raise IdentityUnavailable(_no_credentials(type(error).__name__)) from None
+
+
+def _assumed(role_arn: str, fetch: Callable[[], Any]) -> Any:
+    """Fresh credentials of the role. A token service in trouble is told from a role that may not be assumed."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return fetch()
+    except ClientError as error:
+        code = str(error.response["Error"]["Code"])
+        if passes(code, error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)):
+            raise IdentityUnavailable(_in_trouble(role_arn, code)) from None
+        if code in _EXPIRED:
+            raise IdentityUnavailable(
+                f"AWS refuses the identity with which the role {role_arn} was to be assumed [{code}]. The role is not "
+                "the reason; the next attempt asks with new credentials."
+            ) from None
+        raise IdentityUnavailable(
+            f"The role {role_arn} cannot be assumed [{code}]. Its trust policy must name this environment's roles and, "
+            "if the configuration has an external_id, that one exactly; our own roles' policies must allow "
+            "sts:AssumeRole on it (make deploy-clients). AWS says: "
+            f"{error.response['Error'].get('Message', 'nothing')}"
+        ) from None
+    except BotoCoreError as error:
+        raise IdentityUnavailable(_in_trouble(role_arn, type(error).__name__)) from None
+
+
+def _in_trouble(role_arn: str, code: str) -> str:
+    return (
+        f"AWS's token service cannot give out the role {role_arn} just now [{code}]: it is overloaded, or there is no "
+        "way to it. The role is not the reason; the next attempt asks again."
+    )
+
+
+def _no_credentials(why: str) -> str:
+    return (
+        f"There are no AWS credentials ({why}). Expected the environment's execution role, or the task's role in ECS; "
+        "the next attempt asks again."
+    )
