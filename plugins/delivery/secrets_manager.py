@@ -1,53 +1,89 @@
-"""Airflow connections, read from Secrets Manager where no Airflow is: in the container (R2.5)."""
+"""Airflow connections where MWAA keeps them: read from Secrets Manager, by worker and container in the same way (R2.5).
+
+Trouble that passes by itself (throttling, no way to the service) is told from a secret that is missing or refused: only
+the latter is a reason to change anything.
+"""
 
 from __future__ import annotations
 
-import json
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import TYPE_CHECKING, Any
 
-from delivery.secret import Secret
+from delivery.aws import passes, secrets_manager_client
+from delivery.connection import UnreadableConnection, Words, read_connection
 from delivery.transfer.contract import DestinationUnavailable
 
+if TYPE_CHECKING:
+    from delivery.secret import Secret
 
-def resolve(connection_id: str, prefix: str) -> Secret:
-    """The connection ``<prefix>/<connection_id>``, as a JSON object or a URI, both as Airflow reads them.
 
-    Raises :class:`DestinationUnavailable`; never quotes the secret.
+class NoSecret(DestinationUnavailable):
+    """There is no such secret, or this role may not read it. Another place may have the connection."""
+
+
+def resolve(connection_id: str, prefix: str, words: Words | None = None, *, region: str | None = None) -> Secret:
+    """The connection that is kept as ``<prefix>/<connection_id>``.
+
+    :param words: more names for a connection's parts, as Airflow's backend was told (``extra_conn_words``).
+
+    Raises :class:`NoSecret`, or :class:`DestinationUnavailable` for what is unreadable or passes by itself; no message
+    quotes the secret.
     """
-    import boto3
+    name = f"{prefix}/{connection_id}" if prefix else connection_id
+    text = _text(name, region)
+    try:
+        return read_connection(connection_id, text, words)
+    except UnreadableConnection as error:
+        raise DestinationUnavailable(f"The secret {name!r} in Secrets Manager cannot be read: {error}") from None
+
+
+def _text(name: str, region: str | None) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    name = f"{prefix}/{connection_id}"
     try:
-        text = boto3.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
-    except (BotoCoreError, ClientError, KeyError) as error:
-        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-        raise DestinationUnavailable(
-            f"The container cannot read the secret {name!r} [{code}]. Expected the Airflow connection "
-            f"{connection_id!r} there; the task's role needs secretsmanager:GetSecretValue on it."
-        ) from None
-    try:
-        fields = json.loads(text) if text.lstrip().startswith("{") else _of_uri(text.strip())
-        extra = fields.get("extra") or {}
-        extra = json.loads(extra) if isinstance(extra, str) else extra
-        return Secret(connection_id, fields.get("login"), fields.get("password"), extra)
-    except (ValueError, AttributeError, TypeError) as error:
-        raise DestinationUnavailable(
-            f"The secret {name!r} cannot be read ({type(error).__name__}). Expected a connection URI or a JSON object "
-            "as Airflow describes it."
-        ) from None
+        value = secrets_manager_client(region).get_secret_value(SecretId=name)
+    except ClientError as error:
+        raise _refused(name, error) from None
+    except BotoCoreError as error:
+        raise DestinationUnavailable(_unreachable(name, type(error).__name__)) from None
+    # `aws secretsmanager create-secret --secret-binary` stores bytes.
+    return value["SecretString"] if "SecretString" in value else value["SecretBinary"].decode(errors="replace")
 
 
-def _of_uri(text: str) -> dict[str, Any]:
-    parts = urlsplit(text)
-    if not parts.scheme:
-        raise ValueError("no URI")
-    extra: dict[str, Any] = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if "__extra__" in extra:
-        extra = json.loads(extra["__extra__"])
-    return {
-        "login": unquote(parts.username) if parts.username else None,
-        "password": unquote(parts.password) if parts.password else None,
-        "extra": extra,
-    }
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "DecryptionFailure", "KMSAccessDeniedException"})
+
+
+def _refused(name: str, error: Any) -> DestinationUnavailable:
+    code = str(error.response["Error"]["Code"])
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    said = str(error.response["Error"].get("Message", ""))
+    if code == "ResourceNotFoundException":
+        return NoSecret(
+            f"There is no secret {name!r} in Secrets Manager. Store the destination's credential there, in this "
+            "account and region."
+        )
+    if code in _DENIED:
+        return NoSecret(
+            f"The secret {name!r} in Secrets Manager may not be read [{code}]. The role of the worker or the container "
+            "needs secretsmanager:GetSecretValue on it; a secret encrypted with a key of your own needs kms:Decrypt on "
+            "that key as well: leave it at the default, aws/secretsmanager."
+        )
+    if code == "InvalidRequestException" and "deletion" in said:
+        return NoSecret(
+            f"The secret {name!r} in Secrets Manager is marked for deletion. Restore it (aws secretsmanager "
+            "restore-secret), or store another one when it is gone."
+        )
+    if code in ("ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"):
+        return DestinationUnavailable(
+            f"AWS refuses the identity with which the secret {name!r} was asked for [{code}]. The secret is not the "
+            "reason; the next attempt asks with new credentials."
+        )
+    if passes(code, status):
+        return DestinationUnavailable(_unreachable(name, code))
+    return DestinationUnavailable(f"Secrets Manager refuses to hand out the secret {name!r}: [{code}].")
+
+
+def _unreachable(name: str, code: str) -> str:
+    return (
+        f"Secrets Manager cannot be asked for the secret {name!r} just now [{code}]: it is overloaded, or there is no "
+        "way to it. The secret is not the reason; the next attempt asks again."
+    )

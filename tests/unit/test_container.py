@@ -1,4 +1,4 @@
-"""The container's order, and secrets read without Airflow."""
+"""The container's order."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from delivery import secrets_manager
 from delivery.config.model import ClientConfig
 from delivery.container import ORDER_VARIABLE, ORDER_VERSION, ExitCode, Order, main
 from delivery.ledger.entry import RunRef
-from delivery.transfer.contract import DestinationUnavailable
 
 CONFIG = ClientConfig.model_validate(
     {
@@ -90,40 +88,3 @@ def test_an_unusable_order_ends_with_its_own_code(text, capsys):
 
 def test_missing_settings_end_with_the_same_code():
     assert main({}) is ExitCode.MISUSED
-
-
-class FakeSecrets:
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def get_secret_value(self, SecretId: str) -> dict[str, str]:
-        assert SecretId == "airflow/connections/acme"
-        return {"SecretString": self._text}
-
-
-def resolved(monkeypatch, text):
-    monkeypatch.setattr("boto3.client", lambda service: FakeSecrets(text))
-    secret = secrets_manager.resolve("acme", "airflow/connections")
-    return secret.login, secret.password, dict(secret.extra)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('{"conn_type": "sftp", "login": "me", "password": "p w"}', ("me", "p w", {})),
-        ('{"conn_type": "sftp", "extra": {"private_key": "k"}}', (None, None, {"private_key": "k"})),
-        ('{"conn_type": "sftp", "extra": "{\\"private_key\\": \\"k\\"}"}', (None, None, {"private_key": "k"})),
-        ("sftp://me:p%20w@host:22/?private_key=k%0Al", ("me", "p w", {"private_key": "k\nl"})),
-        ("gcpx://?__extra__=%7B%22keyfile_dict%22%3A%20%22%7B%7D%22%7D", (None, None, {"keyfile_dict": "{}"})),
-    ],
-)
-def test_r2_5_connections_are_read_as_airflow_reads_them(monkeypatch, text, expected):
-    assert resolved(monkeypatch, text) == expected
-
-
-@pytest.mark.parametrize("text", ["{broken", "no uri at all", '{"extra": "{not json"}', "[1]"])
-def test_r2_5_a_malformed_secret_is_named_and_never_quoted(monkeypatch, text):
-    with pytest.raises(DestinationUnavailable, match="'airflow/connections/acme' cannot be read") as raised:
-        resolved(monkeypatch, text)
-    assert text not in str(raised.value)
-    assert raised.value.__suppress_context__
