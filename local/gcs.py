@@ -17,26 +17,27 @@ import re
 import secrets
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from local.gcs_handler import GcsServer
 from local.gcs_json import JsonApi
 from local.gcs_objects import ObjectStore
 from local.gcs_permissions import require_permission
+from local.gcs_tokens import TokenApi
 from local.gcs_xml import XmlApi
 from local.http_stand_in import Network, StandInError, options, serve
 
 
-class Handler(JsonApi, XmlApi):
+class Handler(JsonApi, XmlApi, TokenApi):
     """One connection: which call it is, and who may make it."""
 
     def route(self, path: str) -> tuple[str, Any]:
         """Which call this is."""
         if path.startswith("/_local/"):
             return "local", lambda: self._control(path)
-        if path == "/token":
-            return "token", self._token
+        if token := self.route_token(path):
+            return token
         self._authorize()
         method = self.command
         if found := re.fullmatch(r"/storage/v1/b/([^/]+)", path):
@@ -109,18 +110,6 @@ class Handler(JsonApi, XmlApi):
 
     # -- identity ----------------------------------------------------------------------------------------------------
 
-    def _token(self) -> None:
-        form = dict(parse_qsl(self.body().decode()))
-        if (
-            form.get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer"
-            or form.get("assertion", "").count(".") != 2
-        ):
-            self.json(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
-            return
-        token = f"local.{secrets.token_urlsafe(24)}"
-        self.server.tokens.add(token)
-        self.json(200, {"access_token": token, "expires_in": 3600, "token_type": "Bearer"})
-
     def _authorize(self) -> None:
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if token not in self.server.tokens:
@@ -136,6 +125,8 @@ class Handler(JsonApi, XmlApi):
         match path.removeprefix("/_local/"):
             case "events":
                 answer: Any = self.server.store.events
+            case "tokens":
+                answer = {"federated": self.server.federated, "impersonated": self.server.impersonated}
             case request if request.startswith("objects/"):
                 bucket, prefix = request.removeprefix("objects/"), self.query.get("prefix", "")
                 if self.command == "DELETE":
@@ -154,6 +145,9 @@ class Handler(JsonApi, XmlApi):
 
     def fail(self, error: StandInError) -> None:
         """As the API that was asked words it."""
+        if self.route_token(self.path.partition("?")[0]):
+            self.fail_token(error)
+            return
         if "/storage/v1/" in self.path:
             reason = {"reason": error.code, "message": str(error)}
             self.json(error.status, {"error": {"code": error.status, "message": str(error), "errors": [reason]}})

@@ -23,6 +23,10 @@ class GcsServer(StandInServer):
         super().__init__(address, handler, network, tls)
         self.store = store
         self.tokens: set[str] = set()
+        self.federated: list[str] = []
+        """The AWS access keys for which federation gave out a token."""
+        self.impersonated: list[tuple[str, int]] = []
+        """The service accounts that somebody acted as, each with the token's seconds."""
         self.sessions: dict[str, dict[str, Any]] = {}
 
 

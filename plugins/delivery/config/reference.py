@@ -55,9 +55,11 @@ What the file holds depends on the destination:
 | Destination | Content |
 |---|---|
 | SFTP, password | `{"conn_type": "sftp", "password": "…"}` |
-| SFTP, private key | `{"conn_type": "sftp", "extra": {"private_key": "-----BEGIN OPENSSH PRIVATE KEY-----\\n…", "private_key_passphrase": "…"}}` |
-| Google Cloud Storage | `{"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": {…}}}`, with the service-account key or the workload-identity-federation configuration as Google gives it |
+| SFTP, private key | `{"conn_type": "sftp", "extra": {"private_key": "-----BEGIN OPENSSH PRIVATE KEY-----\\n…", "private_key_passphrase": "…"}}`, or the key's file as it is: OpenSSH, PEM, PKCS #8 or PuTTY (`.ppk`) |
+| Google Cloud Storage | `{"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": {…}}}`, or Google's JSON file as it is: a service-account key, or, better, [workload identity federation](../operators/credentials.md#google-without-a-key) |
 | S3 | none: access is by IAM role (`role_arn`, or the environment's own) |
+
+[Credentials](../operators/credentials.md) has every form that is understood, and what the messages about them mean.
 
 Leave the secret's encryption key at the default, `aws/secretsmanager`: the roles are given no other key for secrets.
 Delete the local file afterwards. To change a credential, update the secret; the configuration stays as it is.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from delivery.transfer.contract import DestinationUnavailable, TransferError
+from delivery.transfer.contract import TransferError
 from delivery.transfer.gcs.credentials import credentials_from
+from delivery.transfer.gcs.identity import Identity
 from delivery.transfer.gcs.refusals import MEANINGS
-from delivery.transfer.http.connection import Body, Request, trusted_authorities
+from delivery.transfer.http.connection import Body, Request
 from delivery.transfer.http.pool import HttpPool, Response, Unreachable, error_code
 from delivery.transfer.objects.refusals import refusal
 
@@ -26,9 +25,8 @@ class GcsAccess:
     def __init__(self, config: GcsDestination, secret: Secret, endpoint: str, pool: HttpPool | None = None) -> None:
         self.config = config
         self._endpoint = endpoint.rstrip("/")
-        self._credentials = credentials_from(secret)
+        self._identity = Identity(credentials_from(secret, endpoint), secret.connection_id)
         self._pool = pool or HttpPool()
-        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the connections."""
@@ -60,7 +58,7 @@ class GcsAccess:
             url += f"?{query}"
 
         def build() -> Request:
-            asked = {**self._identity(method, url), **(headers or {})}
+            asked = {**self._headers(method, url), **(headers or {})}
             return (
                 Request(method, url, asked, body) if patience is None else Request(method, url, asked, body, patience)
             )
@@ -101,37 +99,10 @@ class GcsAccess:
         if answer.status == 401 and 401 not in accept:
             # A token may be revoked before its time: one new one is asked for.
             answer.close()
-            self._forget_token()
+            self._identity.forget_token()
             answer = self._pool.exchange(build, accept=lambda answer: answer.status in accept)
         return answer
 
-    def _identity(self, method: str, url: str) -> dict[str, str]:
-        from google.auth.exceptions import GoogleAuthError, TransportError
-
-        headers = {"x-goog-user-project": self.config.project} if self.config.project else {}
-        try:
-            with self._lock:
-                self._credentials.before_request(self._transport, method, url, headers)
-        except TransportError:
-            raise DestinationUnavailable(
-                "Google's token service cannot be reached: the network or Google is in trouble. The credential is not "
-                "the reason; the next attempt asks again."
-            ) from None
-        except GoogleAuthError as error:
-            raise DestinationUnavailable(
-                f"Google refuses the credential in the Airflow connection {self.config.connection_id!r} "
-                f"({type(error).__name__}): it has expired, was revoked or is malformed. Store a valid one."
-            ) from None
-        return headers
-
-    @cached_property
-    def _transport(self) -> Any:
-        """How google-auth asks for tokens: by the library that botocore uses as well, not by a second one."""
-        import urllib3
-        from google.auth.transport.urllib3 import Request as Transport
-
-        return Transport(urllib3.PoolManager(ca_certs=trusted_authorities()))
-
-    def _forget_token(self) -> None:
-        with self._lock:
-            self._credentials.token = None
+    def _headers(self, method: str, url: str) -> dict[str, str]:
+        billed = {"x-goog-user-project": self.config.project} if self.config.project else {}
+        return {**billed, **self._identity.headers(method, url)}
