@@ -6,11 +6,15 @@ are none.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import httpx
 import pytest
 
-from delivery.transfer.contract import Job, Receipt, TransferError
-from delivery.transfer.gcs.api import GcsApi
+from delivery.transfer.contract import IntegrityError, Job, Receipt, TransferError
+from delivery.transfer.gcs.api import GcsApi, _stored
+from delivery.transfer.integrity import OwnChecksum
+from delivery.transfer.objects.api import Stored
 from delivery.transfer.s3.api import S3Api
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 
@@ -188,6 +192,48 @@ def test_what_somebody_else_overwrites_right_after_is_said_as_that(servers, monk
     assert receipt.checksum == f"crc32c:{crc32c}"
     assert "Somebody else has overwritten" in str(receipt.remark)
     assert servers.visible("gcs")[source.key] == (4321, others[0]), "theirs is left alone"
+
+
+@pytest.mark.parametrize("told", [Stored(""), Stored("", checksum=None, size=3)])
+def test_where_the_response_says_too_little_the_object_is_looked_at(servers, monkeypatch, told):
+    source, crc32c = servers.declare(LARGE)
+    real = GcsApi.complete
+
+    def terse(self, *arguments):
+        real(self, *arguments)
+        return told
+
+    monkeypatch.setattr(GcsApi, "complete", terse)
+    receipt = deliver(servers.open("gcs"), source)
+    assert (receipt.checksum, receipt.verified_by, receipt.remark) == (f"crc32c:{crc32c}", "checksum", None)
+
+
+def test_what_is_not_known_to_be_ours_is_not_removed(servers, monkeypatch):
+    """The response did not say which object it made, and what is there has another checksum."""
+    source, _ = servers.declare(LARGE)
+    real = GcsApi.complete
+    others: list[str] = []
+
+    def terse(self, *arguments):
+        stored = real(self, *arguments)
+        if others:
+            return stored
+        others.append("")
+        others[0] = rival_delivers(servers, "gcs", source.key, 4321)
+        return Stored("")
+
+    monkeypatch.setattr(GcsApi, "complete", terse)
+    with pytest.raises(IntegrityError, match="another crc32c checksum"):
+        deliver(servers.open("gcs"), source)
+    assert servers.visible("gcs")[source.key] == (4321, others[0])
+
+
+def test_a_size_in_a_response_that_is_no_objects_size_means_nothing(servers):
+    """Google's responses to uploads have headers about the object; only a look's size is relied on."""
+    _, crc32c = servers.declare(1000)
+    headers = {"x-goog-hash": f"crc32c={crc32c}", "x-goog-generation": "7", "x-goog-stored-content-length": "0"}
+    answer = SimpleNamespace(headers=headers)
+    assert _stored(answer) == Stored("7", None, OwnChecksum("crc32c", crc32c))
 
 
 # -- sizes ------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ supported in the requests of a multipart upload: there it is never sent
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -44,7 +45,10 @@ class GcsApi:
                     f"the account in the Airflow connection {self._config.connection_id!r} may not look at "
                     f"{self.uri(key)} (storage.objects.get)."
                 )
-            return _stored(answer) if answer.status == 200 else None
+            if answer.status != 200:
+                return None
+            size = answer.headers.get("x-goog-stored-content-length")
+            return replace(_stored(answer), size=int(size) if size else None)
 
     def put(self, key: str, content: bytes, digest: Digest, instead_of: Stored | None) -> Stored:
         """Write a small object; Google refuses it if its checksum is another. Raises :class:`Occupied`."""
@@ -175,12 +179,9 @@ def _tree(answer: Response) -> ElementTree.Element:
 
 def _stored(answer: Response) -> Stored:
     """The object, by the headers of the answer."""
-    crc32c, size = _crc32c_of(answer), answer.headers.get("x-goog-stored-content-length")
-    return Stored(
-        answer.headers.get("x-goog-generation") or "",
-        int(size) if size else None,
-        OwnChecksum(CRC32C, crc32c) if crc32c else None,
-    )
+    crc32c = _crc32c_of(answer)
+    checksum = OwnChecksum(CRC32C, crc32c) if crc32c else None
+    return Stored(answer.headers.get("x-goog-generation") or "", checksum=checksum)
 
 
 def _crc32c_of(answer: Response) -> str | None:

@@ -27,6 +27,11 @@ class Stored:
     checksum: OwnChecksum | None = None
     """Of the whole object, by the service; None where the response did not say."""
 
+    @property
+    def algorithm(self) -> str | None:
+        """Of the checksum."""
+        return self.checksum.algorithm if self.checksum else None
+
 
 class Occupied(Exception):
     """Not written: what is at the place is not what was to be replaced, or the upload is gone.

@@ -246,23 +246,26 @@ class ObjectTarget:
         where somebody else could have overwritten it (``look``). A recipient may have taken it away by then.
         """
         uri, size, remark = self._api.uri(key), source.object.size, None
-        if look or stored is None or stored.checksum is None:
+        known_by_tag = stored is not None and bool(stored.tag)
+        if look or expected is None or stored is None or stored.checksum is None:
             now = self._there(key)
-            if now is not None and stored is not None and now.tag != stored.tag:
+            if now is not None and stored is not None and known_by_tag and now.tag != stored.tag:
                 remark = f"Somebody else has overwritten {uri} right after it was delivered."
             elif now is not None:
                 stored = now
-        if stored is None or stored.checksum is None or expected is None:
+        comparable = stored is not None and expected is not None and stored.algorithm == expected.algorithm
+        if stored is None or expected is None or not comparable:
             if stored is not None and stored.size not in (None, size):
                 raise IntegrityError(f"{uri} has {stored.size} bytes, but {size} were sent. It is tried again.")
-            known = expected or (stored.checksum if stored else None) or OwnChecksum("etag", source.object.etag)
+            read = expected or (stored.checksum if stored else None) or OwnChecksum("etag", source.object.etag)
             how = "size" if stored is not None and stored.size is not None else "acknowledged"
-            return Receipt(uri, size, f"{known.algorithm}:{known.value}", how, remark)
-        if stored.checksum != expected or stored.size not in (None, size):
-            self._api.withdraw(key, stored)
+            return Receipt(uri, size, f"{read.algorithm}:{read.value}", how, remark)
+        if stored.checksum != expected:
+            if known_by_tag:
+                self._api.withdraw(key, stored)
             raise IntegrityError(
-                f"{uri} has the checksum {stored.checksum.algorithm}:{stored.checksum.value}, but what was read from "
-                f"S3 has {expected.algorithm}:{expected.value}. It does not count as delivered; it is tried again."
+                f"{uri} has another {expected.algorithm} checksum than what was read from S3, which has "
+                f"{expected.value}. It does not count as delivered; it is tried again."
             )
         return Receipt(uri, size, f"{expected.algorithm}:{expected.value}", "checksum", remark)
 
