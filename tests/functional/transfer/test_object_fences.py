@@ -194,6 +194,20 @@ def test_what_somebody_else_overwrites_right_after_is_said_as_that(servers, monk
     assert servers.visible("gcs")[source.key] == (4321, others[0]), "theirs is left alone"
 
 
+def test_what_the_response_has_proven_does_not_fail_for_a_look_in_trouble(servers, monkeypatch):
+    source, crc32c = servers.declare(LARGE)
+    real = GcsApi.complete
+
+    def then_trouble(self, *arguments):
+        stored = real(self, *arguments)
+        servers.gcs_faults({"call": "HeadObject", "status": 503, "code": "SlowDown", "times": 0})
+        return stored
+
+    monkeypatch.setattr(GcsApi, "complete", then_trouble)
+    receipt = deliver(servers.open("gcs"), source)
+    assert (receipt.checksum, receipt.verified_by) == (f"crc32c:{crc32c}", "checksum")
+
+
 @pytest.mark.parametrize("told", [Stored(""), Stored("", checksum=None, size=3)])
 def test_where_the_response_says_too_little_the_object_is_looked_at(servers, monkeypatch, told):
     source, crc32c = servers.declare(LARGE)

@@ -10,7 +10,7 @@ is new.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from delivery.transfer.contract import (
@@ -245,10 +245,12 @@ class ObjectTarget:
         Its response to the last request is the proof. Where that does not say enough it is looked at, and so it is
         where somebody else could have overwritten it (``look``). A recipient may have taken it away by then.
         """
-        uri, size, remark = self._api.uri(key), source.object.size, None
+        uri, size, remark, now = self._api.uri(key), source.object.size, None, None
         known_by_tag = stored is not None and bool(stored.tag)
+        proven = stored is not None and expected is not None and stored.checksum == expected
         if look or expected is None or stored is None or stored.checksum is None:
-            now = self._there(key)
+            with suppress(TransferError) if proven else nullcontext():
+                now = self._there(key)
             if now is not None and stored is not None and known_by_tag and now.tag != stored.tag:
                 remark = f"Somebody else has overwritten {uri} right after it was delivered."
             elif now is not None:
