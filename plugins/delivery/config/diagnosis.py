@@ -75,6 +75,22 @@ def report_refusals(document: Document, error: ValidationError) -> None:
             document.report(path, *_explain(kind, context, path, value, document))
 
 
+def report_empty(document: Document) -> None:
+    """Add to the problems each optional field that was left empty: it may have been meant to be filled in.
+
+    Of a field that there must be, and of one that takes no null, the model says it.
+    """
+    for path in document.empty:
+        _, field = _field_at(document.data, path)
+        if field is None or field.is_required() or (field.default is not None and path != ("schedule",)):
+            continue
+        hint = "Leave the line out, or fill it in."
+        if path == ("schedule",):
+            hint = f"Leave the line out for the default, '{field.default}', or write null for runs by hand only."
+        document.report(path, "nothing", "a value", hint)
+        document.refused.add(path)
+
+
 def _explain(kind: str, context: Mapping[str, Any], path: Path, value: Any, document: Document) -> tuple[str, str, str]:
     """What was found, what is expected, and a hint."""
     numeral = document.numerals.get(path)

@@ -46,6 +46,8 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     refused: set[Path] = field(default_factory=set)
     """Fields that have been dealt with in ``problems``: what the model says of them is not repeated."""
+    empty: list[Path] = field(default_factory=list)
+    """Fields with nothing behind the colon: nobody can tell what was meant."""
     omitted: int = 0
     credential_place: tuple[int, int] | None = None
     """Where in the text, comments included, something stands that is a credential wherever it is found."""
@@ -176,6 +178,8 @@ class _Reader:
         text: str = event.value
         if not event.implicit[0]:
             return text
+        if text == "":
+            self._document.empty.append(path)
         if text in _NULLS:
             return None
         if text in _BOOLEANS:

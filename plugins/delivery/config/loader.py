@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from delivery.config.credentials import refuse_credentials
-from delivery.config.diagnosis import report_refusals
+from delivery.config.diagnosis import report_empty, report_refusals
 from delivery.config.document import Document, parse
 from delivery.config.model import ClientConfig
 from delivery.config.neighbours import conflicts
@@ -87,6 +87,7 @@ def _load(path: Path) -> tuple[ClientConfig, Document]:
         )
     document = parse(_read(path), _shown_path(path))
     refuse_credentials(document)
+    report_empty(document)
     config = None
     try:
         config = ClientConfig.model_validate(document.data)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from delivery.config.placeholders import refuse_placeholder
 from delivery.config.problem import quoted, write
 from delivery.config.refusal import refusal
 
@@ -32,6 +33,7 @@ def _check_pattern(value: str) -> str:
         raise refusal("a pattern that does not begin with '/'", write(value.lstrip("/")) if value.strip("/") else "")
     if value.startswith("!"):
         raise refusal("a pattern without '!' at its start", f"Write {quoted(value[1:])} under `exclude` instead.")
+    refuse_placeholder(value, "a pattern")
     if _looks_like_regex(value):
         raise refusal(
             "a file-name pattern, not a regular expression",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from delivery.config.placeholders import refuse_placeholder
 from delivery.config.problem import write
 from delivery.config.refusal import refusal
 
@@ -21,6 +22,7 @@ def _check_prefix(value: str) -> str:
         raise refusal("a prefix without control or invisible characters", "Type it again instead of pasting it.")
     if "\\" in value:
         raise refusal("a prefix with '/' between its parts", write(value.replace("\\", "/")))
+    refuse_placeholder(value, "a literal prefix")
     if any(c in value for c in "*?{}"):
         raise refusal(
             "a literal prefix without '*', '?', '{' or '}'",
@@ -83,6 +85,7 @@ def _check_directory(value: str) -> str:
             "a directory without '~'",
             "SFTP does not expand '~'; a path without '/' at its start is relative to the login directory already.",
         )
+    refuse_placeholder(value, "a literal directory")
     if value != value.strip():
         raise refusal("a directory without spaces around it", write(value.strip()) if value.strip() else "")
     parts = [part for part in value.split("/") if part not in ("", ".")]
