@@ -33,6 +33,8 @@ class RunResult:
     errors: dict[str, BaseException] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
     batches: list[Any] = field(default_factory=list)
+    pushed: dict[str, Any] = field(default_factory=dict)
+    """What tasks pushed to XCom under a key of their own."""
     returned: dict[str, Any] = field(default_factory=dict)
     """What each task pushed to XCom."""
 
@@ -156,7 +158,7 @@ class Runs:
             "params": {**self.dag.params.dump(), **params},
             "ti": SimpleNamespace(
                 xcom_pull=lambda task_ids, default=None: result.returned.get(task_ids, default),
-                xcom_push=lambda **_: None,
+                xcom_push=lambda key, value: result.pushed.update({key: value}),
                 get_dagrun_state=self._state_of,
                 dag_id=self.config.name,
                 task_id=name,

@@ -62,6 +62,8 @@ class JobSummary:
     """Failed in an earlier run, not sent again (R5.4)."""
     duplicates: Sequence[FileLine] = ()
     """Not sent, for the same content was, under another name (R5.7)."""
+    asked: str = ""
+    """What the trigger form asked for beyond the configuration."""
     run_url: str | None = None
     environment: str | None = None
 
@@ -212,6 +214,8 @@ def _facts(summary: JobSummary, client: str) -> list[tuple[str, str]]:
         ("Configuration", summary.configuration),
         ("Run", summary.run_id),
     ]
+    if summary.asked:
+        facts.append(("Asked for", summary.asked))
     return [(label, printable(value)) for label, value in facts]
 
 

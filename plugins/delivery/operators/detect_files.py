@@ -8,13 +8,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
-from airflow.sdk.exceptions import DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
 from delivery.operators.base import DeliveryOperator
 from delivery.operators.notify import mail_is_left
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from delivery.operators.run import Run
 
 _HELD_NAMES = 20
 
@@ -27,7 +29,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
     """
 
     def poke(self, context: Context) -> bool:
-        """Whether there is anything to do."""
+        """Whether there is anything to do; for a run that was asked for files by name, whether there is one of them."""
         run = self.run_of(context)
         survey = run.survey()
         intake = survey.intake
@@ -43,10 +45,20 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             held=len(intake.held),
             done_file=survey.done_file is not None if self.config.trigger_on_done_file else None,
         )
+        if run.options.file_pattern and not run.owner.generation:
+            return bool(intake.take or intake.remove or intake.duplicates)
         return not survey.idle or mail_is_left(run)
 
     def execute(self, context: Context) -> None:
-        """Go on, wait, or skip everything downstream."""
+        """Go on, wait, or skip everything downstream. Raises if the form asks for what there cannot be, or is not."""
+        run = self.run_of(context)
+        if run.asked:
+            self.log_event("form_asks", asked=run.asked)
+        if pattern := run.options.file_pattern:
+            from delivery.asked import pattern_problem
+
+            if problem := pattern_problem(pattern, self.config.pickup.prefix):
+                raise AirflowFailException(f"{problem} Trigger the DAG again. Nothing was sent.")
         if self.poke(context):
             return
         minutes = context["params"]["wait_minutes"]
@@ -54,7 +66,6 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             self._skip_rest(context)
         from delivery.operators.triggers.pickup import PickupTrigger
 
-        run = self.run_of(context)
         seconds = minutes * 60
         self.defer(
             trigger=PickupTrigger(
@@ -78,6 +89,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
 
     def _skip_rest(self, context: Context) -> None:
         self.log_event("nothing_to_do")
+        self._refuse_green(self.run_of(context))
         if expected := self.config.expected_every_days:
             days = self.run_of(context).last_delivery.days_ago()
             if days is not None and days > expected:
@@ -85,3 +97,21 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
                 self.log_event("files_overdue", level=logging.ERROR, days=round(days, 1), expected_every_days=expected)
                 self.alarm("files_overdue")
         raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
+
+    def _refuse_green(self, run: Run) -> None:
+        """A run that was asked for files by name and has none is not green: somebody would believe that they went."""
+        pattern = run.options.file_pattern
+        if not pattern or run.owner.generation:
+            return
+        from delivery.asked import none_found
+
+        survey, pickup = run.survey(), self.config.pickup
+        raise AirflowFailException(
+            none_found(
+                pattern,
+                f"s3://{pickup.bucket}/{pickup.prefix}",
+                [file.name for file in run.pickup.files()],
+                [file.name for _, file in survey.intake.held],
+                done_file_missing=run.needs_done_file and survey.done_file is None,
+            )
+        )

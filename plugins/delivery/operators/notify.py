@@ -171,6 +171,7 @@ class NotifyOperator(DeliveryOperator):
             feed=self.config.feed,
             configuration=self.config.name,
             run_id=run_id,
+            asked=run.asked,
             time=datetime.now(UTC),
             source=f"s3://{pickup.bucket}/{pickup.prefix}",
             destination=self.config.destination.uri,

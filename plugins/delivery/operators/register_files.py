@@ -49,6 +49,7 @@ class RegisterFilesOperator(DeliveryOperator):
         survey = run.survey()
         batches = self._take(run, survey.intake)
         reported = self._clear_away(run, survey.intake)
+        self._tell_what_was_asked(context, run, survey.intake, batches)
         if survey.done_file is not None and survey.intake.complete:
             removed = run.pickup.remove_done_file(survey.done_file)
             self.log_event("done_file_removed" if removed else "done_file_kept_newer", key=survey.done_file.key)
@@ -66,6 +67,23 @@ class RegisterFilesOperator(DeliveryOperator):
             batches=sum(batch["files"] > 0 for batch in batches),
         )
         return batches
+
+    def _tell_what_was_asked(self, context: Context, run: Run, intake: Intake, batches: Sequence[BatchRef]) -> None:
+        """R9.1: what the trigger form asked for, and what came of it, in the log and where the UI shows a task's XComs.
+
+        A task can not set its run's note: Airflow's Execution API has no call for it (3.2.1).
+        """
+        if not run.asked:
+            return
+        did = {
+            "sent": sum(batch["files"] for batch in batches),
+            "sent_again": len(intake.rearm),
+            "already_sent_and_removed": len(intake.remove) + len(intake.duplicates),
+            "held": len(intake.held),
+            "others_left_alone": not intake.complete,
+        }
+        self.log_event("form_applied", asked=run.asked, **did)
+        context["ti"].xcom_push(key="trigger_form", value={"asked": run.asked, **did})
 
     def _take(self, run: Run, intake: Intake) -> list[BatchRef]:
         """Arm every file to be sent, batch by batch, and describe the batches by what the ledger really took."""

@@ -154,6 +154,13 @@ class Run:
         others = self.others_under_way(known)
         return [entry for entry in known if not any(entry.owned_by.is_same_run(other) for other in others)]
 
+    @property
+    def asked(self) -> str:
+        """What the trigger form asked for beyond the configuration, in words (R9.1)."""
+        from delivery.asked import asked
+
+        return asked(self.params, self.config)
+
     def survey(self) -> Survey:
         """Look at what waits, and change nothing."""
         return survey(self.pickup, self.ledger, self.options, needs_done_file=self.needs_done_file)

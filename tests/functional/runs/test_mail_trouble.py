@@ -132,7 +132,7 @@ def test_r7_1_more_contacts_than_ses_takes_at_once_all_get_it(scenario):
 
 
 def test_an_address_on_the_suppression_list_is_accepted_and_goes_nowhere(scenario):
-    """What SES does: only a bounce event tells (docs/operators/deployment.md)."""
+    """What SES does: only a bounce event tells (docs/operators/runbook.md)."""
     client = scenario("s3")
     run = fails(client, contacts=[*GOOD, SUPPRESSED])
     assert run.states["notify_finished"] == "success"
