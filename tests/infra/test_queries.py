@@ -127,9 +127,7 @@ def test_r8_1_no_text_of_others_is_taken_for_an_event(caplog, query, event, arou
 
 def test_a_containers_line_that_the_waiting_task_repeats_counts_once(caplog):
     line = written(caplog, "file_delivered", client_h_number="H1234", file="a.csv")
-    repeated = wrapped(
-        f"[2026-03-01 12:00:00,000] {line}", "delivery.operators.triggers.container.ContainerTaskDoneTrigger"
-    )
+    repeated = wrapped(f"[2026-03-01 12:00:00,000] {line}", "delivery.operators.triggers.container.TaskDoneTrigger")
     assert len(carry_out("What was delivered", [line, repeated])) == 1
 
 

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from delivery.container import ORDER_VARIABLE, Order, reference_to
 from delivery.operators import container_trouble
 from delivery.operators.container_trouble import Trouble
-from delivery.operators.triggers.container import ContainerTaskDoneTrigger
+from delivery.operators.triggers.container import TaskDoneTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -72,7 +72,7 @@ class ContainerOperator(EcsRunTaskOperator):
         try:
             execute.__wrapped__(self, context)
         except TaskDeferred as deferred:
-            trigger = ContainerTaskDoneTrigger(**deferred.trigger.serialize()[1])
+            trigger = TaskDoneTrigger(**deferred.trigger.serialize()[1])
             raise TaskDeferred(
                 trigger=trigger, method_name=deferred.method_name, kwargs=kept, timeout=deferred.timeout
             ) from None
