@@ -17,8 +17,14 @@ setup: .venv/.ready ## make .venv from the lock
 demo: .venv/.ready ## the main job on real input, on this machine; ONCE=1 ends by itself and tells by its exit code
 	@$(BIN)/python -m local.demo $(if $(ONCE),--once)
 
+.PHONY: judges
+judges: .venv/.ready ## install the object stores that judge the S3 engine, into .judges
+	@[ .judges/.ready -nt tests/judges/requirements.lock ] || { $(BIN)/uv venv --quiet --clear --python "$$(readlink -f $(BIN)/python)" .judges && \
+		$(BIN)/uv pip sync --quiet --python .judges/bin/python tests/judges/requirements.lock && touch .judges/.ready; } || \
+		echo "judges: they could not be installed; the tests that need them will be skipped"
+
 .PHONY: test
-test: check ## everything that CI runs: format, lint, types, all tests but the slow ones
+test: check judges ## everything that CI runs: format, lint, types, all tests but the slow ones
 	$(BIN)/pytest -m "not slow"
 
 .PHONY: test-unit
@@ -109,8 +115,9 @@ restore-ledger: .venv/.ready ## the ledger as it was at a moment, as a new table
 .PHONY: lock
 lock: .venv/.ready ## resolve requirements-dev.in and the container's against MWAA's constraints into their locks
 	for image in transfer local; do $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header docker/$$image/requirements.in -c constraints.txt --output-file docker/$$image/requirements.lock || exit 1; done
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header tests/judges/requirements.in --output-file tests/judges/requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header requirements-dev.in --output-file requirements-dev.lock
 
 .PHONY: clean
 clean: ## remove what the demo and the tests left, but not .venv
-	rm -rf .local .bench dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .local .bench .judges dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
