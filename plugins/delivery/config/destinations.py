@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from delivery.config.host_keys import HostKey
@@ -20,6 +20,7 @@ from delivery.config.names import (
     RoleArn,
     S3Bucket,
     S3KmsKey,
+    TemporaryMark,
     Username,
 )
 from delivery.config.places import DestinationPrefix, Directory
@@ -48,6 +49,17 @@ def refuse_external_id_alone(external_id: str | None, info: ValidationInfo) -> s
     if external_id is not None and "role_arn" in info.data and info.data["role_arn"] is None:
         raise refusal("`role_arn` beside it", "An external id only means something when a role is assumed.")
     return external_id
+
+
+def require_staging_directory(destination: SftpDestination) -> SftpDestination:
+    """Refuse a way to appear without the directory that it needs, and the other way round."""
+    if destination.appear == "staging" and destination.staging_directory is None:
+        raise refusal("`staging_directory` beside it", "Files are written there before they are moved.", at=("appear",))
+    if destination.appear != "staging" and destination.staging_directory is not None:
+        raise refusal("`appear: staging` with it", "Nothing is written there otherwise.", at=("staging_directory",))
+    if destination.staging_directory is not None and destination.staging_directory == destination.directory:
+        raise refusal("another directory than `directory`", "Or leave it out.", at=("staging_directory",))
+    return destination
 
 
 class GcsDestination(Section, title="Destination: Google Cloud Storage"):
@@ -149,11 +161,49 @@ class SftpDestination(Section, title="Destination: SFTP"):
         " server that allows only one.",
         examples=[1],
     )
+    parallel_writes: bool | None = Field(
+        default=None,
+        title="Parallel writes",
+        description="Whether several connections write one large file together. Without it, only on servers that are"
+        " known to take it (OpenSSH). With `true`, what they wrote is read back and compared, and a server that mixed"
+        " it up gets the file again from one connection. Leave it out for AWS Transfer Family over S3 and other object"
+        " stores, which do not take it.",
+        examples=[True],
+    )
+    appear: Literal["rename", "staging", "direct"] = Field(
+        default="rename",
+        title="How files appear",
+        description="How a file becomes visible under its name. `rename`: it is written under a temporary name beside"
+        " its place, verified and renamed. `staging`: the same in `staging_directory`, and moved from there. `direct`:"
+        " it is written under its own name, for servers that allow no rename or take every file that is closed; the"
+        " recipient may then see a file that is not complete, an older file of the same name is emptied first, and an"
+        " interrupted file starts anew.",
+        examples=["staging"],
+    )
+    staging_directory: Directory | None = Field(
+        default=None,
+        title="Staging directory",
+        description="Where files are written with `appear: staging`, on the same file system as `directory`.",
+        examples=["/staging"],
+    )
+    temporary_prefix: TemporaryMark | None = Field(
+        default=None,
+        title="Temporary prefix",
+        description="What a temporary name begins with. Without it and `temporary_suffix`, `.` and `.part`, or what of"
+        " them the server takes.",
+        examples=["tmp-"],
+    )
+    temporary_suffix: TemporaryMark | None = Field(
+        default=None,
+        title="Temporary suffix",
+        description="What a temporary name ends with; empty to keep the file's own ending.",
+        examples=[".tmp"],
+    )
     allow_weak_algorithms: bool = Field(
         default=False,
         title="Allow weak algorithms",
-        description="Whether ciphers and key exchanges that are no longer secure may be used, for an old server that"
-        " has no others.",
+        description="Whether ciphers, key exchanges, checksums (hmac-sha1) and signatures (ssh-rsa) that are no longer"
+        " secure may be used, for an old server that has no others.",
         examples=[True],
     )
     verify: Literal["size", "read_back"] = Field(
@@ -164,6 +214,8 @@ class SftpDestination(Section, title="Destination: SFTP"):
         examples=["read_back"],
     )
     max_bytes_per_second: ByteRate | None = _MAX_BYTES_PER_SECOND
+
+    _staging = model_validator(mode="after")(require_staging_directory)
 
     @property
     def uri(self) -> str:

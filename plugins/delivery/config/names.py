@@ -117,6 +117,14 @@ ConnectionId = Annotated[
         lambda v: _write_if(_CONNECTION_ID, v.removeprefix("airflow/connections/")),
     ),
 ]
+TemporaryMark = Annotated[
+    str,
+    *pattern_field(
+        r"[A-Za-z0-9._~+=@#-]{0,32}",
+        "at most 32 letters, digits and any of '._~+=@#-'",
+        lambda v: "" if "/" not in v else "A folder is set with `staging_directory`.",
+    ),
+]
 FileMode = Annotated[
     str,
     *pattern_field("0?[0-7]{3}", 'three octal digits in quotes, such as "0640"'),

@@ -53,7 +53,8 @@ class Receipt:
     """``<algorithm>:<value>``, for example ``crc32c:yZRlqg==``, of the bytes read and, where it says, stored."""
     verified_by: str
     """How the destination's copy was compared: ``checksum``, ``size``, ``read-back``, or ``acknowledged`` by a server
-    that tells nothing else."""
+    that tells nothing else. With ``, direct`` behind it, the file was written under its own name: the recipient may
+    have seen it while it grew."""
     remark: str | None = None
     """What an operator should know although the delivery is good, for example who has overwritten the object since."""
 
@@ -149,6 +150,15 @@ class DestinationUnavailable(TransferError):
     """The destination as a whole cannot be used now: unreachable, credential refused, unknown host key, no bucket."""
 
     whole_destination = True
+
+
+class NotRepeatable(TransferError):
+    """The recipient may have the file, or has it in a form that it should not have: nothing is sent again by itself.
+
+    The message says what a person is to find out, and to do.
+    """
+
+    retry_helps = False
 
 
 class Superseded(Exception):

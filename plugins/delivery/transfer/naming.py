@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from delivery.transfer.contract import UnsafeName
@@ -13,6 +14,12 @@ _MAX_COMPONENT = 255
 _MAX_PATH = 1024
 """Bytes in a path; what cautious SFTP servers take."""
 _SHOWN = 80
+_OBEYED = re.compile(
+    r"\.(?:(?:bash|zsh|ksh|csh|tcsh)(?:rc|env|_?profile|_?login|_?logout|_aliases)"
+    r"|profile|login|logout|rhosts|shosts|k5login|forward|netrc|environment)",
+    re.IGNORECASE,
+)
+"""Files in a home directory that shells and servers read."""
 
 
 def object_key(prefix: str, name: str) -> str:
@@ -24,8 +31,17 @@ def object_key(prefix: str, name: str) -> str:
 
 
 def remote_path(directory: str, name: str) -> str:
-    """The path below ``directory`` on an SFTP server. Raises :class:`UnsafeName`."""
+    """The path below ``directory`` on an SFTP server. Raises :class:`UnsafeName`.
+
+    The directory may be an account's home, where servers and shells obey some files: none of them is ever written.
+    """
     _check(name)
+    *folders, base = name.split("/")
+    if any(folder.startswith(".") for folder in folders) or _OBEYED.fullmatch(base):
+        raise UnsafeName(
+            f"The name {_shown(name)} could change how the account on the server works, as '.ssh/authorized_keys' "
+            "does. Rename the file, or its folder, so that it does not begin with '.'."
+        )
     for component in name.split("/"):
         _limit(name, len(component.encode()), _MAX_COMPONENT, "bytes in one path component")
     path = name if directory in ("", ".") else f"{directory.rstrip('/')}/{name}"

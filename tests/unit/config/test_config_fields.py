@@ -120,6 +120,10 @@ GOOD = [
     ("sftp.file_mode", '"600"', "600"),
     ("sftp.connections", "16", 16),
     ("sftp.verify", "read_back", "read_back"),
+    ("sftp.parallel_writes", "true", True),
+    ("sftp.appear", "direct", "direct"),
+    ("sftp.temporary_prefix", "tmp-", "tmp-"),
+    ("sftp.temporary_suffix", "''", ""),
     ("sftp.allow_weak_algorithms", "true", True),
     ("s3.storage_class", "INTELLIGENT_TIERING", "INTELLIGENT_TIERING"),
     ("s3.acl", "bucket-owner-full-control", "bucket-owner-full-control"),
@@ -269,6 +273,18 @@ def test_a_destination_in_or_around_the_pickup_is_a_loop(text, complaints, prefi
 def test_a_loop_is_found_while_other_fields_are_wrong(text, complaints):
     changes = {"destination.bucket": "example-pickup", "destination.prefix": None, "paused": "maybe"}
     assert [line.split(": ")[1] for line in complaints(text("s3", changes))] == ["destination.prefix", "paused"]
+
+
+def test_staging_needs_a_directory_of_its_own(text, load, complaints):
+    staging = {"destination.appear": "staging", "destination.staging_directory": "/staging"}
+    assert load(text("sftp", staging)).destination.staging_directory == "/staging"
+    for options, field in (
+        ({"destination.appear": "staging"}, "destination.appear"),
+        ({"destination.staging_directory": "/staging"}, "destination.staging_directory"),
+        ({**staging, "destination.directory": "/staging"}, "destination.staging_directory"),
+    ):
+        [complaint] = complaints(text("sftp", options))
+        assert complaint.split(": ")[1] == field
 
 
 def test_an_external_id_needs_a_role(text, load, complaints):

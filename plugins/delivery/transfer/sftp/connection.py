@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from delivery.transfer.contract import DestinationUnavailable
 from delivery.transfer.sftp.channel import SftpChannel
-from delivery.transfer.sftp.credentials import nothing_to_log_in_with, password_of, private_key_of
+from delivery.transfer.sftp.login import Login
 from delivery.transfer.sftp.packets import ConnectionLost
 from delivery.transfer.sftp.session import SftpSession
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from delivery.secret import Secret
 
 _CONNECT_SECONDS = 20
+_LOGIN_SECONDS = 90
 _SILENCE_SECONDS = 60
 _CIPHERS = (
     "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr"
@@ -30,7 +31,14 @@ _KEY_EXCHANGES = (
     "diffie-hellman-group-exchange-sha256"
 )
 _WEAK_KEY_EXCHANGES = "diffie-hellman-group14-sha1,diffie-hellman-group-exchange-sha1,diffie-hellman-group1-sha1"
+_MACS = "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
+_WEAK_MACS = "hmac-sha1-etm@openssh.com,hmac-sha1"
 _RSA = "rsa-sha2-512,rsa-sha2-256"
+_KEYS = "ssh-ed25519,ecdsa-sha2-nistp521,ecdsa-sha2-nistp384,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256"
+
+
+class Unreached(DestinationUnavailable):
+    """The connection broke before anybody was asked for a login: a moment later it may work."""
 
 
 class Connection:
@@ -39,7 +47,8 @@ class Connection:
     def __init__(self, config: SftpDestination, secret: Secret) -> None:
         self._config = config
         self._secret = secret
-        self._where = f"{config.host}:{config.port}"
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        self._where = f"{host}:{config.port}"
         self._socket = self._connect()
         try:
             self._session = self._handshake()
@@ -51,6 +60,7 @@ class Connection:
             raise
         try:
             self.sftp = SftpSession(self._channel)
+            self.banner = _text(self._session.get_serverbanner() or "").strip().removeprefix("SSH-2.0-")
         except ConnectionLost as error:
             self.close()
             raise self._no_sftp(error) from error
@@ -66,7 +76,7 @@ class Connection:
         try:
             connection = socket.create_connection((self._config.host, self._config.port), timeout=_CONNECT_SECONDS)
         except OSError as error:
-            raise DestinationUnavailable(
+            raise Unreached(
                 f"The SFTP server {self._where} cannot be reached: {error.strerror or error}. Check destination.host "
                 "and port, the firewalls in between, and with the client that the server is up."
             ) from error
@@ -93,6 +103,10 @@ class Connection:
         for option in (options.CIPHERS_C_S, options.CIPHERS_S_C):
             session.options_set(option, ciphers)
         session.options_set(options.KEY_EXCHANGE, f"{_KEY_EXCHANGES},{_WEAK_KEY_EXCHANGES}" if weak else _KEY_EXCHANGES)
+        macs = f"{_MACS},{_WEAK_MACS}" if weak else _MACS
+        for option in (options.HMAC_C_S, options.HMAC_S_C):
+            session.options_set(option, macs)
+        session.options_set(options.PUBLICKEY_ACCEPTED_TYPES, f"{_KEYS},ssh-rsa" if weak else _KEYS)
         session.options_set(options.HOSTKEYS, self._host_key_algorithms(weak))
         # libssh closes what it is given, by number: two owners would close another thread's connection some day.
         own = self._socket.dup()
@@ -101,9 +115,14 @@ class Connection:
         try:
             session.connect()
         except BaseSSHError as error:
-            reason = session.get_error() or error
+            reason = _text(session.get_error() or error)
+            if "no match for method" not in reason and "kex error" not in reason:
+                raise Unreached(
+                    f"The SFTP server {self._where} broke the connection off before any login: {reason}. It may limit "
+                    "connections, block this address, or not be an SSH server. Ask the client."
+                ) from error
             raise DestinationUnavailable(
-                f"The SFTP server {self._where} does not agree on a secure connection: {_text(reason)}. If it only "
+                f"The SFTP server {self._where} does not agree on a secure connection: {reason}. If it only "
                 "knows old algorithms, or shows a host key of another type than destination.host_keys lists, ask the "
                 "client; as a last resort set destination.allow_weak_algorithms."
             ) from error
@@ -126,23 +145,12 @@ class Connection:
             )
 
     def _log_in(self) -> None:
-        from ssh.exceptions import BaseSSHError
+        from ssh import options
 
-        secret = self._secret
-        try:
-            if private_key := private_key_of(secret):
-                self._session.userauth_publickey(private_key)
-            elif password := password_of(secret):
-                self._session.userauth_password(self._config.username, password)
-            else:
-                raise nothing_to_log_in_with(secret)
-        except BaseSSHError:
-            # libssh's message is not shown: it is about the secret.
-            raise DestinationUnavailable(
-                f"The SFTP server {self._where} refuses the login of {self._config.username!r} with the credential in "
-                f"the Airflow connection {secret.connection_id!r}. It may have expired or been changed: store the "
-                "valid one."
-            ) from None
+        # Directories behind the server, and people who approve, need their time.
+        self._session.options_set_int_val(options.TIMEOUT, _LOGIN_SECONDS)
+        Login(self._session, self._config, self._secret, self._where).run()
+        self._session.options_set_int_val(options.TIMEOUT, _SILENCE_SECONDS)
 
     def _open_channel(self) -> SftpChannel:
         from ssh.exceptions import BaseSSHError
@@ -153,7 +161,7 @@ class Connection:
             channel.request_sftp()
         except (BaseSSHError, OSError) as error:
             raise self._no_sftp(error) from error
-        return SftpChannel(channel, self._socket, silence=_SILENCE_SECONDS)
+        return SftpChannel(self._session, channel, self._socket, silence=_SILENCE_SECONDS)
 
     def _no_sftp(self, error: BaseException) -> DestinationUnavailable:
         return DestinationUnavailable(

@@ -1,17 +1,33 @@
-"""Names on the server: directories made and looked at, files put in their place, and the server's refusals."""
+"""Directories on the server: looked at and made; and what the server's refusals mean."""
 
 from __future__ import annotations
 
-import contextlib
 import stat
+import threading
 from typing import TYPE_CHECKING
 
 from delivery.transfer.contract import DestinationUnavailable, TransferError
-from delivery.transfer.sftp.packets import NO_SUCH_FILE, PERMISSION_DENIED, SftpError
+from delivery.transfer.sftp.packets import NO_SUCH_FILE, PERMISSION_DENIED, UNSUPPORTED, SftpError
 from delivery.transfer.sftp.session import SftpSession
 
 if TYPE_CHECKING:
     from delivery.config.model import SftpDestination
+
+_ADVICE = {
+    "open": "Ask the client to let {user} create files there. If it takes certain names only, set "
+    "destination.temporary_prefix and temporary_suffix, or appear: direct.",
+    "write": "Ask the client what the server refuses; what has arrived is kept where the server can go on with it.",
+    "fsync": "The server could not write the file to its disk: ask the client to look at it.",
+    "close": "The server took the bytes and refused the file at its end, as virus scanners and quotas do: ask the "
+    "client for the reason.",
+    "rename": "Ask the client to let {user} rename files there, or set destination.appear to direct, or to staging "
+    "with a directory from which files may be moved.",
+    "mkdir": "Ask the client to create the folder, or to let {user} do it.",
+    "read": "Reading back is refused: ask the client to allow it, or set destination.verify to size.",
+    "stat": "Ask the client to let {user} look at files there.",
+    "remove": "Ask the client to let {user} remove files there.",
+}
+_FULL = ("no space", "disk full", "disk is full", "quota", "out of space")
 
 
 class RemoteDirectory:
@@ -19,29 +35,34 @@ class RemoteDirectory:
 
     def __init__(self, config: SftpDestination) -> None:
         self._config = config
-        self._base = "" if config.directory in ("", ".") else config.directory.rstrip("/")
         self._known: set[str] = set()
-        self.where = f"sftp://{config.username}@{config.host}:{config.port}"
+        self._lock = threading.Lock()
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        self.where = f"sftp://{config.username}@{host}:{config.port}"
 
     def uri(self, path: str) -> str:
         """Where a file is."""
         return f"{self.where}/{path.lstrip('/')}"
 
     def require(self, sftp: SftpSession) -> None:
-        """Raises :class:`DestinationUnavailable` if the configured directory is not there."""
-        directory = self._config.directory
+        """Raises :class:`DestinationUnavailable` if a configured directory is known not to be there."""
+        self._require(sftp, self._config.directory, "directory")
+        if self._config.appear == "staging" and self._config.staging_directory is not None:
+            self._require(sftp, self._config.staging_directory, "staging_directory")
+
+    def _require(self, sftp: SftpSession, directory: str, field: str) -> None:
         try:
             mode = sftp.stat(directory).mode
         except SftpError as error:
-            if error.code not in (NO_SUCH_FILE, PERMISSION_DENIED):
-                return  # a server without stat
+            if error.code != NO_SUCH_FILE:
+                return  # a server without stat, or a drop box that does not let anybody look
             raise DestinationUnavailable(
-                f"{self.where}: the directory {directory!r} is missing or not permitted ({error}). Correct "
-                "destination.directory, or ask the client to create it."
+                f"{self.where}: the directory {directory!r} is missing ({error}). Correct "
+                f"destination.{field}, or ask the client to create it."
             ) from error
-        if mode is not None and not stat.S_ISDIR(mode):
+        if mode is not None and stat.S_IFMT(mode) and not stat.S_ISDIR(mode):
             raise DestinationUnavailable(
-                f"{self.where}: {directory!r} is not a directory. Correct destination.directory."
+                f"{self.where}: {directory!r} is not a directory. Correct destination.{field}."
             )
 
     def prepare(self, sftp: SftpSession, path: str) -> None:
@@ -49,61 +70,63 @@ class RemoteDirectory:
 
         A link planted there must not lead a delivery elsewhere. Raises :class:`TransferError`.
         """
-        made = self._base
-        for component in path.removeprefix(self._base).lstrip("/").split("/")[:-1]:
-            made = f"{made}/{component}" if made else component
-            if made in self._known:
-                continue
-            with contextlib.suppress(SftpError):
+        for made in self._needed(path):
+            with self._lock:
+                if made in self._known:
+                    continue
+            refused: SftpError | None = None
+            try:
                 sftp.make_directory(made)
+            except SftpError as error:
+                refused = error
             try:
                 mode = sftp.stat(made, follow=False).mode
-            except SftpError:
+            except SftpError as error:
+                if refused is not None and error.code == NO_SUCH_FILE:
+                    raise self.explained(refused, made) from refused
                 mode = None  # a server that does not tell
             if mode is not None and stat.S_ISLNK(mode):
                 raise TransferError(
                     f"{self.where}: {made!r} is a symbolic link; files are only delivered into real directories "
                     "below destination.directory. Ask the client to remove it."
                 )
-            self._known.add(made)
+            with self._lock:
+                self._known.add(made)
 
-    @staticmethod
-    def put_in_place(sftp: SftpSession, part: str, path: str) -> None:
-        """Give a complete file its name."""
-        if sftp.replaces:
-            try:
-                sftp.replace(part, path)
-            except SftpError as error:
-                if error.code in (NO_SUCH_FILE, PERMISSION_DENIED):
-                    raise
-            else:
-                return
-        try:
-            sftp.rename(part, path)
-        except SftpError as refused:
-            # Plain SFTP renames over nothing: an earlier version of the file makes way, but only if ours is there.
-            try:
-                sftp.finish(sftp.open_existing(part, write=True))
-            except SftpError:
-                raise refused from None
-            sftp.remove(path)
-            sftp.rename(part, path)
+    def forget(self, path: str) -> bool:
+        """Some servers remove a directory when the last file in it is taken: make it again next time.
+
+        False if nothing was thought to be there.
+        """
+        with self._lock:
+            needed = set(self._needed(path))
+            known = bool(self._known & needed)
+            self._known -= needed
+        return known
+
+    def _needed(self, path: str) -> list[str]:
+        directory = self._config.directory
+        base = "" if directory in ("", ".") else "/" if directory == "/" else f"{directory.rstrip('/')}/"
+        folders = path.removeprefix(base).split("/")[:-1]
+        return [base + "/".join(folders[: count + 1]) for count in range(len(folders))]
 
     def explained(self, error: SftpError, path: str) -> TransferError:
-        """What a refusal means."""
+        """What a refusal means: the operation, who refuses it, and what to do."""
         where, message = self.uri(path), str(error)
-        if error.code == PERMISSION_DENIED:
+        operation = error.operation or "request"
+        if any(word in message.lower() for word in _FULL):
             return TransferError(
-                f"{where}: permission denied. Ask the client to let {self._config.username!r} write there."
+                f"{where}: the server's disk is full, or a quota used up ({operation}: {message}). Ask the client to "
+                "make room."
             )
-        if any(word in message.lower() for word in ("space", "quota", "full")):
-            return TransferError(f"{where}: the server's disk is full ({message}). Ask the client to make room.")
-        return TransferError(f"{where}: the server refuses ({message}, SFTP status {error.code}).")
+        reason = {PERMISSION_DENIED: "permission denied", UNSUPPORTED: "not supported"}.get(error.code)
+        shown = f"{reason}: {message}" if reason and reason not in message.lower() else message
+        advice = _ADVICE.get(operation, "Ask the client.").format(user=repr(self._config.username))
+        return TransferError(
+            f"{where}: the server refuses to {operation} ({shown}, SFTP status {error.code}). {advice}"
+        )
 
 
-def temporary_path(path: str, etag: str, token: int) -> str:
-    """Beside the final place, hidden, unlike every other attempt's, and no longer than a name may be."""
-    directory, slash, base = path.rpartition("/")
-    tail = f".{etag[:12]}.{token}.part"
-    room = 255 - len(tail.encode()) - 1
-    return f"{directory}{slash}.{base.encode()[:room].decode(errors='ignore')}{tail}"
+def is_full(error: SftpError) -> bool:
+    """Whether the server says that it has no room: trying again at once would not help."""
+    return any(word in str(error).lower() for word in _FULL)

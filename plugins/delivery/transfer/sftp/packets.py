@@ -21,6 +21,8 @@ class Kind(IntEnum):
     FSTAT = 8
     SETSTAT = 9
     FSETSTAT = 10
+    OPENDIR = 11
+    READDIR = 12
     REMOVE = 13
     MKDIR = 14
     STAT = 17
@@ -28,6 +30,7 @@ class Kind(IntEnum):
     STATUS = 101
     HANDLE = 102
     DATA = 103
+    NAME = 104
     ATTRS = 105
     EXTENDED = 200
     EXTENDED_REPLY = 201
@@ -39,23 +42,26 @@ class OpenFlag(IntEnum):
     READ = 0x01
     WRITE = 0x02
     CREATE = 0x08
+    TRUNCATE = 0x10
     EXCLUSIVE = 0x20
 
 
 EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, UNSUPPORTED = 1, 2, 3, 4, 8
-_ATTR_SIZE, _ATTR_OWNER, _ATTR_MODE = 0x01, 0x02, 0x04
+_ATTR_SIZE, _ATTR_OWNER, _ATTR_MODE, _ATTR_TIMES, _ATTR_EXTENDED = 0x01, 0x02, 0x04, 0x08, 0x80000000
 
 
 class SftpError(Exception):
-    """The server's answer to a request that it did not carry out."""
+    """The server's response to a request that it did not carry out."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, operation: str = "") -> None:
         super().__init__(message or f"SFTP status {code}")
         self.code = code
+        self.operation = operation
+        """What was refused: ``open``, ``write``, ``close``, ``rename`` …"""
 
 
 class ConnectionLost(Exception):
-    """The connection broke, fell silent, or no longer speaks SFTP."""
+    """The connection broke, fell silent, or no longer speaks SFTP: what was asked may or may not have taken effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +94,44 @@ def pairs(body: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def attributes(body: bytes) -> Attributes:
-    """What an answer says of a file."""
-    flags, position = struct.unpack_from(">I", body)[0], 4
+    """What a response says of a file."""
+    return _attributes_at(body, 0)[0]
+
+
+def names(body: bytes) -> list[str]:
+    """The names in a piece of a directory listing."""
+    count, position, found = struct.unpack_from(">I", body)[0], 4, []
+    for _ in range(count):
+        length = struct.unpack_from(">I", body, position)[0]
+        found.append(bytes(body[position + 4 : position + 4 + length]).decode(errors="surrogateescape"))
+        position += 4 + length
+        position += 4 + struct.unpack_from(">I", body, position)[0]  # the line that ls would show
+        position = _attributes_at(body, position)[1]
+    return found
+
+
+def _attributes_at(body: bytes, position: int) -> tuple[Attributes, int]:
+    flags, position = struct.unpack_from(">I", body, position)[0], position + 4
     size = mode = None
     if flags & _ATTR_SIZE:
         size, position = struct.unpack_from(">Q", body, position)[0], position + 8
     if flags & _ATTR_OWNER:
         position += 8
     if flags & _ATTR_MODE:
-        mode = struct.unpack_from(">I", body, position)[0]
-    return Attributes(size, mode)
+        mode, position = struct.unpack_from(">I", body, position)[0], position + 4
+    if flags & _ATTR_TIMES:
+        position += 8
+    if flags & _ATTR_EXTENDED:
+        count, position = struct.unpack_from(">I", body, position)[0], position + 4
+        for _ in range(2 * count):
+            position += 4 + struct.unpack_from(">I", body, position)[0]
+    return Attributes(size, mode), position
 
 
-def status_error(body: bytes) -> SftpError | None:
-    """The error that a status answer stands for; None for success."""
+def status_error(body: bytes, operation: str) -> SftpError | None:
+    """The error that a status response stands for; None for success."""
     code = struct.unpack_from(">I", body)[0]
     if code == 0:
         return None
     length = struct.unpack_from(">I", body, 4)[0] if len(body) >= 8 else 0
-    return SftpError(code, bytes(body[8 : 8 + length]).decode(errors="replace"))
+    return SftpError(code, bytes(body[8 : 8 + length]).decode(errors="replace"), operation)
