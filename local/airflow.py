@@ -1,4 +1,4 @@
-"""A real Airflow on this machine: scheduler, DAG processor, API server and triggerer, on SQLite.
+"""A real Airflow on this machine: scheduler, DAG processor, API server and triggerer, on SQLite or PostgreSQL.
 
 The demo and the system tests run the product in it.
 """
@@ -26,7 +26,8 @@ _COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 class Airflow(AirflowApi):
     """Airflow's four components in their own processes, under ``directory``.
 
-    With a ``password`` the user ``admin`` must sign in; without one everybody is admin.
+    With a ``password`` the user ``admin`` must sign in; without one everybody is admin. ``database`` is the URL of the
+    metadata database; without one it is an SQLite file.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Airflow(AirflowApi):
         *,
         port: int | None = None,
         password: str | None = None,
+        database: str | None = None,
         dags: Path = ROOT / "dags",
         plugins: Path = ROOT / "plugins",
     ) -> None:
@@ -67,7 +69,7 @@ class Airflow(AirflowApi):
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{directory}/airflow.db?timeout=60",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database or f"sqlite:///{directory}/airflow.db?timeout=60",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(directory / "logs"),
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

@@ -13,6 +13,7 @@ from selenium.webdriver.chrome.service import Service
 
 from local.airflow import Airflow
 from local.demo_clients import DemoClient, prepare_clients
+from local.postgres import Postgres
 from local.process import ROOT
 from local.stack import Stack
 from tests.browser.page import Page
@@ -62,6 +63,7 @@ def airflow(page: Page, stack: Stack, clients: dict[str, DemoClient]) -> Iterato
         "AIRFLOW__DELIVERY__RETRY_DELAY": "1",
     }
     directory: Path = stack.directory / "airflow"
-    with Airflow(directory, environment, password=secrets.token_urlsafe(12)) as airflow:
+    password = secrets.token_urlsafe(12)
+    with Postgres() as database, Airflow(directory, environment, password=password, database=database.url) as airflow:
         airflow.wait_until(lambda: len(airflow.dags()) == len(clients), "every client has its DAG", seconds=120)
         yield airflow

@@ -13,6 +13,7 @@ import yaml
 
 from benchmarks.transfer.meter import peak
 from local.airflow import Airflow
+from local.postgres import Postgres
 from local.stack import Stack
 from local.stand_ins import PICKUP_BUCKET, S3_BUCKET
 from tests.load.measured import MIB, note
@@ -28,8 +29,8 @@ def name_of(number: int) -> str:
 
 
 def write_configurations(directory: Path, *, paused: bool) -> None:
-    """Due once a year, an hour ago: as soon as it is not paused any more, Airflow makes up for that one run."""
-    due = datetime.now(UTC) - timedelta(hours=1)
+    """Due once a year, minutes ago: as soon as it is not paused any more, Airflow makes up for that one run."""
+    due = datetime.now(UTC) - timedelta(minutes=5)
     directory.mkdir(exist_ok=True)
     for number in range(CLIENTS):
         name = name_of(number)
@@ -64,7 +65,7 @@ def test_two_hundred_clients_due_at_once(tmp_path):
         configs = tmp_path / "client_configs"
         write_configurations(configs, paused=True)
         environment = stack.environment() | {"AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(configs)}
-        with Airflow(tmp_path / "airflow", environment) as airflow:
+        with Postgres() as database, Airflow(tmp_path / "airflow", environment, database=database.url) as airflow:
             airflow.wait_until(lambda: len(airflow.dags()) == CLIENTS, "every client has its DAG", seconds=300)
             drop(stack)
             httpx.delete(f"{stack.aws_url}/_local/requests", timeout=60)

@@ -1,4 +1,4 @@
-"""One real Airflow for all system tests, on stand-ins of its own."""
+"""One real Airflow on PostgreSQL, as MWAA has it, for all system tests; on stand-ins of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 
 from local.airflow import Airflow
 from local.demo_clients import DemoClient, prepare_clients
+from local.postgres import Postgres
 from local.stack import Stack
 
 
@@ -22,6 +23,7 @@ class System:
     airflow: Airflow
     clients: dict[str, DemoClient]
     configs: Path
+    database: Postgres
 
     def rewrite(self, name: str, **fields: object) -> None:
         """Edit a client's YAML, as DEXTR would."""
@@ -42,6 +44,6 @@ def system(tmp_path_factory) -> Iterator[System]:
             "AIRFLOW__DELIVERY__RETRY_DELAY": "1",
             "AIRFLOW__DELIVERY__OFFLOAD_THRESHOLD": str(20 * 1024**2),
         }
-        with Airflow(directory / "airflow", environment) as airflow:
+        with Postgres() as database, Airflow(directory / "airflow", environment, database=database.url) as airflow:
             airflow.wait_until(lambda: len(airflow.dags()) == len(clients), "every client has its DAG", seconds=120)
-            yield System(stack, airflow, {client.config.name: client for client in clients}, configs)
+            yield System(stack, airflow, {client.config.name: client for client in clients}, configs, database)
