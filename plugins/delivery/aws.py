@@ -49,9 +49,10 @@ def s3_access(*, region: str | None = None, role_arn: str | None = None, externa
     return S3Access(client, session.get_credentials())
 
 
-def dynamodb_client() -> DynamoDBClient:
-    """A DynamoDB client for the ledger."""
-    client: DynamoDBClient = _session(None, None).client("dynamodb", config=_config(_CONNECTIONS))
+def dynamodb_client(*, patient: bool = True) -> DynamoDBClient:
+    """A DynamoDB client for the ledger; one that is not ``patient`` gives up after seconds."""
+    config = _config(_CONNECTIONS) if patient else _config(1, attempts=2, connect_seconds=2, read_seconds=3)
+    client: DynamoDBClient = _session(None, None).client("dynamodb", config=config)
     return client
 
 
@@ -61,13 +62,13 @@ def secrets_manager_client(region: str | None = None) -> SecretsManagerClient:
     return client
 
 
-def _config(connections: int) -> Any:
+def _config(connections: int, *, attempts: int = 6, connect_seconds: int = 10, read_seconds: int = 60) -> Any:
     from botocore.config import Config
 
     return Config(
-        retries={"mode": "standard", "max_attempts": 6},
-        connect_timeout=10,
-        read_timeout=60,
+        retries={"mode": "standard", "max_attempts": attempts},
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
         max_pool_connections=connections,
         user_agent_extra=_SESSION_NAME,
     )

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, Param, TriggerRule, get_parsing_context
+from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_parsing_context
 
-from delivery.config.describe import describe, describe_error, describe_settings_error
+from delivery.config.describe import describe, describe_error, describe_removed, describe_settings_error
 from delivery.config.loader import load_directory, load_file
 from delivery.config.problem import ConfigError
+from delivery.config.schedule import DEFAULT_SCHEDULE
+from delivery.ledger_view import LedgerView
 from delivery.operators.base import note_red_task
 from delivery.operators.configuration_error import ConfigurationErrorOperator
 from delivery.operators.database_cleanup import DatabaseCleanupOperator, note_red_cleanup
 from delivery.operators.deactivate import DeactivateOperator
 from delivery.operators.detect_files import DetectFilesSensor
-from delivery.operators.health_check import HealthCheckOperator
+from delivery.operators.health_check import ERROR_TASK, HealthCheckOperator
 from delivery.operators.notify import NotifyFinishedOperator, NotifyStartedOperator
 from delivery.operators.register_files import RegisterFilesOperator
 from delivery.operators.report import ReportOperator
@@ -33,15 +36,13 @@ ALLOWED_RUN_TYPES: Any = ("scheduled", "manual")
 """By schedule and by hand: no backfill, and nothing that assets would start (R4.1, R4.7)."""
 SETTINGS_DAG = "delivery-settings"
 """No configuration can have this name."""
-_START = datetime(2025, 1, 1, tzinfo=UTC)
 _LONGEST_RETRY_DELAY = timedelta(minutes=15)
-_ERROR_TASK = "configuration_error"
 CLEANUP_DAG = "database-cleanup"
 """No client's name has a dash."""
 
 
 def deliveries(dags_folder: Path) -> Iterator[DAG]:
-    """One DAG for each client's YAML file (R1.4, R2.6).
+    """One DAG for each client's YAML file (R1.4, R2.6), and one while a run ends whose file is gone (R4.7).
 
     In a task's own process only that task's DAG is built: Airflow parses this anew for every task.
     """
@@ -49,25 +50,32 @@ def deliveries(dags_folder: Path) -> Iterator[DAG]:
     context = get_parsing_context()
     if (environment := setting("mwaa_environment")) and context.dag_id in (None, CLEANUP_DAG):
         yield build_cleanup_dag(environment, keep_days=int(setting("airflow_history_days") or 30))
-    if context.dag_id == CLEANUP_DAG:
-        return
     if context.dag_id in (None, SETTINGS_DAG) and (wrong := problems()):
         yield build_settings_dag(wrong)
-    if context.dag_id and context.task_id != _ERROR_TASK:
+    if context.dag_id in (CLEANUP_DAG, SETTINGS_DAG):
+        return
+    if context.dag_id and context.task_id != ERROR_TASK:
         # What may only be there once in all files is the DAG processor's to check: reading the others again here would
         # cost every task of every client. A run that began before two files clashed still ends as it began.
+        path = directory / f"{context.dag_id}.yaml"
         try:
-            yield build_dag(load_file(directory / f"{context.dag_id}.yaml"))
+            yield build_dag(load_file(path))
         except ConfigError as error:
-            yield build_error_dag(context.dag_id, error)
+            yield build_error_dag(context.dag_id, error) if path.exists() else build_removed_dag(context.dag_id)
         return
-    for loaded in load_directory(directory):
+    ledger = LedgerView()
+    found = set()
+    for loaded in load_directory(directory, since=ledger.established):
+        found.add(loaded.dag_id)
         if context.dag_id not in (None, loaded.dag_id):
             continue
         if loaded.config is not None:
             yield build_dag(loaded.config)
         elif loaded.error is not None:
-            yield build_error_dag(loaded.dag_id, loaded.error)
+            yield build_error_dag(loaded.dag_id, loaded.error, ledger.schedule(loaded))
+    for name in [context.dag_id] if context.dag_id else ledger.under_way():
+        if name not in found:
+            yield build_removed_dag(name)
 
 
 def configs_directory(dags_folder: Path) -> Path:
@@ -80,70 +88,121 @@ def configs_directory(dags_folder: Path) -> Path:
 
 def build_dag(config: ClientConfig) -> DAG:
     """The DAG that delivers one client's files."""
-    retry_delay = timedelta(seconds=float(setting("retry_delay") or 60))
-    with DAG(
-        dag_id=config.name,
+    dag = _dag(
+        config.name,
         description=f"Delivers files of {config.delivery_key} to {config.destination.uri}",
         # Airflow heeds is_paused only for a DAG that it has never seen; a schedule it heeds at every edit of the YAML.
-        schedule=None if config.paused else config.schedule,
-        start_date=_START,
+        schedule=_due(None if config.paused else config.schedule),
+        tags={"client-delivery", config.delivery_key, config.destination.type},
+        doc_md=describe(config),
+        params=_params(config),
+    )
+    with dag:
+        _delivery(config, "")
+    return dag
+
+
+def build_error_dag(dag_id: str, error: ConfigError, schedule: str | None = DEFAULT_SCHEDULE) -> DAG:
+    """The DAG of a file that is wrong: red, under the same id, with the reason where people look (R2.6)."""
+    return _without_configuration(
+        dag_id,
+        {"message": str(error)},
+        description="This client's configuration is wrong: nothing is delivered until it is corrected",
+        schedule=_due(schedule),
+        tags={"client-delivery", "config-error"},
+        doc_md=describe_error(dag_id, error),
+    )
+
+
+def build_removed_dag(dag_id: str) -> DAG:
+    """The DAG of a file that was removed while a run had files in hand: it stays until the run has ended (R4.7)."""
+    message = f"The file {dag_id}.yaml has been removed."
+    return _without_configuration(
+        dag_id,
+        {"message": message, "removed": True},
+        description="This client's file has been removed; its last run ends as it began, then this DAG goes away",
+        schedule=None,
+        tags={"client-delivery", "removed"},
+        doc_md=describe_removed(dag_id),
+    )
+
+
+def _without_configuration(dag_id: str, error: dict[str, Any], **kwargs: Any) -> DAG:
+    """A DAG whose new runs are red at once.
+
+    It has a delivery's tasks as well, of the same ids. Airflow 3.2.1 plans a run by the latest version of its DAG:
+    tasks that are gone from it are *removed*, and killed where they run
+    (``DagRun.task_instance_scheduling_decisions``), so a slip in the file would take a run under way down. Instead its
+    tasks go by what the run began with.
+    """
+    dag = _dag(dag_id, **kwargs)
+    with dag:
+        ConfigurationErrorOperator(task_id=ERROR_TASK, **error) >> _delivery(None, error["message"])
+    return dag
+
+
+def _dag(dag_id: str, **kwargs: Any) -> DAG:
+    """What all DAGs have in common."""
+    return DAG(
+        dag_id=dag_id,
         catchup=False,
         max_active_runs=1,
         # A backfill has a limit of its own beside max_active_runs, so its runs would go side by side with the others.
         allowed_run_types=ALLOWED_RUN_TYPES,
         is_paused_upon_creation=False,
-        tags={"client-delivery", config.delivery_key, config.destination.type},
-        doc_md=describe(config),
-        params=_params(config),
         default_args={
             "owner": "dextr",
             "retries": RETRIES,
-            "retry_delay": retry_delay,
+            "retry_delay": timedelta(seconds=float(setting("retry_delay") or 60)),
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": _LONGEST_RETRY_DELAY,
             "on_failure_callback": note_red_task,
         },
-    ) as dag:
-        health_check = HealthCheckOperator(config=config, task_id="health_check")
-        detect = DetectFilesSensor(config=config, task_id="detect_files")
-        register = RegisterFilesOperator(config=config, task_id="register_files")
-        started = NotifyStartedOperator(config=config, task_id="notify_started")
-        transfer = TransferBatchOperator.partial(
-            task_id="transfer_batch", config=config, map_index_template="{{ task.batch['label'] }}"
-        ).expand(batch=register.output)
-        # From here on the run is wound up, whatever became of mail and transfers; but only if files were registered.
-        settle = SettleOperator(config=config, task_id="settle", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-        finished = NotifyFinishedOperator(config=config, task_id="notify_finished")
-        deactivate = DeactivateOperator(
-            config=config, task_id="deactivate", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
-        )
-        # It waits for the transfers as well: where only the failed tasks were cleared, nothing in between runs again.
-        report = ReportOperator(config=config, task_id="report", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-
-        health_check >> detect >> register >> [started, transfer]
-        [register, started, transfer] >> settle >> finished
-        [settle, finished] >> deactivate
-        [deactivate, transfer] >> report
-    return dag
+        **kwargs,
+    )
 
 
-def build_error_dag(dag_id: str, error: ConfigError) -> DAG:
-    """The DAG of a file that is wrong: red, under the same id, with the reason where people look (R2.6)."""
-    with DAG(
-        dag_id=dag_id,
-        description="This client's configuration is wrong: nothing is delivered until it is corrected",
-        schedule="*/15 * * * *",
-        start_date=_START,
-        catchup=False,
-        max_active_runs=1,
-        allowed_run_types=ALLOWED_RUN_TYPES,
-        is_paused_upon_creation=False,
-        tags={"client-delivery", "config-error"},
-        doc_md=describe_error(dag_id, error),
-        default_args={"owner": "dextr"},
-    ) as dag:
-        ConfigurationErrorOperator(task_id=_ERROR_TASK, message=str(error))
-    return dag
+def _due(schedule: str | None) -> CronTriggerTimetable | None:
+    """When runs begin, in UTC.
+
+    With a start date in the past Airflow runs a new DAG at once, for the last time that its schedule came round: a
+    client that is due on the 1st and deployed on the 25th would get what waits on the 25th. Without one, the timetable
+    says how late the first run may be; a new client waits for its next time. Later runs are not affected: there Airflow
+    goes by the last run, and makes up for one that was missed.
+
+    Not a start date of the moment of parsing, which would move at each parse; and not no patience at all, for each
+    parse reckons the first run anew: one that the scheduler has not begun when its time is over would be lost.
+    """
+    if schedule is None:
+        return None
+    seldom = re.match(r"[0-9]+ [0-9]+ ", schedule)
+    patience = timedelta(hours=1) if seldom else timedelta(minutes=1)
+    return CronTriggerTimetable(schedule, timezone="UTC", run_immediately=patience)
+
+
+def _delivery(config: ClientConfig | None, problem: str) -> HealthCheckOperator:
+    """The tasks of a delivery, in the DAG at hand; returns the first. Without a configuration there is a problem."""
+    known: dict[str, Any] = {"config": config, "problem": problem}
+    health_check = HealthCheckOperator(**known, task_id="health_check")
+    detect = DetectFilesSensor(**known, task_id="detect_files")
+    register = RegisterFilesOperator(**known, task_id="register_files")
+    started = NotifyStartedOperator(**known, task_id="notify_started")
+    transfer = TransferBatchOperator.partial(
+        task_id="transfer_batch", **known, map_index_template="{{ task.batch['label'] }}"
+    ).expand(batch=register.output)
+    # From here on the run is wound up, whatever became of mail and transfers; but only if files were registered.
+    wind_up: dict[str, Any] = {**known, "trigger_rule": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS}
+    settle = SettleOperator(**wind_up, task_id="settle")
+    finished = NotifyFinishedOperator(**known, task_id="notify_finished")
+    deactivate = DeactivateOperator(**wind_up, task_id="deactivate")
+    # It waits for the transfers as well: where only the failed tasks were cleared, nothing in between runs again.
+    report = ReportOperator(**wind_up, task_id="report")
+
+    health_check >> detect >> register >> [started, transfer]
+    [register, started, transfer] >> settle >> finished
+    [settle, finished] >> deactivate
+    [deactivate, transfer] >> report
+    return health_check
 
 
 def build_cleanup_dag(environment: str, *, keep_days: int) -> DAG:
@@ -152,7 +211,7 @@ def build_cleanup_dag(environment: str, *, keep_days: int) -> DAG:
         dag_id=CLEANUP_DAG,
         description=f"Removes Airflow's own history of more than {keep_days} days. Touches neither ledger nor files.",
         schedule="30 1 * * 6",  # a day before MWAA's maintenance, when the fewest files come
-        start_date=_START,
+        start_date=datetime(2025, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
@@ -177,7 +236,7 @@ def build_settings_dag(wrong: Sequence[str]) -> DAG:
         dag_id=SETTINGS_DAG,
         description="Settings of this environment are wrong: they count as not set until they are corrected",
         schedule="@hourly",
-        start_date=_START,
+        start_date=datetime(2025, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
         allowed_run_types=ALLOWED_RUN_TYPES,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_the_examples_cover_every_destination_and_way_of_working():
 class TestEachDag:
     def test_r4_1_runs_every_15_minutes_one_at_a_time_without_catch_up(self, dags, dag_id):
         dag = dags[dag_id]
-        assert dag.schedule == "*/15 * * * *"
+        assert (dag.schedule.expression, str(dag.schedule.timezone)) == ("*/15 * * * *", "UTC")
         assert dag.max_active_runs == 1, "Two runs of one client at once would race for its files."
         assert dag.catchup is False
         assert "config-error" not in dag.tags, dag.doc_md
@@ -143,9 +144,29 @@ def test_r2_6_a_broken_files_dag_says_what_is_wrong_and_runs_red(tmp_path, monke
     assert dag.dag_id == "broken"
     assert "config-error" in dag.tags
     assert "client\\_h\\_number" in dag.doc_md  # escaped, for Markdown
-    (task,) = dag.tasks
+    (first,) = dag.roots
+    run = SimpleNamespace(dag_id="broken", run_id="scheduled__2026-03-01T12:00:00+00:00", clear_number=0)
+    task_instance = SimpleNamespace(get_task_states=lambda **_: {})
     with pytest.raises(AirflowFailException, match="client_h_number"):
-        task.execute({})
+        first.execute({"dag_run": run, "ti": task_instance})
+
+
+def test_r4_7_a_broken_files_dag_has_every_task_of_a_delivery(dags):
+    """Airflow plans a run under way by the latest DAG, and kills tasks that are gone from it."""
+    from delivery.config.problem import ConfigError, Problem
+    from delivery.dag import build_error_dag, build_removed_dag
+
+    delivery = dags[YAML_FILES[0].stem]
+    error = ConfigError([Problem("acme.yaml", 3, 1, "contacts", "nothing", "a list")])
+    for dag in (build_error_dag("acme", error), build_removed_dag("acme")):
+        (first,) = dag.roots
+        assert first.task_id == "configuration_error", "new runs are red before anything else happens"
+        assert set(dag.task_ids) == {*delivery.task_ids, "configuration_error"}
+        for task in delivery.tasks:
+            same = dag.get_task(task.task_id)
+            assert same.upstream_task_ids - {"configuration_error"} == task.upstream_task_ids
+            assert same.trigger_rule == task.trigger_rule
+        assert {leaf.task_id for leaf in dag.leaves} == {"report"}
 
 
 def test_plugins_folder_is_not_executed_by_airflow():

@@ -17,7 +17,8 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
 
 from delivery.config.model import ClientConfig
-from delivery.dag import build_dag
+from delivery.config.problem import ConfigError, Problem
+from delivery.dag import build_dag, build_error_dag, build_removed_dag
 from delivery.operators.transfer_batch import TransferBatchOperator
 
 _numbers = itertools.count(1)
@@ -35,6 +36,8 @@ class RunResult:
     batches: list[Any] = field(default_factory=list)
     pushed: dict[str, Any] = field(default_factory=dict)
     """What tasks pushed to XCom under a key of their own."""
+    of_wrong_file: dict[str, str] = field(default_factory=dict)
+    """The state of the task that only a wrong file's DAG has, where the run began while the file was wrong."""
     returned: dict[str, Any] = field(default_factory=dict)
     """What each task pushed to XCom."""
 
@@ -55,8 +58,25 @@ class Runs:
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
         self.dag = build_dag(config)
+        self.problem = ""
+        """What is wrong with the client's file now, if anything."""
         self.under_way: set[tuple[str, str]] = set()
         """DAG id and run id of the runs that are not over."""
+
+    def breaks(self) -> None:
+        """The client's file becomes wrong, whatever is under way: its DAG is another one from the next task on."""
+        self.problem = "acme.yaml:3:1: contacts: found nothing, expected a list."
+        error = ConfigError([Problem("acme.yaml", 3, 1, "contacts", "nothing", "a list")])
+        self.dag = build_error_dag(self.config.name, error)
+
+    def removed(self) -> None:
+        """The client's file is removed, whatever is under way."""
+        self.problem = "removed"
+        self.dag = build_removed_dag(self.config.name)
+
+    def edited(self, config: ClientConfig) -> None:
+        """The client's file is changed to another that is right, whatever is under way."""
+        self.config, self.dag, self.problem = config, build_dag(config), ""
 
     def _state_of(self, dag_id: str, run_id: str) -> str:
         """Airflow's state of any other run: over, unless a test says that it is under way."""
@@ -117,7 +137,10 @@ class Runs:
         for number, batch in enumerate(result.batches):
             if result.states.get(f"transfer_batch[{number}]") == "success":
                 continue
-            task = TransferBatchOperator(task_id="transfer_batch", config=self.config, batch=batch, retries=3)
+            config = None if self.problem else self.config
+            task = TransferBatchOperator(
+                task_id="transfer_batch", config=config, problem=self.problem, batch=batch, retries=3
+            )
             self._task(result, f"transfer_batch[{number}]", params, task)
 
     def _wind_up(self, result: RunResult, params: Mapping[str, Any]) -> None:
@@ -160,6 +183,7 @@ class Runs:
                 xcom_pull=lambda task_ids, default=None: result.returned.get(task_ids, default),
                 xcom_push=lambda key, value: result.pushed.update({key: value}),
                 get_dagrun_state=self._state_of,
+                get_task_states=lambda dag_id, task_ids, run_ids: {result.run_id: result.of_wrong_file},
                 dag_id=self.config.name,
                 task_id=name,
                 run_id=result.run_id,

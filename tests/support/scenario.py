@@ -64,6 +64,23 @@ class Scenario:
         self.config = TypeAdapter(ClientConfig).validate_python(self.config.model_dump() | fields)
         self._runs = Runs(self.config)
 
+    def breaks(self) -> None:
+        """Someone makes a slip in the client's YAML, whatever is under way."""
+        self._runs.breaks()
+
+    def file_removed(self) -> None:
+        """Someone removes the client's YAML, whatever is under way."""
+        self._runs.removed()
+
+    def edit_under_way(self, **fields: Any) -> None:
+        """Change the client's YAML while a run is under way."""
+        self._runs.edited(TypeAdapter(ClientConfig).validate_python(self.config.model_dump() | fields))
+
+    def execute(self, task_id: str, run: RunResult) -> RunResult:
+        """One task of the client's DAG as it is now, in a run."""
+        self._runs._task(run, task_id, {})
+        return run
+
     def says_under_way(self, other: RunRef) -> None:
         """Airflow says of this run of another DAG, or another of this one, that it is not over."""
         self._runs.under_way.add((other.dag_id, other.run_id))

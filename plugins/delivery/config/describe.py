@@ -27,7 +27,8 @@ def describe(config: ClientConfig) -> str:
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
     return (
         f"Delivers the files of client **{_escape(config.delivery_key)}**.\n\n| | |\n|---|---|\n{table}\n\n"
-        f"Configured in `{config.name}.yaml`; every change is made there.\n"
+        f"Configured in `{config.name}.yaml`; every change is made there, and holds from the next run on. To"
+        " pause, write `paused: true` there: Airflow's switch freezes a run that is under way.\n"
     )
 
 
@@ -51,6 +52,15 @@ def describe_settings_error(problems: Sequence[str]) -> str:
         f"{items}\n\n"
         "They are MWAA's Airflow configuration options `delivery.…`; `docs/operators/settings.md` has all of them."
         " This DAG goes away when all are right.\n"
+    )
+
+
+def describe_removed(dag_id: str) -> str:
+    """That the file behind the DAG ``dag_id`` is gone, and what becomes of the run that it had."""
+    return (
+        f"**The configuration `{_escape(dag_id)}.yaml` has been removed while a run had files in hand.** No other run"
+        " begins. That run ends as it began: it delivers, mails and lets go of its files. Then this DAG goes away.\n\n"
+        "If it was ended by hand, trigger this DAG once: the run is red, and lets go of what the ended one left.\n"
     )
 
 
@@ -96,7 +106,9 @@ def _schedule(config: ClientConfig) -> str:
         else "if there is any file"
     )
     when = f"by the schedule {_escape(config.schedule)} (UTC)" if config.schedule else "by hand only"
-    return f"paused: `paused: true` is set; otherwise {when}, {condition}" if config.paused else f"{when}, {condition}"
+    if config.paused:
+        return f"paused: `paused: true` is set; otherwise {when}, {condition}"
+    return f"{when}, {condition}"
 
 
 def _repeats(config: ClientConfig) -> str:

@@ -16,8 +16,9 @@ from delivery.config.credentials import refuse_credentials
 from delivery.config.diagnosis import report_empty, report_refusals
 from delivery.config.document import Document, parse
 from delivery.config.model import ClientConfig
-from delivery.config.neighbours import conflicts
+from delivery.config.neighbours import Since, conflicts
 from delivery.config.problem import ConfigError, Problem, quoted, visible, write
+from delivery.config.timing import Timing, timing_of
 
 MAX_FILE_BYTES = 64 * 1024
 """A configuration has some 2 KiB. What is larger is not one, and is not read."""
@@ -35,6 +36,8 @@ class LoadedConfig:
     path: Path
     config: ClientConfig | None
     error: ConfigError | None
+    timing: Timing | None = None
+    """Of a wrong file: when it is due, as far as the file says so; None where that cannot be read."""
 
 
 def load_file(path: Path) -> ClientConfig:
@@ -45,11 +48,14 @@ def load_file(path: Path) -> ClientConfig:
     return _load(path)[0]
 
 
-def load_directory(directory: Path, rules: Sequence[Rule] = ()) -> list[LoadedConfig]:
+def load_directory(
+    directory: Path, rules: Sequence[Rule] = (), since: Since = lambda config, claim: None
+) -> list[LoadedConfig]:
     """Every configuration file directly in ``directory``, in the order of their DAG ids.
 
     A file that is wrong, or at odds with another one (R2.7) or with one of the ``rules``, is in the result with its
-    error. Hidden files, subdirectories and files with other endings are not configurations.
+    error. ``since`` knows which of two files was there first (:data:`delivery.config.neighbours.Since`). Hidden files,
+    subdirectories and files with other endings are not configurations.
 
     Raises :class:`OSError` if the directory itself cannot be listed.
     """
@@ -65,15 +71,24 @@ def load_directory(directory: Path, rules: Sequence[Rule] = ()) -> list[LoadedCo
     for config, document in loaded.values():
         for rule in rules:
             rule(config, document)
-    errors |= conflicts(loaded)
+    errors |= conflicts(loaded, since)
     dag_ids = _dag_ids(paths)
     return sorted(
         (
-            LoadedConfig(dag_ids[path], path, None if path in errors else loaded[path][0], errors.get(path))
+            LoadedConfig(dag_ids[path], path, None, errors[path], _timing(path))
+            if path in errors
+            else LoadedConfig(dag_ids[path], path, loaded[path][0], None)
             for path in paths
         ),
         key=lambda item: item.dag_id,
     )
+
+
+def _timing(path: Path) -> Timing | None:
+    try:
+        return timing_of(parse(_read(path), path.name).data)
+    except ConfigError:
+        return None
 
 
 def _is_candidate(path: Path) -> bool:

@@ -157,13 +157,15 @@ class ClientConfig(Section, title="Client configuration"):
     schedule: CronSchedule | None = Field(
         default=DEFAULT_SCHEDULE,
         title="Schedule",
-        description="When to look for files, as a cron expression in UTC; `null` for runs by hand only.",
+        description="When to look for files, as a cron expression in UTC; `null` for runs by hand only. A new client"
+        " waits for its next time.",
         examples=["0 6 * * 1-5"],
     )
     paused: bool = Field(
         default=False,
         title="Paused",
-        description="`true` stops the delivery without removing the configuration.",
+        description="`true` stops the delivery without removing the configuration. A run under way ends first; the"
+        " switch in the Airflow UI would freeze it.",
         examples=[True],
     )
     dedupe_by: Literal["content", "content_and_name"] = Field(

@@ -28,6 +28,8 @@ class DeactivateOperator(DeliveryOperator):
     An entry that still is ``processing`` stays open, for the next run to resume (R4.6).
     """
 
+    winds_up = True
+
     def execute(self, context: Context) -> WoundUp:
         """Returns what :class:`~delivery.operators.report.ReportOperator` goes by."""
         return self.let_go(self.run_of(context))
@@ -37,7 +39,7 @@ class DeactivateOperator(DeliveryOperator):
         entries = run.to_wind_up(run.ledger.open_now())
         terminal = [entry for entry in entries if entry.status is not Status.PROCESSING]
         unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
-        if self.config.expected_every_days and any(entry.status is Status.SUCCESS for entry in terminal):
+        if run.config.expected_every_days and any(entry.status is Status.SUCCESS for entry in terminal):
             run.last_delivery.note()  # first: what is closed is not seen again by another try
         counts = {
             "closed": len(run.ledger.close(terminal, run.owner)),

@@ -28,6 +28,8 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
     ``wait_minutes`` waits that long for something to do, deferred: it then costs no worker slot.
     """
 
+    as_begun = False
+
     def poke(self, context: Context) -> bool:
         """Whether there is anything to do; for a run that was asked for files by name, whether there is one of them."""
         run = self.run_of(context)
@@ -43,7 +45,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             again=len(intake.rearm),
             already_sent=len(intake.remove) + len(intake.duplicates),
             held=len(intake.held),
-            done_file=survey.done_file is not None if self.config.trigger_on_done_file else None,
+            done_file=survey.done_file is not None if run.config.trigger_on_done_file else None,
         )
         if run.options.file_pattern and not run.owner.generation:
             return bool(intake.take or intake.remove or intake.duplicates)
@@ -57,7 +59,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
         if pattern := run.options.file_pattern:
             from delivery.asked import pattern_problem
 
-            if problem := pattern_problem(pattern, self.config.pickup.prefix):
+            if problem := pattern_problem(pattern, run.config.pickup.prefix):
                 raise AirflowFailException(f"{problem} Trigger the DAG again. Nothing was sent.")
         if self.poke(context):
             return
@@ -69,7 +71,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
         seconds = minutes * 60
         self.defer(
             trigger=PickupTrigger(
-                configuration=self.config.model_dump(mode="json"),
+                configuration=run.config.model_dump(mode="json"),
                 params=dict(context["params"]),
                 owner=str(run.owner),
                 deadline=time.time() + seconds,
@@ -81,6 +83,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
 
     def resume_execution_after_wait(self, context: Context, event: dict[str, Any]) -> None:
         """Called with what the trigger found."""
+        self.run_of(context)
         if event["found"]:
             self.log_event("wait_ended", found=True)
             return
@@ -89,9 +92,10 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
 
     def _skip_rest(self, context: Context) -> None:
         self.log_event("nothing_to_do")
-        self._refuse_green(self.run_of(context))
-        if expected := self.config.expected_every_days:
-            days = self.run_of(context).last_delivery.days_ago()
+        run = self.run_of(context)
+        self._refuse_green(run)
+        if expected := run.config.expected_every_days:
+            days = run.last_delivery.days_ago()
             if days is not None and days > expected:
                 # The line is what the alarm waits for; the run stays green, for there is nothing to run again.
                 self.log_event("files_overdue", level=logging.ERROR, days=round(days, 1), expected_every_days=expected)
@@ -105,7 +109,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             return
         from delivery.asked import none_found
 
-        survey, pickup = run.survey(), self.config.pickup
+        survey, pickup = run.survey(), run.config.pickup
         raise AirflowFailException(
             none_found(
                 pattern,

@@ -32,6 +32,7 @@ class NotifyOperator(DeliveryOperator):
     task is red and the delivery goes on (R7.3).
     """
 
+    winds_up = True
     kind: str
 
     def execute(self, context: Context) -> None:
@@ -49,7 +50,7 @@ class NotifyOperator(DeliveryOperator):
         entries = self.subjects(run)
         lives = {self.life(entry) for entry in entries}
         pending = run.unsent_mail.of_run(run.owner, [self.kind])
-        left = [unsent for unsent in pending if unsent.left(self.config.contacts)]
+        left = [unsent for unsent in pending if unsent.left(run.config.contacts)]
         known = {entry.etag: entry for entry in entries} | run.ledger.find(
             etag for unsent in left for etag in unsent.etags
         )
@@ -64,7 +65,7 @@ class NotifyOperator(DeliveryOperator):
         for unsent in mails:
             about = [known[etag] for etag in unsent.etags if etag in known]
             try:
-                self._send(run, ses, about, held, unsent.left(self.config.contacts))
+                self._send(run, ses, about, held, unsent.left(run.config.contacts))
             except Exception as error:
                 troubles.append(error)
                 self._keep(run, unsent, error, claimed)
@@ -156,25 +157,25 @@ class NotifyOperator(DeliveryOperator):
         if isinstance(ses, Exception):
             raise ses
         build = messages.started if self.kind == "started" else messages.finished
-        message = build(self._summary(run, entries, held), run.settings.mail_sender, self.config.contacts)
+        message = build(self._summary(run, entries, held), run.settings.mail_sender, run.config.contacts)
         message_id = send(message, cast("SESClient", ses), recipients, run.settings.ses_configuration_set)
         self.log_event("mail_sent", kind=self.kind, recipients=len(recipients), message_id=message_id)
 
     def _summary(self, run: Run, entries: Sequence[Entry], held: list[FileLine]) -> JobSummary:
         from delivery.notify.messages import JobSummary
 
-        pickup = self.config.pickup
+        pickup = run.config.pickup
         base_url = conf.get("api", "base_url", fallback="")
         run_id = run.owner.run_id
         return JobSummary(
-            client_h_number=self.config.client_h_number,
-            feed=self.config.feed,
-            configuration=self.config.name,
+            client_h_number=run.config.client_h_number,
+            feed=run.config.feed,
+            configuration=run.config.name,
             run_id=run_id,
             asked=run.asked,
             time=datetime.now(UTC),
             source=f"s3://{pickup.bucket}/{pickup.prefix}",
-            destination=self.config.destination.uri,
+            destination=run.config.destination.uri,
             files=[file_line(entry) for entry in sorted(entries, key=lambda entry: entry.file_name)],
             run_url=f"{base_url.rstrip('/')}/dags/{self.dag_id}/runs/{quote(run_id)}" if base_url else None,
             environment=run.settings.environment or None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
+from delivery.config.problem import visible
 from delivery.intake import Intake, Take
 from delivery.ledger.entry import Status
 from delivery.ledger.table import Assignment
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from delivery.operators.run import Run
+
+
+LONGEST_LABEL = 250
+"""Characters that Airflow's column ``rendered_map_index`` takes. PostgreSQL refuses more, and with them the task's
+start; SQLite takes anything."""
 
 
 class BatchRef(TypedDict):
@@ -47,6 +53,8 @@ class RegisterFilesOperator(DeliveryOperator):
         """Returns the workers' batches; skips the rest of the run if nothing is left to send or to report."""
         run = self.run_of(context)
         survey = run.survey()
+        if in_hand := bool(survey.intake.take or survey.intake.duplicates or survey.intake.unconcluded):
+            run.begin()
         batches = self._take(run, survey.intake)
         reported = self._clear_away(run, survey.intake)
         self._tell_what_was_asked(context, run, survey.intake, batches)
@@ -55,6 +63,8 @@ class RegisterFilesOperator(DeliveryOperator):
             self.log_event("done_file_removed" if removed else "done_file_kept_newer", key=survey.done_file.key)
         if not (batches or reported or survey.intake.unconcluded or mail_is_left(run)):
             self.log_event("nothing_to_send")
+            if in_hand:
+                run.end()
             raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
         # Airflow skips a mapped task without instances, and with it the wind-up, which has to report.
         nothing = BatchRef(batch=0, files=0, bytes=0, label="nothing to send", owner=str(run.owner), offloaded=False)
@@ -92,7 +102,7 @@ class RegisterFilesOperator(DeliveryOperator):
             intake.take,
             threshold=threshold,
             most_batches=run.settings.worker_batches,
-            together=self.config.destination.max_bytes_per_second is not None,
+            together=run.config.destination.max_bytes_per_second is not None,
         )
         assignments = {
             take.etag: Assignment(take.file, take.etag, number, take.duplicates)
@@ -103,7 +113,7 @@ class RegisterFilesOperator(DeliveryOperator):
         def of(takes: Iterable[Take]) -> list[Assignment]:
             return [assignments[take.etag] for take in takes]
 
-        owner, name = run.owner, self.config.name
+        owner, name = run.owner, run.config.name
         taken = {
             *run.ledger.add(of(intake.add), owner, name),
             *run.ledger.resume(of(intake.resume), owner, name),
@@ -132,9 +142,11 @@ class RegisterFilesOperator(DeliveryOperator):
         noun = "file" if len(takes) == 1 else "files"
         offloaded = number >= len(plan.worker)
         what = f"{len(takes)} {noun}"
+        before, after = f"batch {number + 1} of {len(plan.batches)}: ", f", {human_size(size)}"
         if offloaded:
-            what = f"container for {takes[0].file.name if len(takes) == 1 else what}"
-        label = f"batch {number + 1} of {len(plan.batches)}: {what}, {human_size(size)}"
+            room = LONGEST_LABEL - len(before) - len(after)
+            what = _fitting("container for ", takes[0].file.name if len(takes) == 1 else what, room)
+        label = before + what + after
         return BatchRef(batch=number, files=len(takes), bytes=size, label=label, owner=owner, offloaded=offloaded)
 
     def _clear_away(self, run: Run, intake: Intake) -> bool:
@@ -163,3 +175,13 @@ class RegisterFilesOperator(DeliveryOperator):
             changed = file.key in kept
             self.log_event("source_kept_changed" if changed else "source_removed", file=file.name, etag=file.etag)
         return reported
+
+
+def _fitting(words: str, name: str, room: int) -> str:
+    """The words and the name in ``room`` characters: of a longer name its end, which tells files apart.
+
+    What a terminal would act on is escaped; a NUL, which S3 allows in a key, PostgreSQL would refuse.
+    """
+    shown = visible(name)
+    room -= len(words)
+    return words + (shown if len(shown) <= room else "…" + shown[-(room - 1) :])

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from delivery.operators.run import Run
     from delivery.operators.settle import SettleOperator
 
+_WIND_UP = ("settle", "notify_finished", "deactivate")
 _NAMED = 20
 _INDEX_PATIENCE = 30.0
 
 
 class ReportOperator(DeliveryOperator):
     """The run's last word: red, with names and reasons, if any file of this run ended in ``fail`` (R8.3)."""
+
+    winds_up = True
 
     def execute(self, context: Context) -> None:
         """Raises if any file failed."""
@@ -35,6 +38,7 @@ class ReportOperator(DeliveryOperator):
         if wound_up is None or wound_up.get("life") != str(run.owner):
             wound_up = self._wind_up(run)
         failed = self._failed(run, wound_up["failed"])
+        run.end()
         # What the ledger holds of this run may be more: another batch's files, or what an earlier try closed.
         count = max(len(failed), wound_up["failed"])
         if not count:
@@ -45,7 +49,7 @@ class ReportOperator(DeliveryOperator):
             lines.append(f"  and {count - len(lines)} more; each is in the ledger and in the finish e-mail")
         files = "1 file was" if count == 1 else f"{count} files were"
         raise AirflowFailException(
-            f"{files} not delivered for {self.config.delivery_key}:\n"
+            f"{files} not delivered for {run.config.delivery_key}:\n"
             + "\n".join(lines)
             + "\nMend the cause, then clear this run: only the files that failed are sent again."
         )
@@ -55,14 +59,19 @@ class ReportOperator(DeliveryOperator):
 
         The UI can clear only the failed tasks of a run: the transfers and this one, but none in between.
         """
-        dag = self.dag
-        cast("SettleOperator", dag.get_task("settle")).settle(run)
+        settle, finished, deactivate = (self._task(task_id, run) for task_id in _WIND_UP)
+        cast("SettleOperator", settle).settle(run)
         if run.notifies:
             try:
-                cast("NotifyFinishedOperator", dag.get_task("notify_finished")).notify(run)
+                cast("NotifyFinishedOperator", finished).notify(run)
             except Exception as error:  # never the delivery's failure (R7.3)
                 self.log_event("mail_not_sent", level=logging.ERROR, kind="finished", error=str(error))
-        return cast("DeactivateOperator", dag.get_task("deactivate")).let_go(run)
+        return cast("DeactivateOperator", deactivate).let_go(run)
+
+    def _task(self, task_id: str, run: Run) -> DeliveryOperator:
+        task = cast("DeliveryOperator", self.dag.get_task(task_id))
+        task.acting_for(run)
+        return task
 
     @staticmethod
     def _failed(run: Run, count: int) -> list[Entry]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from delivery.config.model import ClientConfig
+    from delivery.ledger.configurations import Begun, Configurations
     from delivery.ledger.entry import Entry
     from delivery.ledger.last_delivery import LastDelivery
     from delivery.ledger.mail_marks import MailMarks
@@ -42,11 +43,16 @@ class Run:
     """Airflow's state of another run; None if there is no such run (any more)."""
 
     @classmethod
-    def of(cls, config: ClientConfig, context: Context) -> Run:
-        """The run that ``context`` belongs to."""
-        dag_run = context["dag_run"]
-        owner = RunRef(dag_run.run_id, getattr(dag_run, "clear_number", None) or 0, dag_run.dag_id)
-        return cls(config, owner, context["params"], partial(_state_of, context["ti"], dag_run.dag_id))
+    def of(cls, config: ClientConfig, context: Context, params: Mapping[str, Any] | None = None) -> Run:
+        """The run that ``context`` belongs to; ``params`` are those that it began with, where they are known."""
+        owner = run_ref(context)
+        state_of = partial(airflow_state_of, context["ti"], owner.dag_id)
+        return cls(config, owner, context["params"] if params is None else params, state_of)
+
+    @staticmethod
+    def begun(owner: RunRef) -> Begun | None:
+        """With what the latest run of this DAG that had files in hand began (R4.7)."""
+        return _configurations().get(owner.dag_id)
 
     @cached_property
     def settings(self) -> Settings:
@@ -59,6 +65,20 @@ class Run:
         from delivery.ledger.table import Ledger
 
         return Ledger(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    def begin(self) -> None:
+        """The run has files in hand from now on: whatever happens to the file, it ends as it began (R4.7)."""
+        configuration = self.config.model_dump_json(exclude_defaults=True)
+        _configurations().begin(self.owner.dag_id, self.owner, configuration, self.params)
+
+    def end(self) -> None:
+        """The run has let go of its files."""
+        _configurations().end(self.owner.dag_id, self.owner)
+
+    @staticmethod
+    def forget(begun: Begun) -> None:
+        """That run is over, and what it had in hand has been let go of by another."""
+        _configurations().end(begun.name, begun.life)
 
     @cached_property
     def mail_marks(self) -> MailMarks:
@@ -177,7 +197,32 @@ class Run:
         )
 
 
-def _state_of(task_instance: Any, dag_id: str, ref: RunRef) -> str | None:
+def run_ref(context: Context) -> RunRef:
+    """The run, and the life of it, that ``context`` belongs to."""
+    dag_run = context["dag_run"]
+    return RunRef(dag_run.run_id, getattr(dag_run, "clear_number", None) or 0, dag_run.dag_id)
+
+
+def configuration_of(begun: Begun) -> ClientConfig | None:
+    """The configuration that a run began with; None if a release came in between that cannot read it."""
+    from pydantic import ValidationError
+
+    from delivery.config.model import ClientConfig
+
+    try:
+        return ClientConfig.model_validate_json(begun.configuration)
+    except ValidationError:
+        return None
+
+
+def _configurations() -> Configurations:
+    from delivery.aws import dynamodb_client
+    from delivery.ledger.configurations import Configurations
+
+    return Configurations(dynamodb_client(), Settings.from_environment().ledger_table)
+
+
+def airflow_state_of(task_instance: Any, dag_id: str, ref: RunRef) -> str | None:
     """Ask Airflow; a run of an older release's entry is taken for one of this DAG."""
     try:
         return str(task_instance.get_dagrun_state(dag_id=ref.dag_id or dag_id, run_id=ref.run_id))

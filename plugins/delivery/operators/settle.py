@@ -28,6 +28,8 @@ class SettleOperator(DeliveryOperator):
     Logs the final state of each file that failed, and the job's counts (R8.1).
     """
 
+    winds_up = True
+
     def execute(self, context: Context) -> dict[str, int]:
         """Returns the counts by final status."""
         return self.settle(self.run_of(context))

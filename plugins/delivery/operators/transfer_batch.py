@@ -201,6 +201,7 @@ class TransferBatchOperator(DeliveryOperator):
         """After a clear: take on what an earlier life of this run failed to send or left; returns the sort keys."""
         if run.owner.generation == 0:
             return []
+        run.begin()
         number = self.batch["batch"]
         failed = [
             entry
@@ -208,7 +209,7 @@ class TransferBatchOperator(DeliveryOperator):
             if entry.status is Status.FAIL and entry.owned_by.is_earlier_life_of(run.owner)
         ]
         assignments = [Assignment(entry.source, entry.etag, number) for entry in failed]
-        rearmed = run.ledger.rearm(assignments, run.owner, self.config.name, [Status.FAIL])
+        rearmed = run.ledger.rearm(assignments, run.owner, run.config.name, [Status.FAIL])
         for etag in rearmed:
             self.log_event("file_rearmed", etag=etag)
         unfinished = [
@@ -216,7 +217,7 @@ class TransferBatchOperator(DeliveryOperator):
             for entry in run.ledger.open_entries(run.owner, number)
             if entry.status is Status.PROCESSING and entry.owned_by.is_earlier_life_of(run.owner)
         ]
-        return rearmed + run.ledger.resume(unfinished, run.owner, self.config.name)
+        return rearmed + run.ledger.resume(unfinished, run.owner, run.config.name)
 
 
 def _named(reasons: dict[str, str]) -> str:

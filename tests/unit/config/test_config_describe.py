@@ -34,7 +34,8 @@ def test_a_delivery_is_described(text, load):
         "| Starts | by the schedule \\*/15 \\* \\* \\* \\* (UTC), if H1234.done is in the pick-up |\n"
         "| Already sent before | a file with the same content is not sent again but deleted from the pick-up |\n"
         "| E-mails | at the start and at the end, to jane@example.com, team@example.org |\n\n"
-        "Configured in `acme.yaml`; every change is made there.\n"
+        "Configured in `acme.yaml`; every change is made there, and holds from the next run on. To pause, write"
+        " `paused: true` there: Airflow's switch freezes a run that is under way.\n"
     )
 
 

@@ -292,6 +292,60 @@ def test_a_destination_in_another_clients_pickup_is_wrong(tmp_path, write, prefi
     assert results["globex"].error is None
 
 
+def since(times: dict[str, str]):
+    return lambda config, claim: times.get(f"{config.name} {claim}", times.get(config.name))
+
+
+@pytest.mark.parametrize(
+    ("times", "wrong"),
+    [
+        ({"acme": "2026-03-01"}, {"newer"}),
+        ({"newer": "2026-03-01"}, {"acme"}),
+        ({"acme": "2026-03-01", "newer": "2026-03-02"}, {"acme"}),
+        ({"acme": "2026-03-01", "newer": "2026-03-01"}, {"acme", "newer"}),
+        ({"acme key": "2026-03-01"}, {"acme", "newer"}),
+        ({}, {"acme", "newer"}),
+    ],
+)
+def test_r4_7_of_two_files_that_clash_the_established_one_goes_on(tmp_path, write, times, wrong):
+    """Whoever delivered last with what both claim. One that is established by its key only is not so by its pick-up."""
+    write("acme", number=1, pickup__prefix="in/")
+    write("newer", number=1, pickup__prefix="in/newer/")
+    write("third", number=3)
+    results = load_directory(tmp_path, since(times))
+    assert {result.dag_id for result in results if result.error} == wrong
+
+
+def test_r4_7_a_new_pickup_over_an_established_destination_is_the_one_that_is_wrong(tmp_path, write):
+    write("acme", "s3", number=1, destination__bucket="landing", destination__prefix="globex/in/")
+    write("globex", number=2, pickup__bucket="landing")
+    for times, wrong in (({"acme": "1"}, "globex"), ({"globex": "1"}, "acme"), ({}, "acme")):
+        results = load_directory(tmp_path, since(times))
+        assert [result.dag_id for result in results if result.error] == [wrong], times
+    (result,) = [one for one in load_directory(tmp_path, since({"acme": "1"})) if one.error]
+    assert "which overlaps with the destination of acme.yaml ('globex/in/')" in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("lines", "schedule"),
+    [
+        ("schedule: '0 6 1 * *'", "0 6 1 * *"),
+        ("schedule: null", None),
+        ("paused: true", None),
+        ("", "*/15 * * * *"),
+        ("schedule: '0 6 1 *'", "unknown"),
+        ("paused: maybe", "unknown"),
+        ("{", "unknown"),
+    ],
+)
+def test_r2_6_a_wrong_file_is_due_when_it_says_as_far_as_that_can_be_read(tmp_path, write, lines, schedule):
+    path = write("acme")
+    path.write_text(f"{path.read_text()}colour: red\n{lines}\n")
+    (result,) = load_directory(tmp_path)
+    assert result.error is not None
+    assert (result.timing.schedule if result.timing else "unknown") == schedule
+
+
 def test_many_files_at_odds_are_named_by_the_first_few(tmp_path, write):
     for n in range(6):
         write(f"acme{n}", number=1)
