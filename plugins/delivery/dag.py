@@ -36,6 +36,11 @@ ALLOWED_RUN_TYPES: Any = ("scheduled", "manual")
 """By schedule and by hand: no backfill, and nothing that assets would start (R4.1, R4.7)."""
 SETTINGS_DAG = "delivery-settings"
 """No configuration can have this name."""
+LONGEST_TASK = timedelta(hours=3)
+"""What all tasks but the transfers do is a few requests for each file. A transfer's limit goes by its batch's size."""
+LONGEST_RUN = timedelta(days=14)
+"""Four tries at some 250 GiB at the slowest speed that is waited for. It is the last resort: a run that is ended so is
+red and winds up nothing; the next one resumes what it left, for the client's turn must come (R4.6)."""
 _LONGEST_RETRY_DELAY = timedelta(minutes=15)
 CLEANUP_DAG = "database-cleanup"
 """No client's name has a dash."""
@@ -150,8 +155,10 @@ def _dag(dag_id: str, **kwargs: Any) -> DAG:
         # A backfill has a limit of its own beside max_active_runs, so its runs would go side by side with the others.
         allowed_run_types=ALLOWED_RUN_TYPES,
         is_paused_upon_creation=False,
+        dagrun_timeout=LONGEST_RUN,
         default_args={
             "owner": "dextr",
+            "execution_timeout": LONGEST_TASK,
             "retries": RETRIES,
             "retry_delay": timedelta(seconds=float(setting("retry_delay") or 60)),
             "retry_exponential_backoff": 2.0,

@@ -151,6 +151,21 @@ def test_r2_6_a_broken_files_dag_says_what_is_wrong_and_runs_red(tmp_path, monke
         first.execute({"dag_run": run, "ti": task_instance})
 
 
+def test_nothing_waits_for_ever(dags):
+    """Whatever hangs is stopped, and tried again; a transfer's limit goes by its batch (R6.7)."""
+    from delivery.operators.transfer_batch import TransferBatchOperator
+    from delivery.transfer.plan import longest
+
+    for dag in dags.values():
+        assert dag.dagrun_timeout == timedelta(days=14)
+        assert {task.execution_timeout for task in dag.tasks} == {timedelta(hours=3)}, dag.dag_id
+    config = dags[YAML_FILES[0].stem].get_task("settle").config
+    batch = {"batch": 0, "files": 2, "bytes": 10 * 1024**4, "label": "", "owner": "r/0", "offloaded": False}
+    transfer = TransferBatchOperator(task_id="transfer_batch", config=config, batch=batch)
+    allowed = longest(2, 10 * 1024**4, config.destination.max_bytes_per_second)
+    assert transfer.execution_timeout == allowed + timedelta(minutes=15) > timedelta(days=1)
+
+
 def test_r4_7_a_broken_files_dag_has_every_task_of_a_delivery(dags):
     """Airflow plans a run under way by the latest DAG, and kills tasks that are gone from it."""
     from delivery.config.problem import ConfigError, Problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.ecs import EcsHook
@@ -14,6 +15,7 @@ from delivery.container import ORDER_VARIABLE, Order, reference_to
 from delivery.operators import container_trouble
 from delivery.operators.container_trouble import Trouble
 from delivery.operators.triggers.container import TaskDoneTrigger
+from delivery.transfer.plan import longest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,6 +46,8 @@ class ContainerOperator(EcsRunTaskOperator):
             )
         self._run, self._batch, self._ecs = run, batch, ecs
         spot = ecs.spot and not refusals
+        limit = run.config.destination.max_bytes_per_second
+        allowed = longest(batch["files"], batch["bytes"], limit).total_seconds()
         super().__init__(
             cluster=ecs.cluster,
             task_definition=ecs.task_definition,
@@ -56,6 +60,8 @@ class ContainerOperator(EcsRunTaskOperator):
             awslogs_group=ecs.log_group or None,
             awslogs_stream_prefix=ecs.log_stream_prefix if ecs.log_group else None,
             waiter_delay=ecs.poll_seconds,
+            # Waiting has an end as well; the next try finds the container, or follows it.
+            waiter_max_attempts=math.ceil(allowed / ecs.poll_seconds),
             deferrable=True,
             reattach=True,
             **kwargs,

@@ -19,10 +19,12 @@ from delivery.operators.base import DeliveryOperator
 from delivery.operators.destination import destination_of
 from delivery.operators.triggers.pause import PauseTrigger
 from delivery.transfer.contract import Superseded
+from delivery.transfer.plan import longest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from delivery.config.model import ClientConfig
     from delivery.operators.container_trouble import Trouble
     from delivery.operators.offload import ContainerOperator
     from delivery.operators.register_files import BatchRef
@@ -32,6 +34,7 @@ _INDEX_PATIENCE = 60.0
 _CAPACITY_PATIENCE = 3_600.0
 """Seconds for which a try waits for room in ECS before that is a failed attempt."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 600.0
+_GRACE = timedelta(minutes=15)
 _NAMED = 10
 
 
@@ -47,6 +50,9 @@ class TransferBatchOperator(DeliveryOperator):
         super().__init__(**kwargs)
         self.batch = batch
         self._stop = threading.Event()
+        if self.config is not None:
+            # Airflow's own limit raises in the middle of anything: it is for a try that does not heed the one before.
+            self.execution_timeout = self._longest(self.config) + _GRACE
 
     def execute(self, context: Context) -> dict[str, int]:
         """Returns counts. Raises if a file failed, for good or to be tried again."""
@@ -67,10 +73,17 @@ class TransferBatchOperator(DeliveryOperator):
             logger=logging.getLogger(__name__),
             stop=self._stop,
         )
-        outcome = batch.deliver(entries, lambda: destination_of(run))
+        limit = threading.Timer(self._longest(run.config).total_seconds(), self._stop.set)
+        limit.daemon = True
+        limit.start()
+        try:
+            outcome = batch.deliver(entries, lambda: destination_of(run))
+        finally:
+            limit.cancel()
         if self._stop.is_set():
             raise AirflowException(
-                f"The task was told to stop after {outcome.delivered} of {len(entries)} files. The next try goes on."
+                f"The task was told to stop, or took longer than {self._longest(run.config)}, after "
+                f"{outcome.delivered} of {len(entries)} files. The next try goes on."
             )
         # What the ledger says, not what this attempt believes: another one may have taken a file from it.
         now = run.ledger.find(entry.etag for entry in known).values()
@@ -173,6 +186,10 @@ class TransferBatchOperator(DeliveryOperator):
                 "Mend the cause, then clear this task or the run: the failed files get fresh attempts."
             )
         return {"delivered": sum(entry.status is Status.SUCCESS for entry in entries)}
+
+    def _longest(self, config: ClientConfig) -> timedelta:
+        """How long one try may take: by the batch's size and a lower bound of speed."""
+        return longest(self.batch["files"], self.batch["bytes"], config.destination.max_bytes_per_second)
 
     def on_kill(self) -> None:
         """Airflow wants the task to end: stop between two writes and keep what is needed to resume."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
 _FILES_PER_BATCH = 1000
@@ -63,3 +64,18 @@ def split(files: Sequence[F], *, threshold: int | None, most_batches: int, toget
 
 def _ceil(amount: int, unit: int) -> int:
     return -(-amount // unit)
+
+
+SLOWEST = 1024 * 1024
+"""Bytes per second. Slower than this for a whole batch is taken for standing still, unless the client's own limit is
+lower: then half of that."""
+_BEGINNING, _EACH_FILE = timedelta(hours=1), timedelta(seconds=10)
+
+
+def longest(files: int, size: int, max_bytes_per_second: float | None = None) -> timedelta:
+    """How long one try at ``files`` with ``size`` bytes in all may take, by a lower bound of speed.
+
+    What is stopped then is resumed by the next try; so the bound may not be one that a slow partner falls below.
+    """
+    slowest = min(SLOWEST, max_bytes_per_second / 2) if max_bytes_per_second else SLOWEST
+    return _BEGINNING + files * _EACH_FILE + timedelta(seconds=size / slowest)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.transfer.plan import split
+from delivery.transfer.plan import longest, split
 from tests.support.factories import a_file
 
 GIB = 1024**3
@@ -52,3 +54,12 @@ def test_what_shares_a_bandwidth_limit_goes_in_one_batch(sizes, threshold):
     assert sorted(file.size for batch in plan.batches for file in batch) == sorted(sizes)
     big = threshold is not None and any(size >= threshold for size in sizes)
     assert len(plan.offloaded) == (1 if big else 0)
+
+
+def test_a_try_may_take_as_long_as_the_slowest_that_is_waited_for():
+    gib = 1024**3
+    assert longest(1, 0) == timedelta(hours=1, seconds=10)
+    assert longest(1, 100 * gib) == timedelta(hours=1, seconds=10 + 102_400), "at a MiB a second"
+    assert longest(1000, gib) == timedelta(hours=1, seconds=10_000 + 1024)
+    assert longest(1, gib, 2 * 1024**2) == longest(1, gib)
+    assert longest(1, gib, 1024**2) == timedelta(hours=1, seconds=10 + 2048), "the client's own limit is waited for"
