@@ -312,7 +312,7 @@ def test_r4_7_of_two_files_that_clash_the_established_one_goes_on(tmp_path, writ
     write("acme", number=1, pickup__prefix="in/")
     write("newer", number=1, pickup__prefix="in/newer/")
     write("third", number=3)
-    results = load_directory(tmp_path, since(times))
+    results = load_directory(tmp_path, since=since(times))
     assert {result.dag_id for result in results if result.error} == wrong
 
 
@@ -320,9 +320,9 @@ def test_r4_7_a_new_pickup_over_an_established_destination_is_the_one_that_is_wr
     write("acme", "s3", number=1, destination__bucket="landing", destination__prefix="globex/in/")
     write("globex", number=2, pickup__bucket="landing")
     for times, wrong in (({"acme": "1"}, "globex"), ({"globex": "1"}, "acme"), ({}, "acme")):
-        results = load_directory(tmp_path, since(times))
+        results = load_directory(tmp_path, since=since(times))
         assert [result.dag_id for result in results if result.error] == [wrong], times
-    (result,) = [one for one in load_directory(tmp_path, since({"acme": "1"})) if one.error]
+    (result,) = [one for one in load_directory(tmp_path, since=since({"acme": "1"})) if one.error]
     assert "which overlaps with the destination of acme.yaml ('globex/in/')" in str(result.error)
 
 
