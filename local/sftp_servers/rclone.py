@@ -34,7 +34,7 @@ class Rclone:
             [
                 *(str(PROGRAM), "serve", "sftp", str(root)),
                 *("--addr", f"127.0.0.1:{port}", "--key", str(credentials.host_key_file), "--config", ""),
-                *("--cache-dir", str(directory / "cache"), "-v"),
+                *("--cache-dir", str(directory / "cache"), "--dir-cache-time", "1ms", "-v"),
             ],
             log=self.log_file,
             largest_file=orders.largest_file,

@@ -36,9 +36,11 @@ class Kind:
     big: bool = True
     history: str = ""
     """What happened before: see :data:`LONG_AGO` and :data:`JUST_NOW`."""
+    server: str | None = None
+    """An SFTP server of the bench; None for OpenSSH."""
 
     def __str__(self) -> str:
-        return "-".join(filter(None, [self.destination, *self.changes, self.history]))
+        return "-".join(filter(None, [self.destination, self.server, *self.changes, self.history]))
 
 
 @dataclass
@@ -165,7 +167,8 @@ KINDS = [
 def prepare(scenario: MakeScenario, kind: Kind, directory: Path) -> Delivery:
     """A client with its files dropped; every content is its own, so that every file has its own ETag."""
     place = {"bucket": WATCHED_BUCKET} if kind.destination == "s3" else {}
-    client = scenario(kind.destination, place=place, **kind.changes)
+    client = scenario(kind.destination, place=place, server=kind.server, **kind.changes)
+    client.watch()
     if kind.changes.get("offload_threshold"):
         share_connection(client)
     files = {"a.csv": os.urandom(100), "sub/b c.csv": os.urandom(5000), "empty.csv": b""}

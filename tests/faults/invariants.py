@@ -86,12 +86,13 @@ def leftovers(client: Scenario, prefix: str | None = None) -> list[str]:
 def check_what_became_visible(client: Scenario, dropped: Mapping[str, bytes], *, most: int | None) -> None:
     """Whatever the recipient could ever see under a name was the whole file, ``most`` times at most.
 
-    The GCS stand-in keeps such a record, and so does a versioned bucket; for SFTP there is none. A second time is
-    unavoidable where an attempt died, or its answer was lost, after the file had become visible: then it is overwritten
-    with the same bytes.
+    The GCS stand-in keeps such a record, and so does a versioned bucket; at an SFTP server the kernel tells. A second
+    time is unavoidable where an attempt died, or its answer was lost, after the file had become visible: then it is
+    overwritten with the same bytes.
     """
     times: Counter[str] = Counter()
     for name, size, crc32c in client.became_visible():
+        assert name in dropped, f"{name} was to be seen, but never dropped"
         content = dropped[name]
         assert (size, crc32c) == (len(content), checksums.crc32c(content)), f"{name} was to be seen with other bytes"
         times[name] += 1

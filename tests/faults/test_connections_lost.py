@@ -7,53 +7,21 @@ HTTP services do there is :mod:`tests.faults.test_errors_everywhere`.
 from __future__ import annotations
 
 import itertools
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from delivery.transfer.sftp.channel import SftpChannel
 from tests.faults.deliveries import Kind, drawn_for, note, prepare
-from tests.faults.killer import When
+from tests.support.lost import NEVER, When, cutting
 from tests.support.scenario import MakeScenario
 
-SFTP = Kind("sftp")
+KINDS = [Kind("sftp")]
 SAMPLE = 4
-NEVER = 1_000_000
 
 
-@contextmanager
-def cutting(at: int, when: When) -> Iterator[list[str]]:
-    """Lose the connection of the ``at``-th request of any connection; yields the requests so far."""
-    seen: list[str] = []
-    lock = threading.Lock()
-    ask = SftpChannel.ask_together
-
-    def asked(channel: Any, requests: Any) -> list[int]:
-        with lock:
-            seen.append("+".join(str(one[0]) for one in requests))
-            mine = len(seen) == at
-        if mine and when == "before":
-            channel._socket.shutdown(socket.SHUT_RDWR)
-        numbers = ask(channel, requests)
-        if mine and when == "after":
-            for number in numbers:
-                channel.answer(number)  # it has taken effect, and this answer nobody gets
-            channel._socket.shutdown(socket.SHUT_RDWR)
-        return numbers
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SftpChannel, "ask_together", asked)
-        yield seen
-
-
-def lose(scenario: MakeScenario, at: int, when: When, directory: Path) -> int:
+def lose(scenario: MakeScenario, kind: Kind, at: int, when: When, directory: Path) -> int:
     """One connection lost; returns how many requests there were."""
-    delivery = prepare(scenario, SFTP, directory)
+    delivery = prepare(scenario, kind, directory)
     try:
         with cutting(at, when) as seen:
             run = delivery.client.run()
@@ -66,18 +34,20 @@ def lose(scenario: MakeScenario, at: int, when: When, directory: Path) -> int:
     return len(seen)
 
 
-def test_a_sample_of_all_lost_connections(scenario, tmp_path):
-    requests = lose(scenario, NEVER, "before", tmp_path)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_sample_of_all_lost_connections(scenario, kind, tmp_path):
+    requests = lose(scenario, kind, NEVER, "before", tmp_path)
     points = list(itertools.product(range(1, requests + 1), ("before", "after")))
-    for at, when in drawn_for(SFTP).sample(points, SAMPLE):
-        lose(scenario, at, when, tmp_path)
+    for at, when in drawn_for(kind).sample(points, SAMPLE):
+        lose(scenario, kind, at, when, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-def test_every_lost_connection(scenario, tmp_path):
-    requests = lose(scenario, NEVER, "before", tmp_path)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_every_lost_connection(scenario, kind, tmp_path):
+    requests = lose(scenario, kind, NEVER, "before", tmp_path)
     for at in range(1, requests + 1):
-        lose(scenario, at, "before", tmp_path)
-        lose(scenario, at, "after", tmp_path)
-    note(f"sftp: {requests} requests, {2 * requests} lost connections")
+        lose(scenario, kind, at, "before", tmp_path)
+        lose(scenario, kind, at, "after", tmp_path)
+    note(f"{kind}: {requests} requests, {2 * requests} lost connections")

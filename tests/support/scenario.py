@@ -18,18 +18,23 @@ from delivery.config.model import ClientConfig
 from delivery.ledger.entry import Entry, RunRef
 from delivery.ledger.table import Ledger
 from local.mailbox import Mail
+from local.sshd import SftpServer
 from local.stack import Stack
 from local.stand_ins import LEDGER_TABLE
 from local.wait import wait_until
 from tests.support.runs import RunResult, Runs
+from tests.support.visible import Visible
 
 
 class Scenario:
     """One client on the stand-ins."""
 
-    def __init__(self, stack: Stack, config: ClientConfig) -> None:
+    def __init__(self, stack: Stack, config: ClientConfig, sftp: SftpServer | None = None) -> None:
         self.stack = stack
         self.config = config
+        self.sftp = sftp or stack.sftp
+        """The recipient's server, where it is an SFTP destination."""
+        self._record: Visible | None = None
         self.s3 = stack.client("s3")
         self.ledger = Ledger(stack.client("dynamodb"), LEDGER_TABLE, config.delivery_key)
         self._runs = Runs(config)
@@ -127,7 +132,7 @@ class Scenario:
                     for name, content in self.stack.gcs_contents(self.config.destination.bucket, prefix).items()
                 }
             case _:
-                root = self.stack.sftp.root / self.config.destination.directory
+                root = self.sftp.root / self.config.destination.directory
                 return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
     def elsewhere(self) -> set[str]:
@@ -140,13 +145,27 @@ class Scenario:
             case "gcs":
                 names = set(self.stack.gcs(f"objects/{destination.bucket}"))
             case _:
-                root = self.stack.sftp.root
+                root = self.sftp.root
                 names = {str(path.relative_to(root)) for path in root.rglob("*")} - {destination.directory}
                 return {name for name in names if not name.startswith(destination.directory + "/")}
         return {name for name in names if not name.startswith(destination.prefix)}
 
+    def watch(self) -> None:
+        """Keep a record of what can be seen at an SFTP destination from now on; the others keep one themselves."""
+        if self.config.destination.type == "sftp":
+            self._record = Visible(self.sftp.root / self.config.destination.directory)
+
+    def stop_watching(self) -> None:
+        """The record ends."""
+        if self._record is not None:
+            self._record.stop()
+            self._record = None
+
     def became_visible(self) -> Iterator[tuple[str, int, int]]:
-        """Name, size and CRC32C of each content that the recipient could ever see, where a record is kept of it."""
+        """Name, size and CRC32C of each content that the recipient could ever see.
+
+        On an SFTP server a file that is written under its final name becomes visible with no bytes at all.
+        """
         destination = self.config.destination
         match destination.type:
             case "s3":
@@ -160,6 +179,11 @@ class Scenario:
                     if event["event"] == "visible" and event["name"].startswith(destination.prefix):
                         crc32c = int.from_bytes(base64.b64decode(event["crc32c"]), "big")
                         yield event["name"].removeprefix(destination.prefix), event["size"], crc32c
+            case _:
+                assert self._record is not None, "nobody watches"
+                for event in self._record.events():
+                    if not event.hidden and event.how != "gone":
+                        yield event.path, event.size or 0, event.crc32c or 0
 
     def _versions(self) -> list[dict[str, Any]]:
         destination = self.config.destination
@@ -179,7 +203,8 @@ class Scenario:
                 place = f"objects/{destination.bucket}?prefix={quote(destination.prefix)}"
                 httpx.delete(f"{self.stack.gcs_url}/_local/{place}", timeout=30).raise_for_status()
             case _:
-                shutil.rmtree(self.stack.sftp.root / destination.directory)
+                self.stop_watching()
+                shutil.rmtree(self.sftp.root / destination.directory)
 
     def mails(self) -> list[Mail]:
         """The e-mails about this client."""
@@ -202,18 +227,23 @@ def order_faults(url: str, rules: Sequence[dict[str, Any]] = ()) -> list[str]:
 
 
 @pytest.fixture
-def scenario(stack, new_client) -> Any:
-    """``scenario("gcs", trigger_on_done_file=True)`` makes a client to try things on."""
+def scenario(stack, new_client, bench) -> Any:
+    """``scenario("gcs", trigger_on_done_file=True)`` makes a client to try things on.
+
+    ``scenario("sftp", server="rclone")`` delivers to that server of the bench.
+    """
     made: list[Scenario] = []
 
-    def make(destination: str = "s3", **changes: Any) -> Scenario:
-        made.append(Scenario(stack, new_client(destination, **changes)))
+    def make(destination: str = "s3", *, server: str | None = None, **changes: Any) -> Scenario:
+        sftp = None if server is None else bench.server(server).server
+        made.append(Scenario(stack, new_client(destination, sftp=sftp, **changes), sftp))
         return made[-1]
 
     yield make
     for one in made:
         one.aws_faults()
         one.gcs_faults()
+        one.stop_watching()
 
 
 MakeScenario = Callable[..., Scenario]

@@ -12,6 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from delivery.config.model import ClientConfig
+from local.sshd import SftpServer
 from local.stack import Stack
 from local.stand_ins import GCS_BUCKET, PICKUP_BUCKET, PICKUP_BUCKETS, S3_BUCKET
 
@@ -45,7 +46,8 @@ def new_client(stack, delivery_environment, monkeypatch) -> Callable[..., Client
     ``pickups="kms"`` or ``"plain"``: a pick-up of that kind, whatever the usual one is.
     """
 
-    def make(destination: str = "s3", **changes: Any) -> ClientConfig:
+    def make(destination: str = "s3", *, sftp: SftpServer | None = None, **changes: Any) -> ClientConfig:
+        sftp = sftp or stack.sftp
         number = f"{os.getpid() % 1000:03d}{next(_numbers):05d}"
         name = f"client_{number}"
         place: dict[str, Any] = {
@@ -53,18 +55,21 @@ def new_client(stack, delivery_environment, monkeypatch) -> Callable[..., Client
             "gcs": {"type": "gcs", "bucket": GCS_BUCKET, "prefix": f"{name}/", "connection_id": name},
             "sftp": {
                 "type": "sftp",
-                "host": stack.sftp.host,
-                "port": stack.sftp.port,
-                "username": stack.sftp.username,
+                "host": sftp.host,
+                "port": sftp.port,
+                "username": sftp.username,
                 "directory": name,
                 "connection_id": name,
-                "host_keys": [stack.sftp.host_key],
+                "host_keys": [sftp.host_key],
             },
         }[destination]
         if destination == "sftp":
-            (stack.sftp.root / name).mkdir()
-        extra = {"gcs": {"keyfile_dict": stack.gcs_key}, "sftp": {"private_key": stack.sftp.private_key}, "s3": {}}
+            (sftp.root / name).mkdir()
+        by_key = {"private_key": sftp.private_key} if sftp.private_key else {}
+        extra = {"gcs": {"keyfile_dict": stack.gcs_key}, "sftp": by_key, "s3": {}}
         connection = {"conn_type": "generic", "extra": json.dumps(extra[destination])}
+        if destination == "sftp" and not by_key:
+            connection["password"] = sftp.password
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
         place |= changes.pop("place", {})
         kind = changes.pop("pickups", None)
