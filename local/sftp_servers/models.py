@@ -15,8 +15,8 @@ They need no misbehaviour to be different: each does what products in use do, an
 ``mft-on-close`` and ``mft-on-rename``, as managed file transfer products with rules for arriving files: the file is
 taken away into another system at once, in the request that completed it. The first takes every file, whatever its
 name; the second what gets a name that does not begin with a dot. What was taken is in ``taken`` beside the root
-directory, numbered. ``mft-scan`` leaves files where they are, but refuses to open, rename or remove one that was
-written until a scanner has been through with it.
+directory, each in a numbered directory of its own. ``mft-scan`` leaves files where they are, but refuses to open,
+rename or remove one that was written until a scanner has been through with it.
 """
 
 from __future__ import annotations
@@ -187,7 +187,9 @@ def _taking(base: _Base, directory: Path, *, on_close: bool) -> _Base:
     def take(place: bytes) -> None:
         path = Path(os.fsdecode(place))
         if path.is_file():
-            shutil.move(path, taken / f"{next(_numbers):04d} {path.name}")
+            there = taken / f"{next(_numbers):04d}" / path.relative_to(directory / "root")
+            there.parent.mkdir(parents=True)
+            shutil.move(path, there)
 
     class Taking(_noticing(base, take) if on_close else base):  # type: ignore[misc]
         def rename(self, oldpath: bytes, newpath: bytes) -> Any:

@@ -45,7 +45,8 @@ def folder(models):
 
 
 def taken(server):
-    return {path.read_bytes(): path.name.partition(" ")[2] for path in (server.server.root.parent / "taken").iterdir()}
+    files = (server.server.root.parent / "taken").rglob("*")
+    return {path.read_bytes(): path.name for path in files if path.is_file()}
 
 
 def test_of_two_uploads_to_one_name_the_last_that_is_closed_is_the_object(folder):
