@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -232,9 +233,20 @@ class Publisher:
                 refused = error
         if (refused.code == NO_SUCH_FILE and not there) or (refused.code == FAILURE and there is False):
             raise self.gone(new.part, to)
+        if self._is_directory(sftp, to.path):
+            raise SftpError(refused.code, "the recipient has a directory of that name", refused.operation)
         if self.is_there(sftp, to.path) is not False:
             return self._replace_by_moving(sftp, new, to, refused)
         raise refused
+
+    @staticmethod
+    def _is_directory(sftp: SftpSession, path: str) -> bool:
+        """Whether the server says so. Nobody's directory is moved aside, for it would not come back."""
+        try:
+            mode = sftp.stat(path, follow=False).mode
+        except SftpError:
+            return False
+        return mode is not None and stat.S_ISDIR(mode)
 
     @staticmethod
     def _rename(sftp: SftpSession, new: Publication, path: str) -> Attributes | SftpError:

@@ -140,9 +140,16 @@ class Sending:
             raise
 
     def withdraw_directly(self, sftp: SftpSession) -> None:
-        """The server refused the rest: what is there is no file that anybody should see."""
-        with contextlib.suppress(SftpError):
+        """The server refused the rest: what is there is no file that anybody should see.
+
+        Raises :class:`NotRepeatable` if it has been taken away: another half would follow it.
+        """
+        try:
             sftp.remove(self.to.path)
+        except SftpError as error:
+            if error.code == NO_SUCH_FILE:
+                why = "the server refused the rest of it, and what had arrived is not there any more"
+                raise self.tools.publisher.unknown(self.to.path, why) from error
         self._nothing_there()
 
     def proven_directly(self, sftp: SftpSession, digest: Digest, told: int | None) -> Receipt:
