@@ -56,10 +56,11 @@ new-client: .venv/.ready ## a YAML file for a new client: NAME=… DESTINATION=g
 	@$(BIN)/python -m delivery.config.new_client $(NAME) $(if $(DESTINATION),--destination $(DESTINATION))
 
 .PHONY: docs
-docs: .venv/.ready ## write what is generated from the models: JSON Schema, configuration and settings reference
+docs: .venv/.ready ## write what is generated: JSON Schema, configuration and settings reference, tables of SFTP servers
 	$(BIN)/python -m delivery.config.schema
 	$(BIN)/python -m delivery.config.reference
 	$(BIN)/python -m delivery.settings_reference
+	$(BIN)/python -m tests.functional.transfer.sftp.table
 
 .PHONY: measure
 measure: .venv/.ready ## the measurements in benchmarks/README.md

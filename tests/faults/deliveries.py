@@ -158,6 +158,7 @@ KINDS = [
     Kind("gcs", params={"resend_failed": True}, big=False, history="failed"),
     Kind("gcs", history="resumed"),
     Kind("sftp"),
+    Kind("sftp", server="rclone"),
     Kind("s3"),
     Kind("s3", {"bypass_file_checks": True}),
     Kind("s3", big=False, history="duplicate"),

@@ -15,7 +15,7 @@ from tests.faults.deliveries import Kind, drawn_for, note, prepare
 from tests.support.lost import NEVER, When, cutting
 from tests.support.scenario import MakeScenario
 
-KINDS = [Kind("sftp")]
+KINDS = [Kind("sftp"), Kind("sftp", server="rclone")]
 SAMPLE = 4
 
 
