@@ -124,6 +124,7 @@ def _object_store(base: _Base, directory: Path, times: Times) -> _Base:
 
         def rename(self, oldpath: bytes, newpath: bytes) -> Any:
             """Copy, then delete."""
+            self._allow("rename")
             old, new = (Path(os.fsdecode(self.map_path(path))) for path in (oldpath, newpath))
             if os.path.lexists(new):
                 raise asyncssh.SFTPFailure("The target exists")
