@@ -34,75 +34,85 @@ function openFlags(flags) {
 function serve(sftp) {
   const files = new Map();
   let last = 0;
-  const open = (handle) => files.get(handle.toString("hex"));
   const keep = (what) => {
     const handle = Buffer.alloc(4);
     handle.writeUInt32BE(last = (last + 1) >>> 0);
     files.set(handle.toString("hex"), what);
     return handle;
   };
-  const told = (request) => (error) => error
-    ? sftp.status(request, CODES[error.code] ?? STATUS_CODE.FAILURE, error.message)
-    : sftp.status(request, STATUS_CODE.OK);
-  const looked = (request) => (error, found) => error ? told(request)(error) : sftp.attrs(request, attributes(found));
+  // Calls that wait, so that requests take effect in the order in which they come: the draft asks for that, and clients
+  // send a write and the close behind it together.
+  const told = (request, work) => {
+    try {
+      work();
+    } catch (error) {
+      sftp.status(request, CODES[error.code] ?? STATUS_CODE.FAILURE, error.message);
+      return;
+    }
+    sftp.status(request, STATUS_CODE.OK);
+  };
+  const answered = (request, work) => {
+    try {
+      work();
+    } catch (error) {
+      sftp.status(request, CODES[error.code] ?? STATUS_CODE.FAILURE, error.message);
+    }
+  };
+  const looked = (request, look) => answered(request, () => sftp.attrs(request, attributes(look())));
+  const opened = (handle) => {
+    const file = files.get(handle.toString("hex"));
+    if (!file) throw new Error("no such handle");
+    return file;
+  };
 
-  sftp.on("OPEN", (request, name, flags, attrs) => {
-    fs.open(local(name), openFlags(flags), attrs.mode ?? 0o666, (error, number) =>
-      error ? told(request)(error) : sftp.handle(request, keep({ number })));
-  }).on("WRITE", (request, handle, offset, data) => {
-    const file = open(handle);
-    if (!file) return sftp.status(request, STATUS_CODE.FAILURE);
-    let done = 0;
-    const further = (error, count) => {
-      if (error) return told(request)(error);
-      done += count;
-      if (done >= data.length) return sftp.status(request, STATUS_CODE.OK);
-      return fs.write(file.number, data, done, data.length - done, offset + done, further);
-    };
-    return further(null, 0);
-  }).on("READ", (request, handle, offset, length) => {
-    const file = open(handle);
-    if (!file) return sftp.status(request, STATUS_CODE.FAILURE);
-    return fs.read(file.number, Buffer.alloc(length), 0, length, offset, (error, count, data) => {
-      if (error) return told(request)(error);
-      return count ? sftp.data(request, data.subarray(0, count)) : sftp.status(request, STATUS_CODE.EOF);
-    });
-  }).on("CLOSE", (request, handle) => {
-    const file = open(handle);
-    if (!file) return sftp.status(request, STATUS_CODE.FAILURE);
+  sftp.on("OPEN", (request, name, flags, attrs) => answered(request, () => {
+    const number = fs.openSync(local(name), openFlags(flags), attrs.mode ?? 0o666);
+    sftp.handle(request, keep({ number }));
+  })).on("WRITE", (request, handle, offset, data) => told(request, () => {
+    const { number } = opened(handle);
+    for (let done = 0; done < data.length;) {
+      done += fs.writeSync(number, data, done, data.length - done, offset + done);
+    }
+  })).on("READ", (request, handle, offset, length) => answered(request, () => {
+    const data = Buffer.alloc(length);
+    const count = fs.readSync(opened(handle).number, data, 0, length, offset);
+    if (count) sftp.data(request, data.subarray(0, count));
+    else sftp.status(request, STATUS_CODE.EOF);
+  })).on("CLOSE", (request, handle) => told(request, () => {
+    const { number } = opened(handle);
     files.delete(handle.toString("hex"));
-    return file.names ? sftp.status(request, STATUS_CODE.OK) : fs.close(file.number, told(request));
-  }).on("FSTAT", (request, handle) => {
-    const file = open(handle);
-    return file ? fs.fstat(file.number, looked(request)) : sftp.status(request, STATUS_CODE.FAILURE);
-  }).on("FSETSTAT", (request, handle, attrs) => {
-    const file = open(handle);
-    if (!file) return sftp.status(request, STATUS_CODE.FAILURE);
-    return attrs.mode === undefined ? sftp.status(request, STATUS_CODE.OK) : fs.fchmod(file.number, attrs.mode & 0o7777, told(request));
-  }).on("SETSTAT", (request, name, attrs) => {
-    return attrs.mode === undefined ? sftp.status(request, STATUS_CODE.OK) : fs.chmod(local(name), attrs.mode & 0o7777, told(request));
-  }).on("STAT", (request, name) => fs.stat(local(name), looked(request))
-  ).on("LSTAT", (request, name) => fs.lstat(local(name), looked(request))
-  ).on("MKDIR", (request, name) => fs.mkdir(local(name), told(request))
-  ).on("RMDIR", (request, name) => fs.rmdir(local(name), told(request))
-  ).on("REMOVE", (request, name) => fs.unlink(local(name), told(request))
-  ).on("RENAME", (request, from, to) => {
-    if (order === "refuse-rename") return sftp.status(request, STATUS_CODE.PERMISSION_DENIED, "RENAME is not allowed");
+    if (number !== undefined) fs.closeSync(number);
+  })).on("FSTAT", (request, handle) => looked(request, () => fs.fstatSync(opened(handle).number))
+  ).on("FSETSTAT", (request, handle, attrs) => told(request, () => {
+    const { number } = opened(handle);
+    if (attrs.mode !== undefined) fs.fchmodSync(number, attrs.mode & 0o7777);
+  })).on("SETSTAT", (request, name, attrs) => told(request, () => {
+    if (attrs.mode !== undefined) fs.chmodSync(local(name), attrs.mode & 0o7777);
+  })).on("STAT", (request, name) => looked(request, () => fs.statSync(local(name)))
+  ).on("LSTAT", (request, name) => looked(request, () => fs.lstatSync(local(name)))
+  ).on("MKDIR", (request, name) => told(request, () => fs.mkdirSync(local(name)))
+  ).on("RMDIR", (request, name) => told(request, () => fs.rmdirSync(local(name)))
+  ).on("REMOVE", (request, name) => told(request, () => fs.unlinkSync(local(name)))
+  ).on("RENAME", (request, from, to) => told(request, () => {
+    if (order === "refuse-rename") throw Object.assign(new Error("RENAME is not allowed"), { code: "EPERM" });
     // The draft renames over nothing.
-    return fs.lstat(local(to), (absent) => absent
-      ? fs.rename(local(from), local(to), told(request))
-      : sftp.status(request, STATUS_CODE.FAILURE, "the target exists"));
-  }).on("REALPATH", (request, name) => sftp.name(request, [{ filename: path.posix.join("/", name), longname: name, attrs: {} }])
-  ).on("OPENDIR", (request, name) => fs.readdir(local(name), (error, names) =>
-    error ? told(request)(error) : sftp.handle(request, keep({ names, directory: local(name) })))
-  ).on("READDIR", (request, handle) => {
-    const listing = open(handle);
-    if (!listing?.names?.length) return sftp.status(request, STATUS_CODE.EOF);
-    return sftp.name(request, listing.names.splice(0).map((filename) => {
-      const attrs = attributes(fs.lstatSync(path.join(listing.directory, filename)));
-      return { filename, longname: filename, attrs };
-    }));
-  }).on("end", () => sftp.end()
+    if (fs.lstatSync(local(to), { throwIfNoEntry: false })) throw new Error("the target exists");
+    fs.renameSync(local(from), local(to));
+  })).on("REALPATH", (request, name) => sftp.name(request, [{ filename: path.posix.join("/", name), longname: name, attrs: {} }])
+  ).on("OPENDIR", (request, name) => answered(request, () => {
+    const names = fs.readdirSync(local(name));
+    sftp.handle(request, keep({ names, directory: local(name) }));
+  })).on("READDIR", (request, handle) => answered(request, () => {
+    const listing = opened(handle);
+    if (!listing.names?.length) {
+      sftp.status(request, STATUS_CODE.EOF);
+      return;
+    }
+    const found = listing.names.splice(0).map((filename) =>
+      ({ filename, found: fs.lstatSync(path.join(listing.directory, filename), { throwIfNoEntry: false }) }));
+    sftp.name(request, found.filter((one) => one.found).map((one) =>
+      ({ filename: one.filename, longname: one.filename, attrs: attributes(one.found) })));
+  })).on("end", () => sftp.end()
   ).on("error", (error) => console.error("sftp:", error));
 }
 
