@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import pickle
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,7 @@ class ResumableRuns(Runs):
         return value
 
     def _note(self, result: RunResult) -> None:
-        kept = RunResult(
-            result.run_id, result.generation, dict(result.states), {}, {}, result.batches, dict(result.returned)
-        )
+        kept = replace(result, states=dict(result.states), errors={}, tries={}, returned=dict(result.returned))
         half = self.notes.with_suffix(".half")
         half.write_bytes(pickle.dumps(kept))
         half.replace(self.notes)

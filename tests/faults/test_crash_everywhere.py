@@ -22,7 +22,7 @@ from tests.support.scenario import MakeScenario
 
 SAMPLE = 4
 """Crash points of each scenario in every test run."""
-MOST_CALLS = 400
+MOST_CALLS = 1000
 
 
 RECOVERIES = ("tried again", "given up")
