@@ -42,7 +42,7 @@ class Needs:
 
     pickups: set[Location] = field(default_factory=set)
     landings: set[Location] = field(default_factory=set)
-    """S3 destinations that no role is assumed for."""
+    """S3 destinations that no role is assumed for, and archives (R5.8)."""
     landings_with_acl: set[Location] = field(default_factory=set)
     roles: set[str] = field(default_factory=set)
     """ARNs of the roles that configurations name."""
@@ -67,6 +67,8 @@ def needs_of(clients: Iterable[ClientConfig]) -> Needs:
             needs.roles.add(pickup.role_arn)
         else:
             needs.pickups.add(Location(pickup.bucket, pickup.prefix))
+            if client.archive_prefix:
+                needs.landings.add(Location(pickup.bucket, client.archive_prefix))
         if destination.type != "s3":
             continue
         if destination.role_arn:

@@ -98,7 +98,11 @@ def container(environment: Environment, needs: Needs) -> list[Grant]:
 def _deliver(environment: Environment, needs: Needs) -> list[Grant]:
     """What both do."""
     grants = [
-        Grant("Ledger", ("dynamodb:BatchGetItem", "dynamodb:UpdateItem"), (_table(environment),)),
+        Grant(
+            "Ledger",
+            ("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+            (_table(environment),),
+        ),
         Grant("LedgerOpenEntries", ("dynamodb:Query",), (f"{_table(environment)}/index/{OPEN_INDEX}",)),
         Grant(
             "Connections",

@@ -33,8 +33,6 @@ ECS_CLUSTER = "transfers"
 ECS_FAMILY = "transfer"
 ECS_LOG_GROUP = "/ecs/transfer"
 SENDER = "deliveries@example.org"
-_NO_ENTRIES = ("mail#", "mark#", "order#", "unsent#")
-"""How the sort keys of items begin that are no file's entry."""
 TASK_IDENTITY = "local-task"
 """The access key of ECS tasks, so that their calls can be told from the workers'."""
 
@@ -120,7 +118,7 @@ class StandIns:
             )
         )
         items = [expressions.from_item(item) for page in pages for item in page["Items"]]
-        entries = [Entry.from_item(item) for item in items if not item["etag"].startswith(_NO_ENTRIES)]
+        entries = [Entry.from_item(item) for item in items if "status" in item]
         return {entry.file_name: entry for entry in entries}
 
     def order_index_lag(self, seconds: float, seed: int = 0) -> None:

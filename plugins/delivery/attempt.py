@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from delivery.events import as_json, log_event
 from delivery.ledger.entry import Entry, RunRef, Status
+from delivery.pickup import PickupError
 from delivery.transfer.batch import deliver_all
 from delivery.transfer.contract import (
     Destination,
@@ -21,12 +23,13 @@ from delivery.transfer.contract import (
     SourceObject,
     Superseded,
     TransferError,
+    UnsafeName,
 )
 from delivery.transfer.progress import Progress
 
 if TYPE_CHECKING:
+    from delivery.disposal import Disposal
     from delivery.ledger.table import Ledger
-    from delivery.pickup import Pickup
 
 _CONFIRMATION_VALID = 2.0
 """Seconds for which an attempt's beginning counts as its confirmation: small files need no second look."""
@@ -56,17 +59,17 @@ class Batch:
     def __init__(
         self,
         ledger: Ledger,
-        pickup: Pickup,
         owner: RunRef,
         *,
-        remove_source: bool,
+        disposal: Disposal,
+        bypass: bool,
         logger: logging.Logger,
         stop: threading.Event | None = None,
     ) -> None:
         self._ledger = ledger
-        self._pickup = pickup
         self._owner = owner
-        self._remove_source = remove_source
+        self._disposal = disposal
+        self._bypass = bypass
         self._logger = logger
         self._stop = stop
         self._attempts: dict[str, _Attempt] = {}
@@ -130,7 +133,7 @@ class Batch:
             self._note_superseded(entry, error)
 
     def _delivered(self, attempt: _Attempt, receipt: Receipt) -> None:
-        entry = self._ledger.delivered(attempt.entry, receipt, remove_source=self._remove_source)
+        entry = self._ledger.delivered(attempt.entry, receipt, remove_source=self._bypass)
         with self._lock:
             self.outcome.delivered += 1
         self._log(
@@ -143,15 +146,31 @@ class Batch:
         )
         if receipt.remark:
             self._log("file_delivered_remark", entry, level=logging.WARNING, remark=receipt.remark)
-        if self._remove_source:
-            kept = self._pickup.remove([(entry.key, entry.source_etag)])
-            self._log("source_kept" if kept else "source_removed", entry)
+        if self._bypass or self._disposal.at_once:
+            self._dispose(entry)
+
+    def _dispose(self, entry: Entry) -> None:
+        """R5.6, R5.8: the source goes at once. If that fails, the next run retries."""
+        at = datetime.fromisoformat(entry.timestamp)
+        try:
+            if self._disposal.keeps:
+                return
+            kept = self._disposal.clear_away([entry.source], at)
+        except PickupError as error:
+            self._log("source_not_removed", entry, level=logging.ERROR, error=str(error))
+            return
+        archived = None if kept else self._disposal.archived_to(entry.source, at)
+        self._log("source_kept" if kept else "source_removed", entry, archived_to=archived)
+        if archived:
+            self._ledger.archived(entry, archived)
 
     def _failed(self, attempt: _Attempt, error: BaseException) -> None:
         # What is not the engine's own error may quote anything, a credential included: its text is only logged, masked.
         reason = str(error) if isinstance(error, TransferError) else f"unexpected {type(error).__name__}; see the log"
         permanent = isinstance(error, TransferError) and not error.retry_helps
-        entry = self._ledger.failed(attempt.entry, reason, permanent=permanent)
+        entry = self._ledger.failed(
+            attempt.entry, reason, permanent=permanent, name_refused=isinstance(error, UnsafeName)
+        )
         final = entry.status is Status.FAIL
         self._record(self.outcome.failed if final else self.outcome.unfinished, entry, reason)
         self._log(

@@ -19,12 +19,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from delivery.attempt import Batch, Outcome
 from delivery.config.model import ClientConfig
+from delivery.disposal import Disposal
 from delivery.events import LineFormatter, log_event
 from delivery.ledger.entry import RunRef, Status
 from delivery.ledger.orders import Orders
@@ -33,6 +34,9 @@ from delivery.pickup import Pickup
 from delivery.settings import Settings, SettingsError
 from delivery.transfer.contract import Destination
 from delivery.transfer.destinations import open_destination
+
+if TYPE_CHECKING:
+    from delivery.transfer.s3.access import S3Access
 
 ORDER_VARIABLE = "DELIVERY_ORDER"
 ORDER_VERSION = 2
@@ -144,18 +148,26 @@ def deliver(order: Order, settings: Settings, stop: threading.Event) -> Outcome:
     s3 = s3_client(region=source.region, role_arn=source.role_arn, external_id=source.external_id)
     entries = [
         entry
-        for entry in ledger.open_now(order.owner, order.batch)
+        for entry in ledger.of_run(order.owner, order.batch)
         if entry.status is Status.PROCESSING and entry.active and entry.owned_by.is_same_life(order.owner)
     ]
-    batch = Batch(ledger, Pickup(config, s3), order.owner, remove_source=order.remove_source, logger=_LOGGER, stop=stop)
+    disposal = Disposal(config, Pickup(config, s3), lambda: _source_access(config))
+    batch = Batch(ledger, order.owner, disposal=disposal, bypass=order.remove_source, logger=_LOGGER, stop=stop)
     return batch.deliver(entries, lambda: _destination(config, settings))
+
+
+def _source_access(config: ClientConfig) -> S3Access:
+    from delivery.aws import s3_access
+
+    source = config.pickup
+    return s3_access(region=source.region, role_arn=source.role_arn, external_id=source.external_id)
 
 
 def _destination(config: ClientConfig, settings: Settings) -> Destination:
     from delivery.aws import s3_access
     from delivery.secrets_manager import resolve
 
-    source, destination = config.pickup, config.destination
+    destination = config.destination
     secret = destination_s3 = None
     if destination.type == "s3":
         destination_s3 = s3_access(
@@ -166,7 +178,7 @@ def _destination(config: ClientConfig, settings: Settings) -> Destination:
     return open_destination(
         destination,
         secret=secret,
-        source_s3=s3_access(region=source.region, role_arn=source.role_arn, external_id=source.external_id),
+        source_s3=_source_access(config),
         destination_s3=destination_s3,
         gcs_endpoint=settings.gcs_endpoint,
     )

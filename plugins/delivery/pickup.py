@@ -9,17 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from delivery.ledger.identity import Fingerprint
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from delivery.config.model import ClientConfig
 
-_PARALLEL_DELETES = 16
+_PARALLEL = 16
+_CHUNK = 1024**2
 _CONFLICT_PAUSES = (0.2, 0.5, 1.0)
 """Seconds after each refusal of the done file's removal because somebody else was at it."""
 _VERSIONS_LOOKED_AT = 20
@@ -43,6 +46,10 @@ class PickupFile:
     size: int
     """Bytes."""
     last_modified: datetime
+    version_id: str | None = field(default=None, compare=False)
+    """Known after :meth:`Pickup.identify`, where the bucket has versions."""
+    content: Fingerprint = field(default_factory=Fingerprint, compare=False)
+    """Known after :meth:`Pickup.identify`."""
 
     @property
     def path(self) -> str:
@@ -82,6 +89,8 @@ class Pickup:
     def files(self) -> Iterator[PickupFile]:
         """Every file that waits, in key order: not the done file, no folder marker, nothing that the patterns exclude.
 
+        A folder marker is an empty object whose key ends with ``/``; one that has content is a file.
+
         Raises :class:`PickupError` if the bucket is missing or may not be listed.
         """
         prefix = self._config.pickup.prefix
@@ -91,7 +100,8 @@ class Pickup:
                 for item in page.get("Contents", ()):
                     key = item["Key"]
                     name = key[len(prefix) :]
-                    if key.endswith("/") or key == self._config.done_file_key or not self._config.pickup.matches(name):
+                    marker = key.endswith("/") and not item["Size"]
+                    if marker or key == self._config.done_file_key or not self._config.pickup.matches(name):
                         continue
                     yield PickupFile(
                         name, self._bucket, key, item["ETag"].strip('"'), item["Size"], item["LastModified"]
@@ -158,6 +168,65 @@ class Pickup:
             raise
         return True
 
+    def identify(self, files: Iterable[PickupFile]) -> list[PickupFile]:
+        """The files with what S3 knows of their content and version: one HeadObject request each.
+
+        One that has been overwritten since it was listed comes as it is now; one that is gone is left out. Where the
+        response is refused, the file comes as it was: reading it will show why.
+        """
+        waiting = list(files)
+        if not waiting:
+            return []
+        with (
+            _explained(self._config, "read", waiting[0].key),
+            ThreadPoolExecutor(min(_PARALLEL, len(waiting))) as pool,
+        ):
+            return [file for file in pool.map(self._identified, waiting) if file is not None]
+
+    def read(self, files: Iterable[PickupFile]) -> list[PickupFile]:
+        """The files with the CRC64NVME of their content, which is read for it. One that cannot be read, or has changed,
+        comes as it was: the attempt to send it will tell."""
+        waiting = list(files)
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            return list(pool.map(self._read, waiting))
+
+    def _read(self, file: PickupFile) -> PickupFile:
+        from awscrt import checksums
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        value = 0
+        try:
+            response = self._s3.get_object(Bucket=file.bucket, Key=file.key, IfMatch=f'"{file.etag}"')
+            with closing(response["Body"]) as body:
+                for piece in body.iter_chunks(_CHUNK):
+                    value = checksums.crc64nvme(piece, value)
+        except (BotoCoreError, ClientError):
+            return file
+        return replace(file, content=file.content.with_crc64nvme(value, file.size))
+
+    def _identified(self, file: PickupFile) -> PickupFile | None:
+        from botocore.exceptions import ClientError
+
+        try:
+            # Checksums are only told on demand (API reference, HeadObject: ChecksumMode).
+            head = self._s3.head_object(Bucket=file.bucket, Key=file.key, ChecksumMode="ENABLED")
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status == 404:
+                return None
+            if 400 <= status < 500:
+                return file
+            raise
+        version = head.get("VersionId")
+        return replace(
+            file,
+            etag=head["ETag"].strip('"'),
+            size=head["ContentLength"],
+            last_modified=head["LastModified"],
+            version_id=None if version == "null" else version,
+            content=Fingerprint.of_head(head),
+        )
+
     def remove(self, files: Iterable[tuple[str, str]]) -> list[str]:
         """Delete each ``(key, etag)`` that still has that ETag; returns the keys that were kept since they had changed.
 
@@ -168,7 +237,7 @@ class Pickup:
             return []
         with (
             _explained(self._config, "delete", pairs[0][0]),
-            ThreadPoolExecutor(min(_PARALLEL_DELETES, len(pairs))) as pool,
+            ThreadPoolExecutor(min(_PARALLEL, len(pairs))) as pool,
         ):
             removed = pool.map(lambda pair: self._removed(*pair), pairs)
             return [key for (key, _), gone in zip(pairs, removed, strict=True) if not gone]

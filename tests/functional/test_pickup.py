@@ -41,9 +41,17 @@ def exists(s3, key: str, bucket: str = PICKUP_BUCKET) -> bool:
 
 def test_r4_5_the_done_file_folder_markers_and_other_prefixes_are_not_files(config, pickup, s3):
     prefix = config.pickup.prefix
-    for key in (f"{prefix}a.csv", f"{prefix}sub/b.csv", f"{prefix}sub/", config.done_file_key, f"x{prefix}c.csv"):
+    for key in (f"{prefix}a.csv", f"{prefix}sub/b.csv", config.done_file_key, f"x{prefix}c.csv"):
         put(s3, key)
+    for marker in (prefix, f"{prefix}sub/"):
+        put(s3, marker, b"")
     assert [file.name for file in pickup.files()] == ["a.csv", "sub/b.csv"]
+
+
+def test_a_key_that_ends_with_a_slash_but_has_content_is_a_file(config, pickup, s3):
+    put(s3, f"{config.pickup.prefix}report/", b"1,2,3")
+    put(s3, config.pickup.prefix, b"4,5,6")
+    assert sorted(file.name for file in pickup.files()) == ["", "report/"]
 
 
 def test_more_than_one_page_is_listed(config, pickup, s3):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.loaders import create_loader
 from pydantic import TypeAdapter
 
 from delivery.config.model import ClientConfig
@@ -17,6 +18,7 @@ from local.stack import Stack
 from local.stand_ins import GCS_BUCKET, PICKUP_BUCKET, PICKUP_BUCKETS, S3_BUCKET
 
 _numbers = itertools.count(1)
+_BOTOCORE = create_loader()
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +36,8 @@ def aws(stack) -> Stack:
 @pytest.fixture
 def delivery_environment(stack, monkeypatch) -> None:
     """This process works against the stand-ins, as a worker would against AWS and Google."""
+    # Every task makes clients anew, as it has to; here a thousand of them read botocore's descriptions once.
+    monkeypatch.setattr("botocore.session.create_loader", lambda path=None: _BOTOCORE)
     for name, value in stack.environment().items():
         if not name.startswith("AIRFLOW__SECRETS"):
             monkeypatch.setenv(name, value)

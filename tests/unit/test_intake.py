@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from delivery.intake import Intake, Options, decide
-from delivery.ledger.entry import Entry, Status, identity
+from delivery.ledger.entry import Entry, Status
 from delivery.pickup import PickupFile
+from delivery.recognition import Rules, Sighting, grouped
 from tests.support.factories import EARLIER, MODIFIED, RUN, a_file, an_entry
 
 
 def decided(
     files: list[PickupFile], entries: list[Entry], *, dedupe_by: str = "content", listed: bool = True, **options: object
 ) -> Intake:
-    groups: dict[str, list[PickupFile]] = defaultdict(list)
-    for file in files if listed else []:
-        groups[identity(file, dedupe_by)].append(file)
-    choice = Options(owner=RUN, dedupe_by=dedupe_by, **options)  # type: ignore[arg-type]
-    return decide(groups, {e.etag: e for e in entries}, [e.etag for e in entries if e.open], choice)
+    rules = Rules(by_name=dedupe_by == "content_and_name" or bool(options.get("bypass")))
+    known = {entry.etag: entry for entry in entries}
+    sightings = [Sighting(file, known.get(file.etag)) for file in files if listed]
+    choice = Options(**{"owner": RUN, "rules": rules, **options})  # type: ignore[arg-type]
+    return decide(grouped(sightings, rules), [e for e in entries if e.open], choice)
 
 
 def shape(intake: Intake) -> dict[str, list[str]]:
@@ -70,17 +70,13 @@ def test_r5_4_resend_failed_does_not_send_again_what_was_delivered():
 def test_r5_4_a_cleared_run_sends_again_what_failed_in_it():
     cleared = replace(RUN, generation=1)
     entry = an_entry(status=Status.FAIL, owned_by=RUN)
-    intake = decide({"etag-a": [a_file()]}, {"etag-a": entry}, [], Options(owner=cleared))
+    intake = decided([a_file()], [entry], owner=cleared)
     assert shape(intake) == {"rearm": ["a.csv"]}
 
 
 def test_r5_4_a_cleared_run_does_not_send_what_failed_in_another_run():
-    intake = decide(
-        {"etag-a": [a_file()]},
-        {"etag-a": an_entry(status=Status.FAIL, owned_by=EARLIER)},
-        [],
-        Options(owner=replace(RUN, generation=1)),
-    )
+    owner = replace(RUN, generation=1)
+    intake = decided([a_file()], [an_entry(status=Status.FAIL, owned_by=EARLIER)], owner=owner)
     assert shape(intake) == {"held": ["a.csv"]}
 
 

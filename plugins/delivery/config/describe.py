@@ -112,10 +112,11 @@ def _schedule(config: ClientConfig) -> str:
 
 
 def _repeats(config: ClientConfig) -> str:
-    same = "the same content" if config.dedupe_by == "content" else "the same content and name"
     if config.bypass_file_checks:
-        return f"a file with {same} is sent again (the checks are bypassed)"
-    return f"a file with {same} is not sent again but deleted from the pick-up"
+        return "a file with the same content is sent again (the checks are bypassed)"
+    same = {"content": "the same content", "content_and_name": "the same content and name", "etag": "the same ETag"}
+    rest = "and stays in" if config.after_delivery == "keep" else "but deleted from"
+    return f"a file with {same[config.dedupe_by]} is not sent again {rest} the pick-up"
 
 
 def _notifications(config: ClientConfig) -> str:

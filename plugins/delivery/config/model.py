@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
+from delivery.config.after_delivery import AfterDelivery, Archive
 from delivery.config.contacts import MAX_CONTACTS, EmailAddress, refuse_repeated
 from delivery.config.destinations import (
     GcsDestination,
@@ -125,7 +126,7 @@ class ClientConfig(Section, title="Client configuration"):
         default=None,
         title="Feed",
         description="A name that tells this configuration from another one of the same client. Only for a client with"
-        " several; never change it later, because what has been sent is recorded under it.",
+        " several. What was sent from this pick-up before the feed got its name, or under another one, is remembered.",
         examples=["eligibility"],
     )
     contacts: Annotated[tuple[EmailAddress, ...], Field(strict=False)] = Field(
@@ -168,12 +169,32 @@ class ClientConfig(Section, title="Client configuration"):
         " switch in the Airflow UI would freeze it.",
         examples=[True],
     )
-    dedupe_by: Literal["content", "content_and_name"] = Field(
+    dedupe_by: Literal["content", "content_and_name", "etag"] = Field(
         default="content",
         title="What makes a file the same",
-        description="`content`: a file with another name but the same content counts as already sent."
-        " `content_and_name`: it is sent as well.",
+        description="`content`: a file counts as already sent if its content was sent before, whatever it is called,"
+        " whoever uploads it again, and however the bucket is encrypted. `content_and_name`: only if it was sent under"
+        " the same name. `etag`: only if S3 gives it the same ETag; another upload of it may then be sent again. You"
+        " may change this at any time: nothing is sent again for it.",
         examples=["content_and_name"],
+    )
+    after_delivery: AfterDelivery = Field(
+        default="next_run",
+        title="After delivery",
+        description="What becomes of a file in the pick-up once its delivery is verified. `next_run`: the next run"
+        " that looks at the pick-up deletes it. `delete`: it is deleted at once. `keep`: it stays; the ledger alone"
+        " prevents a second sending. `archive: <prefix>`: it is copied below that prefix of the same bucket, under the"
+        " time of the delivery, and then deleted.",
+        examples=["delete", {"archive": "acme-sent/"}],
+    )
+    formerly: Annotated[tuple[HNumber, ...], Field(strict=False)] = Field(
+        default=(),
+        max_length=10,
+        title="Former H numbers",
+        description="H numbers that this client had before. With them, what was sent under an old number is not sent"
+        " again under the new one. Without them, a changed `client_h_number` stops the delivery, because the pick-up"
+        " still belongs to the old number.",
+        examples=[["H1234"]],
     )
     offload_threshold: ByteSize | None = Field(
         default=None,
@@ -215,6 +236,24 @@ class ClientConfig(Section, title="Client configuration"):
                 at=("prefix",),
             )
         return destination
+
+    @field_validator("after_delivery")
+    @classmethod
+    def _refuse_archive_in_pickup(cls, after: AfterDelivery, info: ValidationInfo) -> AfterDelivery:
+        pickup = info.data.get("pickup")
+        if isinstance(after, Archive) and isinstance(pickup, Pickup) and overlap(after.archive, pickup.prefix):
+            raise refusal(
+                "a prefix outside the pick-up",
+                f"The pick-up is {quoted(pickup.prefix)}: archived files would be taken for new ones.",
+                found=quoted(after.archive),
+                at=("archive",),
+            )
+        return after
+
+    @property
+    def archive_prefix(self) -> str | None:
+        """Where in the pick-up's bucket delivered files are kept; None if they are not archived (R5.8)."""
+        return self.after_delivery.archive if isinstance(self.after_delivery, Archive) else None
 
     @property
     def delivery_key(self) -> str:

@@ -143,6 +143,17 @@ class _Neighbours:
                 "Files delivered there would be sent on to that client, and deleted.",
                 self._pickups.remarks,
             )
+        if config.archive_prefix and (others := self._pickups.overlapping(pickup.bucket, config.archive_prefix, path)):
+            yield _Clash(
+                Claim.DESTINATION,
+                Claim.PICKUP,
+                others,
+                ("after_delivery", "archive"),
+                f"{quoted(config.archive_prefix)}, which overlaps with the pick-up of ",
+                "a prefix outside every pick-up",
+                "Archived files would be sent on to that client, and deleted.",
+                self._pickups.remarks,
+            )
 
 
 class _Places:

@@ -43,7 +43,8 @@ def _check_prefix(value: str) -> str:
     return value
 
 
-def _check_pickup_prefix(value: str) -> str:
+def check_pickup_prefix(value: str) -> str:
+    """A prefix that is not the bucket's top. Raises a refusal."""
     if value == "":
         raise refusal(
             "a prefix that ends with '/'",
@@ -58,7 +59,7 @@ def _check_destination_prefix(value: str) -> str:
 
 PickupPrefix = Annotated[
     str,
-    AfterValidator(_check_pickup_prefix),
+    AfterValidator(check_pickup_prefix),
     WithJsonSchema({"type": "string", "pattern": "^[^/].*/$", "maxLength": MAX_PREFIX_BYTES}),
 ]
 DestinationPrefix = Annotated[

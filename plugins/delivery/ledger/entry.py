@@ -15,7 +15,6 @@ index costs follows the work at hand and not the client's history (R3.4).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from delivery.ledger.identity import Fingerprint
 from delivery.pickup import PickupFile
 
 MAX_ATTEMPTS = 3
@@ -87,7 +87,7 @@ class Entry:
 
     delivery_key: str
     etag: str
-    """The sort key: the file's unique identification, see :func:`identity` (R3.1)."""
+    """The sort key: the file's unique identification, see :func:`~delivery.ledger.identity.identity` (R3.1)."""
     status: Status
     active: bool
     file_name: str
@@ -99,6 +99,7 @@ class Entry:
     """Creation or last attribute change, ISO 8601 in UTC."""
     size: int
     source_etag: str
+    """The ETag of the object to send now: another upload of the content may have another one than the sort key's."""
     source_modified: str
     """The object's LastModified, ISO 8601."""
     configuration: str
@@ -115,9 +116,18 @@ class Entry:
     checksum: str | None = None
     verified_by: str | None = None
     remove_source: bool = False
-    """Delivered under bypass: this very object is only to be removed, never sent again (R5.6)."""
+    """Delivered under bypass: this very object is never sent again (R5.6)."""
     duplicate_names: frozenset[str] = field(default_factory=frozenset)
-    """Other names under which the same content came, and which are therefore not sent (R5.7)."""
+    """Other names under which the content came in this run, and which are therefore not sent (R5.7): a hundred at most,
+    and those of this run only. All of them have an alias."""
+    content: Fingerprint = field(default_factory=Fingerprint)
+    """What S3 said of the content when the file was registered (R3.6)."""
+    version_id: str | None = None
+    """The object's version, where the bucket has versions: by it the content can be read again (R5.8)."""
+    name_refused: bool = False
+    """It failed for its name: under another name the content is a new wish (R5.9)."""
+    reopened: bool = False
+    """Delivered in an earlier run, and open again only to report names that were not sent (R5.7)."""
 
     @property
     def bucket(self) -> str:
@@ -133,7 +143,16 @@ class Entry:
     def source(self) -> PickupFile:
         """The object in the pick-up that the entry stands for."""
         modified = datetime.fromisoformat(self.source_modified)
-        return PickupFile(self.file_name, self.bucket, self.key, self.source_etag, self.size, modified)
+        return PickupFile(
+            self.file_name,
+            self.bucket,
+            self.key,
+            self.source_etag,
+            self.size,
+            modified,
+            version_id=self.version_id,
+            content=self.content,
+        )
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Entry:
@@ -164,22 +183,15 @@ class Entry:
             verified_by=item.get("verifiedBy"),
             remove_source=item.get("removeSource", False),
             duplicate_names=frozenset(item.get("duplicateNames", ())),
+            content=Fingerprint(tuple(item.get("contentChecksums", ()))),
+            version_id=item.get("versionId"),
+            name_refused=item.get("nameRefused", False),
+            reopened=item.get("reopened", False),
         )
 
 
 HELD = "held:"
 """What stands before the delivery key in ``openKey`` of a closed entry that failed."""
-
-
-def identity(file: PickupFile, dedupe_by: str) -> str:
-    """The file's unique identification, the ledger's sort key (R3.1, R5.7).
-
-    By default the ETag. With ``content_and_name`` the name is part of it, as a digest: a sort key may have
-    1,024 bytes, and a name alone may have as many.
-    """
-    if dedupe_by == "content":
-        return file.etag
-    return f"{file.etag}#{hashlib.sha256(file.name.encode()).hexdigest()[:32]}"
 
 
 def work_ref(run_id: str, batch: int | None = None) -> str:

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from delivery.events import as_json
+from delivery.ledger.aliases import Aliases, aliases_of
 from delivery.ledger.entry import HELD, MAX_ATTEMPTS, Entry, RunRef, Status, now, work_ref
+from delivery.ledger.identity import Fingerprint
+from delivery.ledger.manifest import Manifest
 from delivery.ledger.reads import Reader
 from delivery.ledger.schema import PARTITION_KEY, SORT_KEY
 from delivery.ledger.writes import ConditionalWriter, Write
@@ -29,9 +32,24 @@ if TYPE_CHECKING:
 
 _ERROR_LENGTH = 1000
 _MOST_DUPLICATE_NAMES = 100
+_MOST_DUPLICATE_BYTES = 16_000
+"""Of the 400 KB of an item; and of a hundred entries in one transaction, of its 4 MB."""
 _MOST_LIVES = 48
 """DynamoDB compares with a hundred values at most, and each life has two spellings."""
 _DELIVERED_PATIENCE = 180.0
+_OUTCOME = (
+    "lastError",
+    "resumeState",
+    "deliveredTo",
+    "checksum",
+    "verifiedBy",
+    "removeSource",
+    "finishedAt",
+    "nameRefused",
+    "reopened",
+    "archivedTo",
+)
+"""What an entry that is armed again forgets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +58,10 @@ class Assignment:
 
     file: PickupFile
     etag: str
-    """The sort key, see :func:`delivery.ledger.entry.identity`."""
+    """The sort key, see :func:`delivery.ledger.identity.identity`."""
     batch: int
     duplicate_names: frozenset[str] = frozenset()
+    """All other names of the content in this run: what was noted of them before is replaced."""
 
 
 def _owned_by_life_of(owner: RunRef) -> ConditionBase:
@@ -52,15 +71,15 @@ def _owned_by_life_of(owner: RunRef) -> ConditionBase:
     return Attr("ownedBy").is_in([spelling for life in lives for spelling in life.spellings])
 
 
-def _taken_over(item: Assignment) -> dict[str, Any]:
-    """What every take-over adds: a larger token, which locks earlier attempts out, and the names of duplicates."""
-    names = _shortened(item.duplicate_names)
-    return {"fencingToken": 1, **({"duplicateNames": names} if names else {})}
-
-
-def _shortened(names: Iterable[str], room: int = _MOST_DUPLICATE_NAMES) -> set[str]:
-    """As many as an item has room for, of 400 KB: thousands of files can be equal, empty ones for example."""
-    return set(sorted(names)[: max(room, 0)])
+def shortened(names: Iterable[str]) -> set[str]:
+    """As many names as an entry has room for: thousands of files can be equal, empty ones for example."""
+    room, found = _MOST_DUPLICATE_BYTES, set[str]()
+    for name in sorted(names)[:_MOST_DUPLICATE_NAMES]:
+        room -= len(name.encode(errors="surrogatepass"))
+        if room < 0:
+            break
+        found.add(name)
+    return found
 
 
 class Ledger:
@@ -79,6 +98,8 @@ class Ledger:
         self._table = table
         self.delivery_key = delivery_key
         self._clock = clock
+        self.aliases = Aliases(self._reader, self._writer, table, delivery_key)
+        self.manifest = Manifest(self._reader, self._writer, table, delivery_key)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -89,9 +110,20 @@ class Ledger:
         """
         return self._query(self.delivery_key, run, batch)
 
-    def open_now(self, run: RunRef | None = None, batch: int | None = None) -> list[Entry]:
-        """The same entries as the table has them now, not as the index saw them a moment ago."""
-        return list(self.find(entry.etag for entry in self.open_entries(run, batch)).values())
+    def open_now(self, run: RunRef) -> list[Entry]:
+        """All that is open, as the table has it now: what the index shows, and what this run noted of itself."""
+        etags = [*(entry.etag for entry in self.open_entries()), *self.manifest.etags(run.run_id)]
+        return [entry for entry in self.find(etags).values() if entry.open]
+
+    def of_run(self, run: RunRef, batch: int | None = None) -> list[Entry]:
+        """What this run, or one batch of it, last had in hand, as the table has it now, whatever has become of it."""
+        seen = [*self.open_entries(run, batch), *self.held_entries(run, batch)]
+        etags = [*(entry.etag for entry in seen), *self.manifest.etags(run.run_id, batch)]
+        return [
+            entry
+            for entry in self.find(etags).values()
+            if entry.owned_by.is_same_run(run) and (batch is None or entry.batch == batch)
+        ]
 
     def held_entries(self, run: RunRef | None = None, batch: int | None = None) -> list[Entry]:
         """What has failed and is closed (R5.4)."""
@@ -119,7 +151,6 @@ class Ledger:
                         "fencingToken": 0,
                         "armedBy": str(owner),
                         "createdAt": timestamp,
-                        "duplicateNames": _shortened(item.duplicate_names) or None,
                     },
                     Attr(SORT_KEY).not_exists(),
                 )
@@ -141,7 +172,7 @@ class Ledger:
                     item.etag,
                     self._assigned(item, owner, configuration, timestamp),
                     condition,
-                    add=_taken_over(item),
+                    add={"fencingToken": 1},
                 )
                 for item in assignments
             }
@@ -162,9 +193,7 @@ class Ledger:
             "status": Status.PROCESSING,
             "sendAttempts": 0,
             "armedBy": str(owner),
-            **dict.fromkeys(
-                ("lastError", "resumeState", "deliveredTo", "checksum", "verifiedBy", "removeSource", "finishedAt")
-            ),
+            **dict.fromkeys(_OUTCOME),
         }
         return self._writer.write_all(
             {
@@ -172,7 +201,7 @@ class Ledger:
                     item.etag,
                     {**self._assigned(item, owner, configuration, timestamp), **fresh},
                     condition,
-                    add=_taken_over(item),
+                    add={"fencingToken": 1},
                 )
                 for item in assignments
             }
@@ -181,18 +210,53 @@ class Ledger:
     def note_duplicates(self, entry: Entry, names: Iterable[str], owner: RunRef) -> bool:
         """R5.7: remember that the content came under other names too, and reopen the entry so that this is reported.
 
-        False if the entry has changed meanwhile or enough names are known already: the caller then only logs.
+        False if the entry has changed meanwhile: the caller then only logs.
         """
-        new = _shortened(set(names) - entry.duplicate_names, _MOST_DUPLICATE_NAMES - len(entry.duplicate_names))
-        if not new:
-            return False
+        known = entry.duplicate_names if entry.open else frozenset[str]()
+        assign: dict[str, Any] = {
+            "timestamp": self._clock(),
+            "openKey": self.delivery_key,
+            "ownedBy": str(owner),
+            "workRef": work_ref(owner.run_id, entry.batch),
+            "duplicateNames": shortened({*known, *names}) or None,
+            "reopened": entry.reopened or not entry.open or None,
+        }
         condition = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
-        assign: dict[str, Any] = {"timestamp": self._clock(), "openKey": self.delivery_key, "ownedBy": str(owner)}
-        return bool(
-            self._writer.write_all(
-                {entry.etag: self._update(entry.etag, assign, condition, add={"duplicateNames": new})}
-            )
-        )
+        return bool(self._writer.write_all({entry.etag: self._update(entry.etag, assign, condition)}))
+
+    def adopt(self, entries: Sequence[Entry], origin: Ledger) -> list[str]:
+        """R3.7: take over entries that the client's files have in another partition; returns the sort keys taken.
+
+        Their history comes along. There they are closed, and whoever may still be at work on one is locked out.
+        """
+        items = {item[SORT_KEY]: item for item in origin.raw(entry.etag for entry in entries)}
+        timestamp = self._clock()
+        adopted: list[str] = []
+        for entry in entries:
+            taken = {
+                **items.get(entry.etag, {}),
+                PARTITION_KEY: self.delivery_key,
+                "active": False,
+                "fencingToken": entry.fencing_token + 1,
+                "openKey": self._open_key(entry),
+                "timestamp": timestamp,
+            }
+            let_go = {"active": False, "openKey": None, "timestamp": timestamp, "adoptedBy": self.delivery_key}
+            same = Attr("fencingToken").eq(entry.fencing_token) & Attr("status").eq(entry.status)
+            # In one transaction: at no time both could send it, and at no time neither.
+            if entry.etag in items and self._writer.write_together(
+                [
+                    Write.put(self._table, taken, Attr(SORT_KEY).not_exists()),
+                    origin.update_of(entry.etag, let_go, same, add={"fencingToken": 1}),
+                ]
+            ):
+                adopted.append(entry.etag)
+        return adopted
+
+    def _open_key(self, entry: Entry) -> str | None:
+        if entry.open:
+            return self.delivery_key
+        return HELD + self.delivery_key if entry.status is Status.FAIL else None
 
     # -- one attempt at one file -------------------------------------------------------------------------------------
 
@@ -228,9 +292,11 @@ class Ledger:
         The recipient has the file by now, so this is not given up at the first refusal: another attempt would send it
         again. Raises :class:`Superseded`.
         """
+        content = self._learned(entry, receipt)
         timestamp = self._clock()
         assign = {
             "status": Status.SUCCESS,
+            "contentChecksums": list(content.checksums) or None,
             "timestamp": timestamp,
             "finishedAt": timestamp,
             "deliveredTo": receipt.uri,
@@ -242,15 +308,31 @@ class Ledger:
         }
         return self._change(entry, assign, self._held_by(entry), patience=_DELIVERED_PATIENCE)
 
-    def failed(self, entry: Entry, error: str, *, permanent: bool = False) -> Entry:
-        """R6.2: one more failed attempt; the last one, or one that no retry can mend, ends in ``fail``.
+    def archived(self, entry: Entry, uri: str) -> None:
+        """R5.8: where the delivered source is kept, to be sent again from there. Raises :class:`Superseded`."""
+        condition = Attr("fencingToken").eq(entry.fencing_token)
+        self._change(entry, {"archivedTo": uri}, condition)
 
-        Raises :class:`Superseded`.
+    def _learned(self, entry: Entry, receipt: Receipt) -> Fingerprint:
+        """What is known of the content by now: S3 need not have the checksum that another upload of it will have."""
+        if receipt.crc64nvme is None:
+            return entry.content
+        computed = Fingerprint.of({"crc64nvme": receipt.crc64nvme}, receipt.size)
+        if set(computed.checksums) <= set(entry.content.checksums):
+            return entry.content
+        file = replace(entry.source, content=computed)
+        self.aliases.note(aliases_of(entry.etag, file, by_name="#" in entry.etag))
+        return Fingerprint((*entry.content.checksums, *computed.checksums))
+
+    def failed(self, entry: Entry, error: str, *, permanent: bool = False, name_refused: bool = False) -> Entry:
+        """R6.2: one more failed attempt; the last one, or one that no retry can fix, ends in ``fail``.
+
+        ``name_refused``: the destination cannot have a file of this name. Raises :class:`Superseded`.
         """
         timestamp, attempts = self._clock(), entry.send_attempts + 1
         assign: dict[str, Any] = {"timestamp": timestamp, "sendAttempts": attempts, "lastError": error[:_ERROR_LENGTH]}
         if permanent or attempts >= MAX_ATTEMPTS:
-            assign |= {"status": Status.FAIL, "finishedAt": timestamp}
+            assign |= {"status": Status.FAIL, "finishedAt": timestamp, "nameRefused": name_refused or None}
         return self._change(entry, assign, self._held_by(entry))
 
     def hindered(self, entry: Entry, error: str) -> Entry:
@@ -332,6 +414,9 @@ class Ledger:
             "ownedBy": str(owner),
             "workRef": work_ref(owner.run_id, item.batch),
             "openKey": self.delivery_key,
+            "duplicateNames": shortened(item.duplicate_names) or None,
+            "contentChecksums": list(item.file.content.checksums) or None,
+            "versionId": item.file.version_id,
         }
 
     @staticmethod
@@ -340,6 +425,16 @@ class Ledger:
 
     def _held_by(self, entry: Entry) -> ConditionBase:
         return self._sending() & Attr("fencingToken").eq(entry.fencing_token)
+
+    def raw(self, etags: Iterable[str]) -> list[dict[str, Any]]:
+        """The items as they are, for another partition to take over."""
+        return list(self._reader.items(self._key(etag) for etag in dict.fromkeys(etags)))
+
+    def update_of(
+        self, etag: str, assign: Mapping[str, Any], condition: ConditionBase, *, add: Mapping[str, Any] | None = None
+    ) -> Write:
+        """A conditional change of one entry, for another partition that takes it over."""
+        return self._update(etag, assign, condition, add=add)
 
     def _update(
         self, etag: str, assign: Mapping[str, Any], condition: ConditionBase, *, add: Mapping[str, Any] | None = None

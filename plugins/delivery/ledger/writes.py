@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _TRANSACTION = 100
 """DynamoDB's limit."""
+_PUTS = 25
+"""DynamoDB's limit of BatchWriteItem."""
+_LONGEST_PAUSE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,21 @@ class ConditionalWriter:
                 # One entry of the chunk was not as expected, or there is only one: each for itself.
                 done += [etag for etag, write in chunk if self.change(write) is not None]
         return done
+
+    def write_together(self, writes: Sequence[Write]) -> bool:
+        """Carry all of these out, or none; False if a condition did not hold."""
+        return self._transact(writes)
+
+    def put_all(self, table: str, items: Sequence[Mapping[str, Any]]) -> None:
+        """Put items that depend on nothing: each in the place of the one with its key."""
+        for start in range(0, len(items), _PUTS):
+            puts = [{"PutRequest": {"Item": expressions.to_item(item)}} for item in items[start : start + _PUTS]]
+            pending: Any = {table: puts}
+            pause = 0.05
+            while pending := self._dynamodb.batch_write_item(RequestItems=pending).get("UnprocessedItems"):
+                # Throttled: AWS asks for an exponential back-off (API reference, BatchWriteItem).
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _transact(self, writes: Sequence[Write]) -> bool:
         try:

@@ -157,10 +157,16 @@ def finished(summary: JobSummary, sender: str, recipients: Sequence[str]) -> Ema
     statuses = [file.status for file in summary.files]
     delivered, failed, unfinished = (statuses.count(status) for status in ("success", "fail", "processing"))
     outcome = [f"{delivered:,} delivered"] if delivered or not failed else []
+    outcome += [f"{len(summary.duplicates):,} not sent"] if summary.duplicates else []
     outcome += [f"{failed:,} FAILED"] if failed else []
     outcome += [f"{unfinished:,} in progress"] if unfinished else []
     outcome += [f"{len(summary.held):,} held"] if summary.held else []
     return _message("Job finished", ", ".join(outcome), summary, sender, recipients)
+
+
+def held(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
+    """The daily reminder of files that failed and still wait (R5.9). Raises ``ValueError`` for a time without zone."""
+    return _message("Still held", f"{len(summary.held):,} held", summary, sender, recipients)
 
 
 def _message(title: str, headline: str, summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
@@ -234,14 +240,15 @@ def _sections(files: Sequence[_Row], held: Sequence[_Row], duplicates: Sequence[
         (f"Files: {len(files):,}", "", files, LISTED),
         (
             f"Held: failed earlier, not sent again: {len(held):,}",
-            "They wait in the pick-up. To send them, clear the run that failed in Airflow, or trigger the DAG with "
-            "“Resend failed files”.",
+            "They wait in the pick-up. To send them, fix the cause and clear the run that failed in Airflow, or "
+            "trigger the DAG with “Resend failed files”. A file that is renamed or dropped again goes by the next run.",
             held,
             LISTED_BESIDES,
         ),
         (
             f"Not sent: same content as another file: {len(duplicates):,}",
-            "If both names are wanted, set “dedupe_by: content_and_name” in the client's configuration.",
+            "If both names are wanted, set “dedupe_by: content_and_name” in the client's configuration and drop the "
+            "file again. What was sent is not sent again.",
             duplicates,
             LISTED_BESIDES,
         ),

@@ -36,10 +36,11 @@ class DeactivateOperator(DeliveryOperator):
 
     def let_go(self, run: Run) -> WoundUp:
         """Close what has an outcome, and leave the rest to the next run."""
-        entries = run.to_wind_up(run.ledger.open_now())
+        entries = run.to_wind_up(run.ledger.open_now(run.owner))
         terminal = [entry for entry in entries if entry.status is not Status.PROCESSING]
         unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
-        if run.config.expected_every_days and any(entry.status is Status.SUCCESS for entry in terminal):
+        delivered = any(entry.status is Status.SUCCESS and not entry.reopened for entry in terminal)
+        if run.config.expected_every_days and delivered:
             run.last_delivery.note()  # first: what is closed is not seen again by another try
         counts = {
             "closed": len(run.ledger.close(terminal, run.owner)),

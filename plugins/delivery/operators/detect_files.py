@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
 from delivery.operators.base import DeliveryOperator
+from delivery.operators.held import remind, why
 from delivery.operators.notify import mail_is_left
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from delivery.intake import Survey
+    from delivery.operators.notify import NotifyFinishedOperator
     from delivery.operators.run import Run
 
 _HELD_NAMES = 20
@@ -24,7 +27,8 @@ _HELD_NAMES = 20
 class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
     """Looks for the done file, for new files and for unfinished work; finding nothing, skips the rest of the run.
 
-    An idle run ends here, green, with nothing written and nobody mailed (R4.4). A run that was triggered with
+    An idle run ends here, green, with nothing written and nobody mailed (R4.4); red while a file that failed earlier
+    still waits (R5.9). A run that was triggered with
     ``wait_minutes`` waits that long for something to do, deferred: it then costs no worker slot.
     """
 
@@ -33,23 +37,31 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
     def poke(self, context: Context) -> bool:
         """Whether there is anything to do; for a run that was asked for files by name, whether there is one of them."""
         run = self.run_of(context)
-        survey = run.survey()
+        return self._goes_on(run, self._look(run))
+
+    @staticmethod
+    def _goes_on(run: Run, survey: Survey) -> bool:
+        intake = survey.intake
+        if run.options.file_pattern and not run.owner.generation:
+            return bool(intake.take or intake.remove or intake.duplicates or intake.unknown)
+        return not survey.idle or mail_is_left(run)
+
+    def _look(self, run: Run) -> Survey:
+        survey = run.look()
         intake = survey.intake
         if intake.held:
             names = [file.name for _, file in intake.held]
             self.log_event("files_held", level=logging.WARNING, files=len(names), names=names[:_HELD_NAMES])
         self.log_event(
             "files_detected",
-            new=len(intake.add),
+            new=len(intake.unknown),
             unfinished=len(intake.resume) + len(intake.unconcluded),
             again=len(intake.rearm),
             already_sent=len(intake.remove) + len(intake.duplicates),
             held=len(intake.held),
             done_file=survey.done_file is not None if run.config.trigger_on_done_file else None,
         )
-        if run.options.file_pattern and not run.owner.generation:
-            return bool(intake.take or intake.remove or intake.duplicates)
-        return not survey.idle or mail_is_left(run)
+        return survey
 
     def execute(self, context: Context) -> None:
         """Go on, wait, or skip everything downstream. Raises if the form asks for what there cannot be, or is not."""
@@ -61,11 +73,12 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
 
             if problem := pattern_problem(pattern, run.config.pickup.prefix):
                 raise AirflowFailException(f"{problem} Trigger the DAG again. Nothing was sent.")
-        if self.poke(context):
+        survey = self._look(run)
+        if self._goes_on(run, survey):
             return
         minutes = context["params"]["wait_minutes"]
         if not minutes:
-            self._skip_rest(context)
+            self._end(context, survey)
         from delivery.operators.triggers.pickup import PickupTrigger
 
         seconds = minutes * 60
@@ -88,9 +101,10 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             self.log_event("wait_ended", found=True)
             return
         self.log_event("wait_ended", found=False)
-        self._skip_rest(context)
+        self._end(context, self._look(self.run_of(context)))
 
-    def _skip_rest(self, context: Context) -> None:
+    def _end(self, context: Context, survey: Survey) -> None:
+        """Skip the rest of the run. Raises instead while a failed file waits: it is to be seen until it is solved."""
         self.log_event("nothing_to_do")
         run = self.run_of(context)
         self._refuse_green(run)
@@ -100,6 +114,9 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
                 # The line is what the alarm waits for; the run stays green, for there is nothing to run again.
                 self.log_event("files_overdue", level=logging.ERROR, days=round(days, 1), expected_every_days=expected)
                 self.alarm("files_overdue")
+        if held := survey.intake.held:
+            remind(cast("NotifyFinishedOperator", self.dag.get_task("notify_finished")), run, held)
+            raise AirflowFailException(why(held, run.config.delivery_key))
         raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
 
     def _refuse_green(self, run: Run) -> None:
@@ -109,7 +126,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             return
         from delivery.asked import none_found
 
-        survey, pickup = run.survey(), run.config.pickup
+        survey, pickup = run.look(), run.config.pickup
         raise AirflowFailException(
             none_found(
                 pattern,

@@ -12,6 +12,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from delivery.ledger.entry import Entry, RunRef, Status
+from delivery.ledger.manifest import HELD
 from delivery.ledger.unsent_mail import Unsent
 from delivery.operators.base import DeliveryOperator
 
@@ -176,7 +177,7 @@ class NotifyOperator(DeliveryOperator):
             time=datetime.now(UTC),
             source=f"s3://{pickup.bucket}/{pickup.prefix}",
             destination=run.config.destination.uri,
-            files=[file_line(entry) for entry in sorted(entries, key=lambda entry: entry.file_name)],
+            files=[file_line(e) for e in sorted(entries, key=lambda e: e.file_name) if not e.reopened],
             run_url=f"{base_url.rstrip('/')}/dags/{self.dag_id}/runs/{quote(run_id)}" if base_url else None,
             environment=run.settings.environment or None,
             held=held,
@@ -211,7 +212,8 @@ class NotifyStartedOperator(NotifyOperator):
 
     def subjects(self, run: Run) -> list[Entry]:
         """Every active entry, but for those of another run that is under way."""
-        return [entry for entry in run.to_wind_up(run.ledger.open_entries()) if entry.active]
+        entries = run.to_wind_up(run.ledger.open_now(run.owner))
+        return [entry for entry in entries if entry.active and not entry.reopened]
 
     def life(self, entry: Entry) -> RunRef:
         """The run that armed the file."""
@@ -225,15 +227,29 @@ class NotifyFinishedOperator(NotifyOperator):
 
     def subjects(self, run: Run) -> list[Entry]:
         """Every entry with an outcome that is not closed yet, those of a run that died included."""
-        return [entry for entry in run.to_wind_up(run.ledger.open_now()) if entry.status is not Status.PROCESSING]
+        entries = run.to_wind_up(run.ledger.open_now(run.owner))
+        return [entry for entry in entries if entry.status is not Status.PROCESSING]
 
     def life(self, entry: Entry) -> RunRef:
         """The run that dealt with the file."""
         return entry.owned_by
 
+    def remind(self, run: Run, entries: Sequence[Entry]) -> None:
+        """Send the reminder of what is held (R5.9)."""
+        from delivery.notify import messages
+        from delivery.notify.sending import send
+
+        summary = self._summary(run, [], [file_line(entry) for entry in entries])
+        contacts = run.config.contacts
+        message = messages.held(summary, run.settings.mail_sender, contacts)
+        message_id = send(message, self._ses(run), contacts, run.settings.ses_configuration_set)
+        self.log_event("mail_sent", kind="held", recipients=len(contacts), message_id=message_id)
+
     def held(self, run: Run) -> list[FileLine]:
         """What failed before and waits in the pick-up until somebody asks for it (R5.4)."""
-        held = {(entry.key, entry.source_etag): entry for entry in run.ledger.held_entries()}
+        etags = [*(e.etag for e in run.ledger.held_entries()), *run.ledger.manifest.etags(run.owner.run_id, HELD)]
+        entries = run.ledger.find(etags).values()
+        held = {(e.key, e.source_etag): e for e in entries if e.status is Status.FAIL and not e.open}
         waiting = {(file.key, file.etag) for file in run.pickup.files()} if held else set()
         return [file_line(entry) for where, entry in held.items() if where in waiting]
 

@@ -11,9 +11,12 @@ from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from delivery.config.problem import visible
 from delivery.intake import Intake, Take
+from delivery.ledger.aliases import covered_name
 from delivery.ledger.entry import Status
+from delivery.ledger.manifest import HELD
 from delivery.ledger.table import Assignment
 from delivery.operators.base import DeliveryOperator
+from delivery.operators.leftovers import let_go
 from delivery.operators.notify import mail_is_left
 from delivery.sizes import human_size
 from delivery.transfer.plan import Plan, split
@@ -53,6 +56,10 @@ class RegisterFilesOperator(DeliveryOperator):
         """Returns the workers' batches; skips the rest of the run if nothing is left to send or to report."""
         run = self.run_of(context)
         survey = run.survey()
+        if run.delivery_keys[-1:] != [run.config.delivery_key]:
+            run.registry.use(run.config.delivery_key, run.delivery_keys)
+        let_go(self, run, run.to_wind_up(survey.intake.abandoned))
+        run.ledger.aliases.note(survey.intake.aliases)
         if in_hand := bool(survey.intake.take or survey.intake.duplicates or survey.intake.unconcluded):
             run.begin()
         batches = self._take(run, survey.intake)
@@ -114,6 +121,15 @@ class RegisterFilesOperator(DeliveryOperator):
             return [assignments[take.etag] for take in takes]
 
         owner, name = run.owner, run.config.name
+        run.ledger.manifest.note(
+            owner.run_id,
+            {
+                **{number: [take.etag for take in batch] for number, batch in enumerate(plan.batches)},
+                "unconcluded": [entry.etag for entry in intake.unconcluded],
+                "reported": [entry.etag for entry, _ in intake.duplicates],
+                HELD: [entry.etag for entry, _ in intake.held],
+            },
+        )
         taken = {
             *run.ledger.add(of(intake.add), owner, name),
             *run.ledger.resume(of(intake.resume), owner, name),
@@ -169,11 +185,13 @@ class RegisterFilesOperator(DeliveryOperator):
                 etag=file.etag,
                 sent_as=entry.file_name,
             )
+        run.ledger.aliases.note(covered_name(entry.etag, file) for entry, file in intake.duplicates)
         gone = [*intake.remove, *(file for _, file in intake.duplicates)]
-        kept = set(run.pickup.remove((file.key, file.etag) for file in gone))
+        kept = run.disposal.clear_away(gone)
         for file in gone:
-            changed = file.key in kept
-            self.log_event("source_kept_changed" if changed else "source_removed", file=file.name, etag=file.etag)
+            if not run.disposal.keeps:
+                changed = file.key in kept
+                self.log_event("source_kept_changed" if changed else "source_removed", file=file.name, etag=file.etag)
         return reported
 
 

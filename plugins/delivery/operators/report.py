@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, cast
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 _WIND_UP = ("settle", "notify_finished", "deactivate")
 _NAMED = 20
-_INDEX_PATIENCE = 30.0
 
 
 class ReportOperator(DeliveryOperator):
@@ -37,7 +35,7 @@ class ReportOperator(DeliveryOperator):
         wound_up: WoundUp | None = context["ti"].xcom_pull(task_ids="deactivate")
         if wound_up is None or wound_up.get("life") != str(run.owner):
             wound_up = self._wind_up(run)
-        failed = self._failed(run, wound_up["failed"])
+        failed = self._failed(run)
         run.end()
         # What the ledger holds of this run may be more: another batch's files, or what an earlier try closed.
         count = max(len(failed), wound_up["failed"])
@@ -74,12 +72,7 @@ class ReportOperator(DeliveryOperator):
         return task
 
     @staticmethod
-    def _failed(run: Run, count: int) -> list[Entry]:
-        """The failed entries; the index lags behind its table by a moment, so it is asked until all are there."""
-        deadline = time.monotonic() + _INDEX_PATIENCE
-        while True:
-            held = run.ledger.find(entry.etag for entry in run.ledger.held_entries(run.owner))
-            failed = [entry for entry in held.values() if entry.status is Status.FAIL and not entry.active]
-            if len(failed) >= count or time.monotonic() > deadline:
-                return failed
-            time.sleep(0.5)
+    def _failed(run: Run) -> list[Entry]:
+        """The failed entries of this run that are closed."""
+        entries = run.ledger.of_run(run.owner)
+        return [entry for entry in entries if entry.status is Status.FAIL and not entry.active]

@@ -11,7 +11,9 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 
 from delivery.intake import Options, Survey, survey
 from delivery.ledger.entry import RunRef
+from delivery.recognition import Recognition, Rules
 from delivery.settings import Settings
+from delivery.transfer.naming import is_deliverable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from delivery.config.model import ClientConfig
+    from delivery.disposal import Disposal
     from delivery.ledger.configurations import Begun, Configurations
     from delivery.ledger.entry import Entry
     from delivery.ledger.last_delivery import LastDelivery
     from delivery.ledger.mail_marks import MailMarks
     from delivery.ledger.orders import Orders
+    from delivery.ledger.registry import Registry
     from delivery.ledger.table import Ledger
     from delivery.ledger.unsent_mail import UnsentMail
     from delivery.pickup import Pickup
@@ -109,6 +113,33 @@ class Run:
         return Orders(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
 
     @cached_property
+    def registry(self) -> Registry:
+        """Under which delivery keys the pick-up has been delivered."""
+        from delivery.ledger.registry import Registry
+
+        pickup = self.config.pickup
+        return Registry(self._dynamodb, self.settings.ledger_table, pickup.bucket, pickup.prefix)
+
+    @cached_property
+    def delivery_keys(self) -> list[str]:
+        """The pick-up's delivery keys so far, the one in use last, as they were when this task began."""
+        return self.registry.delivery_keys()
+
+    @cached_property
+    def earlier_ledgers(self) -> list[Ledger]:
+        """Where the history of the pick-up is, beside the ledger in use (R3.7)."""
+        from delivery.ledger.table import Ledger
+
+        own = self.config.delivery_key
+        keys = self.delivery_keys or ([self.config.client_h_number] if self.config.feed else [])
+        return [Ledger(self._dynamodb, self.settings.ledger_table, key) for key in keys if key != own]
+
+    @property
+    def place(self) -> str:
+        """What the path of every file of the pick-up begins with."""
+        return f"s3://{self.config.pickup.bucket}/{self.config.pickup.prefix}"
+
+    @cached_property
     def _dynamodb(self) -> DynamoDBClient:
         from delivery.aws import dynamodb_client
 
@@ -136,6 +167,13 @@ class Run:
         from delivery.pickup import Pickup
 
         return Pickup(self.config, self.source_s3)
+
+    @cached_property
+    def disposal(self) -> Disposal:
+        """What becomes of files that are dealt with (R5.8)."""
+        from delivery.disposal import Disposal
+
+        return Disposal(self.config, self.pickup, lambda: self.source_access)
 
     @property
     def offload_threshold(self) -> int | None:
@@ -181,19 +219,45 @@ class Run:
 
         return asked(self.params, self.config)
 
-    def survey(self) -> Survey:
-        """Look at what waits, and change nothing."""
-        return survey(self.pickup, self.ledger, self.options, needs_done_file=self.needs_done_file)
+    def look(self) -> Survey:
+        """Is there anything to do? Asks S3 for nothing but the done file and the listing, and changes nothing."""
+        recognition = Recognition(self.ledger, self.rules)
+        return survey(
+            self.pickup,
+            self.ledger,
+            self.options,
+            needs_done_file=self.needs_done_file,
+            recognition=recognition,
+            thorough=False,
+        )
+
+    def survey(self, *, needs_done_file: bool | None = None) -> Survey:
+        """What is to be done with each file that waits."""
+        return survey(
+            self.pickup,
+            self.ledger,
+            self.options,
+            needs_done_file=self.needs_done_file if needs_done_file is None else needs_done_file,
+            recognition=Recognition(self.ledger, self.rules, self.earlier_ledgers, self.place),
+        )
+
+    @property
+    def rules(self) -> Rules:
+        """What makes two files the same. Under bypass every name is sent, whatever the content (R5.3)."""
+        by_name = self.bypass or self.config.dedupe_by == "content_and_name"
+        return Rules(by_name=by_name, by_content=self.config.dedupe_by != "etag")
 
     @property
     def options(self) -> Options:
         """How this run treats what it finds."""
         return Options(
             owner=self.owner,
-            dedupe_by=self.config.dedupe_by,
+            rules=self.rules,
             bypass=self.bypass,
             resend_failed=bool(self.params["resend_failed"]),
             file_pattern=self.params["file_pattern"] or None,
+            keep=self.disposal.keeps,
+            deliverable=partial(is_deliverable, self.config.destination),
         )
 
 

@@ -36,7 +36,7 @@ class SettleOperator(DeliveryOperator):
 
     def settle(self, run: Run) -> dict[str, int]:
         """Returns the counts by final status."""
-        entries = run.to_wind_up(run.ledger.open_now())
+        entries = run.to_wind_up(run.ledger.open_now(run.owner))
         unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
         run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME)
         final = list(run.ledger.find(entry.etag for entry in entries).values())
@@ -45,9 +45,11 @@ class SettleOperator(DeliveryOperator):
             if entry.status is Status.FAIL:
                 fields = {name: value for name, value in file_fields(entry).items() if name != "client_h_number"}
                 self.log_event("file_final", level=logging.ERROR, **fields, error=entry.last_error)
-        counts = {status.value: sum(entry.status is status for entry in final) for status in Status}
+        ours = [entry for entry in final if not entry.reopened]
+        counts = {status.value: sum(entry.status is status for entry in ours) for status in Status}
+        counts["not_sent"] = sum(len(entry.duplicate_names) for entry in final)
         self.log_event(
-            "job_finished", run=str(run.owner), **counts, bytes=sum(entry.size for entry in final), files=len(final)
+            "job_finished", run=str(run.owner), **counts, bytes=sum(entry.size for entry in ours), files=len(ours)
         )
         return counts
 

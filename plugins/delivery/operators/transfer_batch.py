@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from delivery.events import as_json, one_line
+from delivery.intake import Intake, Take
 from delivery.ledger.entry import Entry, RunRef, Status
 from delivery.ledger.table import Assignment
 from delivery.operators.base import DeliveryOperator
@@ -67,9 +68,9 @@ class TransferBatchOperator(DeliveryOperator):
 
         batch = Batch(
             run.ledger,
-            run.pickup,
             run.owner,
-            remove_source=run.bypass,
+            disposal=run.disposal,
+            bypass=run.bypass,
             logger=logging.getLogger(__name__),
             stop=self._stop,
         )
@@ -198,41 +199,50 @@ class TransferBatchOperator(DeliveryOperator):
     def _entries(self, run: Run, rearmed: Iterable[str] = ()) -> list[Entry]:
         """The batch's entries as the table has them, with those that were ``rearmed`` just now.
 
-        The index lags behind its table by a moment, so it is asked until all are there.
+        A run that an older release began has no manifest, and the index lags behind its table by a moment: so it is
+        asked until all are there.
         """
         deadline = time.monotonic() + _INDEX_PATIENCE
         while True:
-            entries = run.ledger.open_entries(run.owner, self.batch["batch"])
+            entries = run.ledger.of_run(run.owner, self.batch["batch"])
             missing = self.batch["files"] - len(entries)
-            # A run that was cleared later has closed what was delivered before: then fewer are right.
+            # A run that was cleared later may have its files in other batches: then fewer are right.
             if missing <= 0 or not RunRef.parse(self.batch["owner"]).is_same_life(run.owner):
-                return list(run.ledger.find([*(entry.etag for entry in entries), *rearmed]).values())
+                known = {entry.etag: entry for entry in entries}
+                return list((known | run.ledger.find(etag for etag in rearmed if etag not in known)).values())
             if time.monotonic() > deadline:
                 raise AirflowException(
-                    f"The ledger's index shows {len(entries)} of the batch's {self.batch['files']} files after "
+                    f"The ledger shows {len(entries)} of the batch's {self.batch['files']} files after "
                     f"{_INDEX_PATIENCE:.0f} s. Nothing was sent; the next try looks again."
                 )
             time.sleep(0.5)
 
     def _rearm(self, run: Run) -> list[str]:
-        """After a clear: take on what an earlier life of this run failed to send or left; returns the sort keys."""
+        """After a clear: take on what an earlier life of this run failed to send or left; returns the sort keys.
+
+        A file that has been renamed or dropped again since is sent as it is now (R5.9).
+        """
         if run.owner.generation == 0:
             return []
         run.begin()
         number = self.batch["batch"]
-        failed = [
-            entry
-            for entry in [*run.ledger.held_entries(run.owner, number), *run.ledger.open_entries(run.owner, number)]
-            if entry.status is Status.FAIL and entry.owned_by.is_earlier_life_of(run.owner)
+        earlier = [e for e in run.ledger.of_run(run.owner, number) if e.owned_by.is_earlier_life_of(run.owner)]
+        failed = [entry for entry in earlier if entry.status is Status.FAIL]
+        intake = run.survey(needs_done_file=False).intake if failed else Intake()
+        now = {take.etag: take for take in intake.rearm}
+        run.ledger.aliases.note(intake.aliases)
+        assignments = [
+            Assignment(take.file, entry.etag, number, take.duplicates)
+            for entry in failed
+            for take in [now.get(entry.etag) or Take(entry.etag, entry.source)]
         ]
-        assignments = [Assignment(entry.source, entry.etag, number) for entry in failed]
         rearmed = run.ledger.rearm(assignments, run.owner, run.config.name, [Status.FAIL])
         for etag in rearmed:
             self.log_event("file_rearmed", etag=etag)
         unfinished = [
-            Assignment(entry.source, entry.etag, number)
-            for entry in run.ledger.open_entries(run.owner, number)
-            if entry.status is Status.PROCESSING and entry.owned_by.is_earlier_life_of(run.owner)
+            Assignment(entry.source, entry.etag, number, entry.duplicate_names)
+            for entry in earlier
+            if entry.status is Status.PROCESSING
         ]
         return rearmed + run.ledger.resume(unfinished, run.owner, run.config.name)
 

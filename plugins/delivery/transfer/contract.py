@@ -57,6 +57,8 @@ class Receipt:
     have seen it while it grew."""
     remark: str | None = None
     """What an operator should know although the delivery is good, for example who has overwritten the object since."""
+    crc64nvme: str | None = None
+    """CRC64NVME of the bytes, base64, where they went by: the checksum by which S3 knows most objects (R3.6)."""
 
 
 class Journal(Protocol):

@@ -1,7 +1,8 @@
 """Checksums: computed as the bytes go by, and put together from those of parts (R6.4).
 
 CRC32C is what every destination is compared by. S3 keeps a checksum of its own over most objects, by default
-CRC64NVME; where there is one, the same is computed of the bytes that were read, and must be equal.
+CRC64NVME; where there is one, the same is computed of the bytes that were read, and must be equal. CRC64NVME is always
+computed, at 0.02 CPU seconds a GiB: by it the ledger recognises the content when it comes again (R3.6).
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ class Algorithm(NamedTuple):
 
 
 CRC32C = "crc32c"
+CRC64NVME = "crc64nvme"
 _ALGORITHMS: Mapping[str, Algorithm] = {
     CRC32C: Algorithm(checksums.crc32c, checksums.combine_crc32c, 4),
-    "crc64nvme": Algorithm(checksums.crc64nvme, checksums.combine_crc64nvme, 8),
+    CRC64NVME: Algorithm(checksums.crc64nvme, checksums.combine_crc64nvme, 8),
     "crc32": Algorithm(checksums.crc32, checksums.combine_crc32, 4),
 }
 
@@ -64,7 +66,7 @@ class Digest:
     def __init__(self, own: str = CRC32C) -> None:
         self.own = own
         self.size = 0
-        self.values = dict.fromkeys((CRC32C, own), 0)
+        self.values = dict.fromkeys((CRC32C, own, CRC64NVME), 0)
 
     def update(self, piece: bytes | memoryview) -> None:
         """Count the next bytes."""
@@ -73,14 +75,17 @@ class Digest:
         self.size += len(piece)
 
     def append(self, values: Mapping[str, int], size: int) -> None:
-        """Count ``size`` more bytes, of which only the checksums are known."""
-        for name, value in self.values.items():
-            self.values[name] = _ALGORITHMS[name].combine(value, values[name], size)
+        """Count ``size`` more bytes, of which only the checksums are known.
+
+        What an older release's checkpoint does not know, the whole does not know either.
+        """
+        known = {name: value for name, value in self.values.items() if name in values}
+        self.values = {name: _ALGORITHMS[name].combine(value, values[name], size) for name, value in known.items()}
         self.size += size
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"size": self.size, "values": dict(self.values)}
+        return {"size": self.size, "values": dict(self.values), "own": self.own}
 
     @classmethod
     def resumed(cls, state: Mapping[str, Any]) -> Digest:
@@ -88,13 +93,20 @@ class Digest:
         digest = cls()
         digest.size = int(state["size"])
         digest.values = {name: int(value) for name, value in state["values"].items()}
-        digest.own = next((name for name in digest.values if name != CRC32C), CRC32C)
+        # An older release computed S3's own checksum beside CRC32C and no other, and did not say which it was.
+        digest.own = state.get("own") or next((name for name in digest.values if name != CRC32C), CRC32C)
         return digest
 
     @property
     def crc32c(self) -> str:
         """As Google and AWS write it."""
         return encode(self.values[CRC32C])
+
+    @property
+    def crc64nvme(self) -> str | None:
+        """As AWS writes it; None after a resume from an older release's checkpoint."""
+        value = self.values.get(CRC64NVME)
+        return None if value is None else encode(value, _ALGORITHMS[CRC64NVME].width)
 
     @property
     def own_value(self) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
 from delivery.transfer.contract import UnsafeName
+
+if TYPE_CHECKING:
+    from delivery.config.model import Destination
 
 _MAX_OBJECT_KEY = 1024
 """Bytes; S3's and GCS's limit."""
@@ -47,6 +51,18 @@ def remote_path(directory: str, name: str) -> str:
     path = name if directory in ("", ".") else f"{directory.rstrip('/')}/{name}"
     _limit(name, len(path.encode()), _MAX_PATH, "bytes in the path")
     return path
+
+
+def is_deliverable(destination: Destination, name: str) -> bool:
+    """Whether a file of this name can be put there at all."""
+    try:
+        if destination.type == "sftp":
+            remote_path(destination.directory, name)
+        else:
+            object_key(destination.prefix, name)
+    except UnsafeName:
+        return False
+    return True
 
 
 def _check(name: str) -> None:

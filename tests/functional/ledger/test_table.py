@@ -303,19 +303,36 @@ def test_r5_7_duplicates_are_noted_once_and_reopen_the_entry(ledger):
     entry = in_state(ledger, "success")
     assert ledger.note_duplicates(entry, ["b.csv"], OTHER)
     reopened = the(ledger)
-    assert reopened.duplicate_names == {"b.csv"}
+    assert (reopened.duplicate_names, reopened.reopened) == ({"b.csv"}, True)
     assert [e.etag for e in ledger.open_entries()] == ["etag-a"]
-    assert not ledger.note_duplicates(reopened, ["b.csv"], OTHER)
+    assert ledger.note_duplicates(reopened, ["c.csv"], OTHER)
+    assert (the(ledger).duplicate_names, the(ledger).reopened) == ({"b.csv", "c.csv"}, True)
+    ledger.close([the(ledger)], OTHER)
+    assert ledger.note_duplicates(the(ledger), ["d.csv"], OTHER)
+    assert the(ledger).duplicate_names == {"d.csv"}, "names of past runs do not come back"
 
 
 def test_r5_7_thousands_of_equal_files_fit_into_one_entry(ledger):
     names = frozenset(f"{number:05d}{'x' * 200}.csv" for number in range(5000))
     assert ledger.add([Assignment(a_file("a.csv", "etag-a"), "etag-a", 0, names)], RUN, "acme") == ["etag-a"]
-    ledger.close([ledger.delivered(ledger.begin(the(ledger), RUN), RECEIPT)], RUN)
-    assert len(the(ledger).duplicate_names) == 100
-    assert not ledger.note_duplicates(the(ledger), names, OTHER)
+    delivered = ledger.delivered(ledger.begin(the(ledger), RUN), RECEIPT)
+    assert 50 < len(delivered.duplicate_names) <= 100
+    ledger.close([delivered], RUN)
+    for _ in range(20):
+        assert ledger.note_duplicates(the(ledger), names, OTHER)
+        assert sum(map(len, the(ledger).duplicate_names)) <= 16_000
+    ledger.close([the(ledger)], OTHER)
     assert ledger.rearm([Assignment(a_file("a.csv", "etag-a"), "etag-a", 0, names)], OTHER, "acme", BOTH) == ["etag-a"]
-    assert len(the(ledger).duplicate_names) == 100
+    assert 50 < len(the(ledger).duplicate_names) <= 100
+
+
+def test_r5_7_a_hundred_entries_with_the_longest_names_fit_into_one_transaction(ledger):
+    """DynamoDB takes 4 MB in a transaction, and 400 KB in an item."""
+    names = frozenset(f"{number:03d}{'é' * 500}.csv" for number in range(300))
+    many = [Assignment(a_file(f"{n}", f"etag-{n}"), f"etag-{n}", 0, names) for n in range(100)]
+    assert len(ledger.add(many, RUN, "acme")) == 100
+    sizes = [len(str(item)) for item in ledger.raw(item.etag for item in many)]
+    assert sum(sizes) < 4_000_000
 
 
 def test_r8_3_a_failure_left_by_a_dead_run_belongs_to_the_run_that_closes_it(ledger):

@@ -95,7 +95,7 @@ def test_an_example_names_its_schema_and_keeps_to_it(validator, path):
         ("pickup", {"bucket": "example-pickup", "prefix": "acme"}),
         ("destination", {"type": "ftp"}),
         ("offload_threshold", "10 gigs"),
-        ("dedupe_by", "etag"),
+        ("dedupe_by", "name"),
         ("destination", {"type": "s3", "bucket": "landing", "kms_key": "xalias/landing"}),
     ],
 )

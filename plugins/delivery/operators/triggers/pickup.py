@@ -62,7 +62,7 @@ class PickupTrigger(BaseTrigger):
         run = Run(ClientConfig.model_validate(self.configuration), RunRef.parse(self.owner), self.params)
         while True:
             # boto3 blocks: it must not hold up the other triggers of this process.
-            if not (await asyncio.to_thread(run.survey)).idle:
+            if not (await asyncio.to_thread(run.look)).idle:
                 yield TriggerEvent({"found": True})
                 return
             if time.time() >= self.deadline:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from delivery.transfer.contract import (
@@ -105,7 +106,7 @@ class ObjectTarget:
         except Occupied as occupied:
             stored = self._replaced(key, content, digest, journal, occupied)
         journal.progress(len(content))
-        return self._verified(key, stored, source, _checksum(digest))
+        return replace(self._verified(key, stored, source, _checksum(digest)), crc64nvme=digest.crc64nvme)
 
     def _replaced(self, key: str, content: bytes, digest: Digest, journal: Journal, occupied: Occupied) -> Stored:
         there = self._seen(key, occupied)
@@ -135,7 +136,8 @@ class ObjectTarget:
             source.require_same(digest)
             stored = assembled or self._completed(key, parts, digest, before, journal)
             stored = self._published(key, stored, digest, before, journal)
-        return self._verified(key, stored, source, _checksum(digest), look=self._may_be_overwritten)
+        receipt = self._verified(key, stored, source, _checksum(digest), look=self._may_be_overwritten)
+        return replace(receipt, crc64nvme=digest.crc64nvme)
 
     def _resumed(self, key: str, job: Job) -> tuple[Parts | None, Stored | None]:
         """What an earlier attempt left: its parts, and what they have been put together to if that was lost."""

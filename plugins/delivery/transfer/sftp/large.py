@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from delivery.transfer.contract import IntegrityError, Receipt, SourceChanged, Superseded
@@ -186,7 +187,7 @@ class LargeFile(Sending):
                 server.readable = False
                 raise proof.WrongContent(f"{sent.uri}: what several wrote cannot be read back ({error}).") from error
             raise
-        return Receipt(receipt.uri, receipt.size, receipt.checksum, "read-back")
+        return replace(receipt, verified_by="read-back")
 
     def _send_directly(self) -> Receipt:
         tools, to = self.tools, self.to

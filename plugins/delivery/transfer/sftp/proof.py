@@ -57,7 +57,7 @@ def proven(sftp: SftpSession, server: Server, sent: Sent, *, read_back: bool) ->
     Raises :class:`IntegrityError`, and :class:`SftpError` where reading back is refused, or nothing is there.
     """
     uri, digest, part = sent.uri, sent.digest, sent.part
-    receipt = Receipt(uri, digest.size, f"crc32c:{digest.crc32c}", "size")
+    receipt = Receipt(uri, digest.size, f"crc32c:{digest.crc32c}", "size", crc64nvme=digest.crc64nvme)
     if read_back:
         stored = Digest()
         for piece in sftp.read(part, digest.size):

@@ -160,7 +160,8 @@ class Sending:
         except SftpError as error:
             if error.code not in (NO_SUCH_FILE, FAILURE):
                 raise
-            receipt = Receipt(sent.uri, digest.size, f"crc32c:{digest.crc32c}", "acknowledged")
+            checksum = f"crc32c:{digest.crc32c}"
+            receipt = Receipt(sent.uri, digest.size, checksum, "acknowledged", crc64nvme=digest.crc64nvme)
         return replace(receipt, verified_by=f"{receipt.verified_by}, direct")
 
     def proven(self, sftp: SftpSession, sent: proof.Sent) -> Receipt:
