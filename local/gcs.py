@@ -100,7 +100,7 @@ class Handler(JsonApi, XmlApi, TokenApi):
                 if composes
                 else ("PutObject", lambda: self._xml_put(bucket, name)),
                 "GET": ("GetObject", lambda: self._download(bucket, name)),
-                "HEAD": ("HeadObject", lambda: self._head(bucket, name)),
+                "HEAD": ("HeadObject", lambda: self._look(bucket, name)),
                 "DELETE": ("DeleteObject", lambda: self._delete(bucket, name)),
             }
         if method not in actions:

@@ -19,7 +19,7 @@ class XmlApi(GcsHandler):
         self.server.store.publish(blob, condition, self._hash_header(), self.rule)
         self.effect_then(lambda: self.answer(200, headers=blob.headers()))
 
-    def _head(self, bucket: str, name: str) -> None:
+    def _look(self, bucket: str, name: str) -> None:
         blob = self.server.store.get(bucket, name)
         self.answer(200, headers={**blob.headers(), "x-goog-stored-content-length": str(blob.size)}, length=blob.size)
 

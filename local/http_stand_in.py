@@ -79,7 +79,9 @@ class StandInServer(ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that was cut is nothing to report."""
+        """A connection that was cut is nothing to report; a mistake of ours is, for the client only tries again."""
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError, ssl.SSLError)):
+            super().handle_error(request, client_address)
 
 
 class Headers(dict[str, str]):

@@ -208,6 +208,15 @@ def test_what_the_response_has_proven_does_not_fail_for_a_look_in_trouble(server
     assert (receipt.checksum, receipt.verified_by) == (f"crc32c:{crc32c}", "checksum")
 
 
+def test_every_look_is_one_request(servers):
+    """The fake once died of every second HEAD on a connection, which the engine overcame by sending it again."""
+    with servers.open("gcs") as destination:
+        before = httpx.get(f"{servers.gcs_url}/_local/requests").json().get("xml.HeadObject", 0)
+        assert [destination._api.look(f"nothing-{number}") for number in range(5)] == [None] * 5
+        after = httpx.get(f"{servers.gcs_url}/_local/requests").json()["xml.HeadObject"]
+    assert after - before == 5
+
+
 @pytest.mark.parametrize("told", [Stored(""), Stored("", checksum=None, size=3)])
 def test_where_the_response_says_too_little_the_object_is_looked_at(servers, monkeypatch, told):
     source, crc32c = servers.declare(LARGE)
