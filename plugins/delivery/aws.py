@@ -36,7 +36,7 @@ def passes(code: str, status: int) -> bool:
 
 def s3_client(*, region: str | None = None, role_arn: str | None = None, external_id: str | None = None) -> S3Client:
     """An S3 client; credentials of an assumed role renew themselves, for a large transfer outlives them."""
-    client: S3Client = _session(role_arn, external_id).client("s3", region_name=region, config=_config(_CONNECTIONS))
+    client: S3Client = _session(role_arn, external_id).client("s3", region_name=region, config=_s3_config())
     return client
 
 
@@ -45,7 +45,7 @@ def s3_access(*, region: str | None = None, role_arn: str | None = None, externa
     from delivery.transfer.s3.access import S3Access
 
     session = _session(role_arn, external_id)
-    client: S3Client = session.client("s3", region_name=region, config=_config(_CONNECTIONS))
+    client: S3Client = session.client("s3", region_name=region, config=_s3_config())
     return S3Access(client, session.get_credentials())
 
 
@@ -60,6 +60,13 @@ def secrets_manager_client(region: str | None = None) -> SecretsManagerClient:
     """A Secrets Manager client for the destinations' credentials."""
     client: SecretsManagerClient = _session(None, None).client("secretsmanager", region_name=region, config=_config(1))
     return client
+
+
+def _s3_config() -> Any:
+    """Every bucket is asked for at its region's own endpoint; for us-east-1 botocore's default is the global one."""
+    from botocore.config import Config
+
+    return _config(_CONNECTIONS).merge(Config(s3={"us_east_1_regional_endpoint": "regional"}))
 
 
 def _config(connections: int, *, attempts: int = 6, connect_seconds: int = 10, read_seconds: int = 60) -> Any:

@@ -151,7 +151,8 @@ class Source:
             )
         if code == "InvalidObjectState":
             return TransferError(f"{self.where} is archived and cannot be read. Restore it, then clear the run.")
-        if region := answer.headers.get("x-amz-bucket-region"):
+        region = answer.headers.get("x-amz-bucket-region")
+        if region and region != self._s3.client.meta.region_name:
             reason = f"{reason}; the bucket is in {region}: is pickup.region right?"
         return TransferError(f"S3 refuses to hand out {self.where}: {reason} [{code}].")
 

@@ -1,19 +1,22 @@
 """S3 as the engine uses it: botocore's client for what is rare, signed requests of its own for what moves bytes.
 
 botocore knows the credentials, where a bucket lives and how requests are signed; only the bytes' way through it is
-left out, for it copies them several times and costs about 2 ms of CPU for every small request.
+left out, for it copies them several times and costs about 2 ms of CPU for every small request. Where that way leads is
+in :mod:`delivery.transfer.s3.endpoint`.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
 from delivery.transfer.contract import DestinationUnavailable
 from delivery.transfer.http.connection import Request
 from delivery.transfer.http.pool import HttpPool, Response
+from delivery.transfer.s3.endpoint import TEMPORARY, Endpoint
 from delivery.transfer.source import CHUNK
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from delivery.transfer.integrity import Digest
 
 _TRAILER = "x-amz-checksum-crc32c"
+_MOST_REDIRECTS = 3
 
 
 class S3Access:
@@ -34,7 +38,7 @@ class S3Access:
         self.client = client
         self._credentials = credentials
         self._pool = pool or HttpPool()
-        self._buckets: dict[str, str] = {}
+        self._endpoints: dict[str, Endpoint] = {}
         self._lock = threading.Lock()
 
     def exchange(
@@ -51,12 +55,24 @@ class S3Access:
 
         Raises :class:`~delivery.transfer.http.pool.Unreachable`, :class:`TransferError` if there are no credentials.
         """
-        url = f"{self._bucket_url(bucket)}/{quote(key, safe='/~')}"
-        if query:
-            url += f"?{urlencode(query)}"
-        return self._pool.exchange(lambda: self._signed(method, url, headers or {}, body))
+        path = f"/{quote(key, safe='/~')}"
+        rest = path + (f"?{urlencode(query)}" if query else "")
+        endpoint, redirects = self._endpoint(bucket), 0
+        while True:
+            build = partial(self._signed, method, endpoint, rest, headers or {}, body)
+            answer = self._pool.exchange(build)
+            onward = endpoint.redirected(answer.status, answer.headers, bucket)
+            if onward is None or redirects == _MOST_REDIRECTS:
+                return answer
+            answer.close()
+            if answer.status != TEMPORARY:
+                with self._lock:
+                    self._endpoints[bucket] = onward
+            endpoint, redirects = onward, redirects + 1
 
-    def _signed(self, method: str, url: str, headers: Mapping[str, str], body: TrailedBody | None) -> Request:
+    def _signed(
+        self, method: str, endpoint: Endpoint, rest: str, headers: Mapping[str, str], body: TrailedBody | None
+    ) -> Request:
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
 
@@ -64,20 +80,19 @@ class S3Access:
             raise DestinationUnavailable(
                 "There are no AWS credentials. Expected the environment's execution role, or the task's role in ECS."
             )
+        url = endpoint.url + rest
         request = AWSRequest(method, url, {**headers, **(body.headers if body else {})})
         if body:
             # The checksum follows the bytes, so that they need neither be read twice nor be held in memory.
             request.context["checksum"] = {"request_algorithm": {"in": "trailer", "name": _TRAILER}}
-        S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self.client.meta.region_name).add_auth(request)
+        S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", endpoint.region).add_auth(request)
         return Request(method, url, dict(request.headers.items()), body or b"")
 
-    def _bucket_url(self, bucket: str) -> str:
+    def _endpoint(self, bucket: str) -> Endpoint:
         with self._lock:
-            if bucket not in self._buckets:
-                # The public way to learn from botocore where a bucket is: region, partition, FIPS, own endpoints.
-                url = self.client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
-                self._buckets[bucket] = url.partition("?")[0].removesuffix("/k")
-            return self._buckets[bucket]
+            if bucket not in self._endpoints:
+                self._endpoints[bucket] = Endpoint.of(self.client, bucket)
+            return self._endpoints[bucket]
 
 
 class Pieces(Protocol):
