@@ -8,6 +8,9 @@ from typing import Any
 from local.gcs_objects import Blob, ObjectStore
 from local.http_stand_in import Network, StandInHandler, StandInServer
 
+_KEPT = frozenset({"content-encoding", "content-disposition", "content-language", "cache-control"})
+_OWN = "x-goog-meta-"
+
 
 class GcsServer(StandInServer):
     """The server and what it knows."""
@@ -49,6 +52,7 @@ class GcsHandler(StandInHandler):
             self.send_body(piece)
 
     def _new(self, bucket: str, name: str, metadata: dict[str, Any]) -> Blob:
+        headers = {name.lower(): value for name, value in self.headers.items()}
         return self.server.store.new_blob(
             bucket,
             name,
@@ -56,6 +60,7 @@ class GcsHandler(StandInHandler):
             kms_key=self.query.get("kmsKeyName") or self.headers.get("x-goog-encryption-kms-key-name"),
             content_type=metadata.get("contentType") or self.headers.get("Content-Type", "application/octet-stream"),
             metadata=metadata.get("metadata") or {},
+            carried={name: value for name, value in headers.items() if name in _KEPT or name.startswith(_OWN)},
         )
 
     def _receive(self, bucket: str, name: str, metadata: dict[str, Any]) -> Blob:

@@ -33,6 +33,8 @@ class Blob:
     kms_key: str | None
     content_type: str
     metadata: dict[str, str]
+    carried: dict[str, str]
+    """Headers that Google keeps with the object, ``x-goog-meta-`` among them."""
     discard: bool
     size: int = 0
     generation: int = 0
@@ -132,6 +134,7 @@ class Blob:
             "x-goog-metageneration": "1",
             "x-goog-hash": f"crc32c={self.crc32c}",
             "x-goog-storage-class": self.storage_class,
+            **self.carried,
         }
         return shown | ({"x-goog-encryption-kms-key-name": self.kms_key} if self.kms_key else {})
 
@@ -222,6 +225,7 @@ class ObjectStore:
                     "crc32c": blob.crc32c,
                     "generation": blob.generation,
                     "precondition": condition,
+                    "carried": {"content-type": blob.content_type, **blob.carried},
                 }
             )
 

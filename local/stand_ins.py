@@ -132,11 +132,12 @@ class StandIns:
 
     def gcs_contents(self, bucket: str, prefix: str) -> dict[str, bytes]:
         """What is visible in the GCS stand-in: names and bytes."""
-        names = self.gcs(f"objects/{bucket}?prefix={quote(prefix)}")
-        return {
-            name: httpx.get(f"{self.gcs_url}/_local/content/{bucket}/{quote(name)}", timeout=60).content
-            for name in names
-        }
+        found = {}
+        for name in self.gcs(f"objects/{bucket}?prefix={quote(prefix)}"):
+            # As it is stored: httpx would decode what says that it is encoded.
+            with httpx.stream("GET", f"{self.gcs_url}/_local/content/{bucket}/{quote(name)}", timeout=60) as content:
+                found[name] = b"".join(content.iter_raw())
+        return found
 
     def prepare(self) -> None:
         """Make what infrastructure as code makes on AWS: buckets, ledger, sender, cluster, task definition."""

@@ -28,6 +28,14 @@ from delivery.config.refusal import refusal
 from delivery.config.sizes import ByteRate
 
 _TYPE = "How the files are delivered: `gcs`, `sftp` or `s3`. The other fields of this section depend on it."
+_KEEP_METADATA = Field(
+    default=True,
+    title="Object metadata",
+    description="Whether the files arrive with what they carry in the pick-up: Content-Type, Content-Encoding,"
+    " Content-Disposition, Content-Language, Cache-Control and user metadata. With `false` only their content does."
+    " Encoded content, such as `gzip`, is never decoded. Tags are not passed on.",
+    examples=[False],
+)
 _MAX_BYTES_PER_SECOND = Field(
     default=None,
     title="Bandwidth limit",
@@ -110,6 +118,7 @@ class GcsDestination(Section, title="Destination: Google Cloud Storage"):
         " `storage.objects.get` and `.delete`.",
         examples=["compose"],
     )
+    keep_metadata: bool = _KEEP_METADATA
     max_bytes_per_second: ByteRate | None = _MAX_BYTES_PER_SECOND
 
     @property
@@ -290,6 +299,7 @@ class S3Destination(Section, title="Destination: S3"):
         " ones are not accepted.",
         examples=["bucket-owner-full-control"],
     )
+    keep_metadata: bool = _KEEP_METADATA
     max_bytes_per_second: ByteRate | None = _MAX_BYTES_PER_SECOND
 
     _external_id = field_validator("external_id")(refuse_external_id_alone)

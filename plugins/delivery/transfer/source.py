@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from delivery.transfer.contract import IntegrityError, Journal, SourceChanged, SourceObject, TransferError
 from delivery.transfer.http.pool import BrokenOff, Response, Unreachable, error_code
 from delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
+from delivery.transfer.objects.carried import NOTHING, Carried
 
 if TYPE_CHECKING:
     from delivery.transfer.s3.access import S3Access
@@ -31,6 +32,7 @@ class Source:
         self._lock = threading.Lock()
         self._looked = False
         self._own: OwnChecksum | None = None
+        self._carried = NOTHING
 
     def whole(self, throttle: Throttle) -> tuple[bytes, Digest]:
         """A small object's bytes, by one request, compared with S3's own checksum.
@@ -112,6 +114,11 @@ class Source:
                 self._request("HEAD", {}).close()
             return self._own
 
+    def carried(self) -> Carried:
+        """What the object carries besides its bytes. Raises as :meth:`read` does."""
+        self.own_checksum()  # the same response tells both
+        return self._carried
+
     def _opened(self, start: int, end: int) -> Response:
         whole = (start, end) == (0, self.object.size)
         answer = self._request("GET", {} if whole else {"Range": f"bytes={start}-{end - 1}"})
@@ -134,6 +141,7 @@ class Source:
             with answer:
                 raise self._refused(answer)
         if answer.status == 200:
+            self._carried = Carried.of(answer.headers)
             self._own, self._looked = OwnChecksum.of(answer.headers), True
         return answer
 

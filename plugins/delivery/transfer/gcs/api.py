@@ -20,6 +20,7 @@ from delivery.transfer.integrity import CRC32C, Digest, OwnChecksum, require_equ
 from delivery.transfer.objects.api import LookDenied, Occupied, Stored
 
 if TYPE_CHECKING:
+    from delivery.transfer.objects.carried import Carried
     from delivery.transfer.source import Span
 
 _COMPLETION_PATIENCE = 900
@@ -50,9 +51,9 @@ class GcsApi:
             size = answer.headers.get("x-goog-stored-content-length")
             return replace(_stored(answer), size=int(size) if size else None)
 
-    def put(self, key: str, content: bytes, digest: Digest, instead_of: Stored | None) -> Stored:
+    def put(self, key: str, content: bytes, digest: Digest, instead_of: Stored | None, about: Carried) -> Stored:
         """Write a small object; Google refuses it if its checksum is another. Raises :class:`Occupied`."""
-        headers = {**self._attributes(), "x-goog-hash": f"crc32c={digest.crc32c}", **_fence(instead_of)}
+        headers = {**self._attributes(about), "x-goog-hash": f"crc32c={digest.crc32c}", **_fence(instead_of)}
         new = instead_of is None
         with self._request(
             "PUT", key, verb="write", new=new, headers=headers, body=content, accept=(200, 412)
@@ -61,9 +62,9 @@ class GcsApi:
                 raise Occupied(repeated=answer.repeated)
             return _stored(answer)
 
-    def begin(self, key: str) -> str:
+    def begin(self, key: str, about: Carried) -> str:
         """Begin a multipart upload; returns its id."""
-        headers = self._attributes()
+        headers = self._attributes(about)
         with self._request("POST", key, verb="begin to write", new=True, query="uploads", headers=headers) as answer:
             return _tree(answer).findtext("{*}UploadId") or ""
 
@@ -115,13 +116,13 @@ class GcsApi:
             answer.read()
             return stored
 
-    def compose(self, key: str, place: str, assembled: Stored, instead_of: Stored | None) -> Stored:
+    def compose(self, key: str, place: str, assembled: Stored, instead_of: Stored | None, about: Carried) -> Stored:
         """Make an object that is at ``place`` visible under ``key``. Raises :class:`Occupied`."""
         body = (
             f"<ComposeRequest><Component><Name>{escape(place)}</Name>"
             f"<Generation>{assembled.tag}</Generation></Component></ComposeRequest>"
         ).encode()
-        headers = {**self._attributes(), **_fence(instead_of)}
+        headers = {**self._attributes(about), **_fence(instead_of)}
         headers.pop("x-goog-storage-class", None)  # the component's
         with self._request(
             "PUT",
@@ -160,8 +161,8 @@ class GcsApi:
         accept = (204, 403, 404, 412)
         self._request("DELETE", key, verb="remove", headers=_fence(stored), accept=accept).close()
 
-    def _attributes(self) -> dict[str, str]:
-        headers = {"Content-Type": "application/octet-stream"}
+    def _attributes(self, about: Carried) -> dict[str, str]:
+        headers = {"content-type": "application/octet-stream", **about.as_headers("x-goog-meta-")}
         if self._config.storage_class:
             headers["x-goog-storage-class"] = self._config.storage_class
         if self._config.kms_key:

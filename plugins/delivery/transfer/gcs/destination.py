@@ -16,6 +16,7 @@ from delivery.transfer.gcs.api import GcsApi
 from delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 from delivery.transfer.naming import object_key
 from delivery.transfer.objects.api import Occupied, Stored
+from delivery.transfer.objects.carried import Carried
 from delivery.transfer.objects.target import ObjectTarget
 from delivery.transfer.parts import PartLimits, Parts
 
@@ -49,6 +50,7 @@ class GcsTarget(ObjectTarget):
             source_s3,
             prefix=config.prefix,
             bytes_per_second=config.max_bytes_per_second,
+            keep_metadata=config.keep_metadata,
             small=small,
             limits=limits,
         )
@@ -82,14 +84,14 @@ class GcsTarget(ObjectTarget):
             return self._ours(place, None, OwnChecksum(CRC32C, digest.crc32c), error)
 
     def _published(
-        self, key: str, assembled: Stored, digest: Digest, before: Stored | None, journal: Journal
+        self, key: str, assembled: Stored, digest: Digest, before: Stored | None, *, about: Carried, journal: Journal
     ) -> Stored:
         if not self._composes:
             return assembled
         journal.confirm()
         place = self._assembly_place(key)
         try:
-            stored = self._api.compose(key, place, assembled, before)
+            stored = self._api.compose(key, place, assembled, before, about)
         except Occupied as error:
             stored = self._ours(key, before, OwnChecksum(CRC32C, digest.crc32c), error)
         self._api.withdraw(place, assembled)

@@ -13,6 +13,7 @@ from delivery.transfer.contract import Refused
 from delivery.transfer.integrity import Digest, OwnChecksum
 
 if TYPE_CHECKING:
+    from delivery.transfer.objects.carried import Carried
     from delivery.transfer.source import Span
 
 
@@ -68,10 +69,10 @@ class ObjectApi(Protocol):
     def look(self, key: str) -> Stored | None:
         """What is at the place now. Raises :class:`LookDenied`."""
 
-    def put(self, key: str, content: bytes, digest: Digest, instead_of: Stored | None) -> Stored:
+    def put(self, key: str, content: bytes, digest: Digest, instead_of: Stored | None, about: Carried) -> Stored:
         """Write a small object; the service refuses it if its checksum is another. Raises :class:`Occupied`."""
 
-    def begin(self, key: str) -> str:
+    def begin(self, key: str, about: Carried) -> str:
         """Begin a multipart upload; returns its id."""
 
     def put_part(self, key: str, upload_id: str, number: int, span: Span) -> str:

@@ -28,6 +28,7 @@ from delivery.transfer.contract import (
 from delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 from delivery.transfer.naming import object_key
 from delivery.transfer.objects.api import LookDenied, ObjectApi, Occupied, Stored
+from delivery.transfer.objects.carried import NOTHING, Carried
 from delivery.transfer.parts import PartLimits, Parts, Slots, upload_parts
 from delivery.transfer.source import Source, Span
 from delivery.transfer.throttle import Throttle
@@ -51,12 +52,14 @@ class ObjectTarget:
         *,
         prefix: str,
         bytes_per_second: int | None,
+        keep_metadata: bool,
         small: int,
         limits: PartLimits | None = None,
     ) -> None:
         self._api = api
         self._source_s3 = source_s3
         self._prefix = prefix
+        self._keep_metadata = keep_metadata
         self._small = small
         self._throttle = Throttle(bytes_per_second)
         self._may_be_overwritten = not api.fences_completion
@@ -99,22 +102,24 @@ class ObjectTarget:
         # Under a bandwidth limit it waits for its turn like a part: what waits inside a request must not wait for it.
         with self._limits.slots if self._throttle.limits else nullcontext():
             content, digest = source.whole(self._throttle)
+        about = self._carried(source)
         journal.confirm()
         # Most names are new: only if this one is not does it cost a look at what is there.
         try:
-            stored = self._api.put(key, content, digest, None)
+            stored = self._api.put(key, content, digest, None, about)
         except Occupied as occupied:
-            stored = self._replaced(key, content, digest, journal, occupied)
+            stored = self._replaced(key, (content, digest, about), journal, occupied)
         journal.progress(len(content))
         return replace(self._verified(key, stored, source, _checksum(digest)), crc64nvme=digest.crc64nvme)
 
-    def _replaced(self, key: str, content: bytes, digest: Digest, journal: Journal, occupied: Occupied) -> Stored:
+    def _replaced(self, key: str, new: tuple[bytes, Digest, Carried], journal: Journal, occupied: Occupied) -> Stored:
+        content, digest, about = new
         there = self._seen(key, occupied)
         if occupied.repeated and there is not None and there.checksum == _checksum(digest):
             return there
         journal.confirm()
         try:
-            return self._api.put(key, content, digest, there)
+            return self._api.put(key, content, digest, there, about)
         except Occupied as error:
             return self._ours(key, there, _checksum(digest), error)
 
@@ -123,7 +128,8 @@ class ObjectTarget:
     def _put_parts(self, key: str, job: Job, source: Source, journal: Journal) -> Receipt:
         before = self._there(key)
         parts, assembled = self._resumed(key, job)
-        parts = parts or self._begun(key, job, journal)
+        about = self._carried(source)
+        parts = parts or self._begun(key, job, about, journal)
         with discarding(self, job.name, parts.state, on=IntegrityError):
             if assembled is None:
                 upload = _Upload(self._api, self._assembly_place(key))
@@ -135,7 +141,7 @@ class ObjectTarget:
                 journal.resumed(parts.size)
             source.require_same(digest)
             stored = assembled or self._completed(key, parts, digest, before, journal)
-            stored = self._published(key, stored, digest, before, journal)
+            stored = self._published(key, stored, digest, before, about=about, journal=journal)
         receipt = self._verified(key, stored, source, _checksum(digest), look=self._may_be_overwritten)
         return replace(receipt, crc64nvme=digest.crc64nvme)
 
@@ -159,12 +165,12 @@ class ObjectTarget:
         self._api.abort(place, parts.upload_id)  # still there where its parts may not be listed
         return None, None
 
-    def _begun(self, key: str, job: Job, journal: Journal) -> Parts:
+    def _begun(self, key: str, job: Job, about: Carried, journal: Journal) -> Parts:
         place = self._assembly_place(key)
         if job.token > 1:
             self._abandon(place)
         size = job.source.size
-        parts = Parts(self._api.begin(place), self._limits.size_for(size), size, job.source.etag)
+        parts = Parts(self._api.begin(place, about), self._limits.size_for(size), size, job.source.etag)
         with discarding(self, job.name, parts.state, on=Superseded):
             journal.checkpoint(parts.state())
         return parts
@@ -196,7 +202,7 @@ class ObjectTarget:
         return key
 
     def _published(
-        self, key: str, assembled: Stored, digest: Digest, before: Stored | None, journal: Journal
+        self, key: str, assembled: Stored, digest: Digest, before: Stored | None, *, about: Carried, journal: Journal
     ) -> Stored:
         """Make visible what has been put together elsewhere."""
         return assembled
@@ -205,6 +211,10 @@ class ObjectTarget:
         """Abort every open upload for the key: what attempts began that died before they could note it."""
         for upload_id in self._api.open_uploads(key):
             self._api.abort(key, upload_id)
+
+    def _carried(self, source: Source) -> Carried:
+        """What the object is to carry besides its bytes."""
+        return source.carried() if self._keep_metadata else NOTHING
 
     # -- what is there -----------------------------------------------------------------------------------------------
 

@@ -81,7 +81,12 @@ class S3Access:
                 "There are no AWS credentials. Expected the environment's execution role, or the task's role in ECS."
             )
         url = endpoint.url + rest
-        request = AWSRequest(method, url, {**headers, **(body.headers if body else {})})
+        framed = dict(body.headers) if body else {}
+        if framed and (encoding := headers.get("content-encoding")):
+            # S3 keeps what is left when it has taken its own framing off.
+            headers = {name: value for name, value in headers.items() if name != "content-encoding"}
+            framed["Content-Encoding"] = f"{encoding},{framed['Content-Encoding']}"
+        request = AWSRequest(method, url, {**headers, **framed})
         if body:
             # The checksum follows the bytes, so that they need neither be read twice nor be held in memory.
             request.context["checksum"] = {"request_algorithm": {"in": "trailer", "name": _TRAILER}}

@@ -20,9 +20,18 @@ from delivery.transfer.s3.access import Held, TrailedBody
 from delivery.transfer.s3.bucket import DENIED, OCCUPIED, NotAllowed, S3Bucket
 
 if TYPE_CHECKING:
+    from delivery.transfer.objects.carried import Carried
     from delivery.transfer.source import Span
 
 _COPY_ATTEMPTS = 5
+_PARAMETERS = {
+    "content-type": "ContentType",
+    "content-encoding": "ContentEncoding",
+    "content-disposition": "ContentDisposition",
+    "content-language": "ContentLanguage",
+    "cache-control": "CacheControl",
+}
+"""What botocore calls the headers that an object carries."""
 _NO_COPY = frozenset({*DENIED, "NotImplemented", "501"})
 
 
@@ -44,11 +53,11 @@ class S3Api(S3Bucket):
             return None
         return Stored(head["ETag"], head["ContentLength"], OwnChecksum.of(head["ResponseMetadata"]["HTTPHeaders"]))
 
-    def put(self, key: str, content: bytes, digest: Digest, instead_of: Stored | None) -> Stored:
+    def put(self, key: str, content: bytes, digest: Digest, instead_of: Stored | None, about: Carried) -> Stored:
         """Write a small object; S3 refuses it if its checksum is another. Raises :class:`Occupied`."""
         fence = {"If-Match": instead_of.tag} if instead_of else {"If-None-Match": "*"}
         body = TrailedBody(Held(content, digest))
-        with self.exchange(key, headers={**self._attribute_headers(), **fence}, body=body) as answer:
+        with self.exchange(key, headers={**self._attribute_headers(about), **fence}, body=body) as answer:
             code = error_code(answer)[0] if answer.status != 200 else ""
             if code in OCCUPIED or answer.status == 412 or (instead_of and code == "NoSuchKey"):
                 raise Occupied(repeated=answer.repeated)
@@ -69,7 +78,7 @@ class S3Api(S3Bucket):
                 **({"VersionId": source.version_id} if source.version_id else {}),
             },
             CopySourceIfMatch=f'"{source.etag}"',
-            MetadataDirective="REPLACE",
+            MetadataDirective="COPY" if self.config.keep_metadata else "REPLACE",
             TaggingDirective="REPLACE",
             ChecksumAlgorithm=algorithm.upper(),
             **_fence(instead_of),
@@ -77,8 +86,9 @@ class S3Api(S3Bucket):
         )
         return _stored(copied["CopyObjectResult"])
 
-    def begin(self, key: str, algorithm: str = CRC32C) -> str:
+    def begin(self, key: str, about: Carried, algorithm: str = CRC32C) -> str:
         """Begin a multipart upload; returns its id."""
+        headers: dict[str, Any] = {_PARAMETERS[name]: value for name, value in about.headers.items()}
         answer = self.call(
             "begin to write",
             key,
@@ -86,6 +96,8 @@ class S3Api(S3Bucket):
             new=True,
             ChecksumAlgorithm=algorithm.upper(),
             ChecksumType="FULL_OBJECT",
+            Metadata=dict(about.metadata),
+            **headers,
             **self._attributes(),
         )
         return str(answer["UploadId"])
@@ -212,14 +224,15 @@ class S3Api(S3Bucket):
         }
         return {name: value for name, value in chosen.items() if value is not None}
 
-    def _attribute_headers(self) -> dict[str, str]:
+    def _attribute_headers(self, about: Carried) -> dict[str, str]:
         names = {
             "StorageClass": "X-Amz-Storage-Class",
             "ACL": "X-Amz-Acl",
             "SSEKMSKeyId": "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id",
             "ServerSideEncryption": "X-Amz-Server-Side-Encryption",
         }
-        return {names[name]: value for name, value in self._attributes().items()}
+        own = {names[name]: value for name, value in self._attributes().items()}
+        return {**about.as_headers("x-amz-meta-"), **own}
 
 
 def _fence(instead_of: Stored | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from delivery.transfer.contract import Job, Journal
 from delivery.transfer.crew import side_by_side
 from delivery.transfer.integrity import CRC32C, OwnChecksum
 from delivery.transfer.objects.api import Stored
+from delivery.transfer.objects.carried import Carried
 from delivery.transfer.parts import PartLimits
 from delivery.transfer.s3.api import S3Api
 
@@ -15,7 +16,14 @@ _LIMITS = PartLimits(streams=64)
 
 
 def copy(
-    api: S3Api, key: str, job: Job, journal: Journal, *, own: OwnChecksum | None, before: Stored | None
+    api: S3Api,
+    key: str,
+    job: Job,
+    journal: Journal,
+    *,
+    own: OwnChecksum | None,
+    before: Stored | None,
+    about: Carried,
 ) -> Stored | None:
     """Copy the job's object to ``key``, in the place of what was there ``before``; returns what S3 says it stored.
 
@@ -33,7 +41,7 @@ def copy(
         for left in api.open_uploads(key):
             api.abort(key, left)
     part_size = _LIMITS.size_for(size)
-    upload_id = api.begin(key, algorithm)
+    upload_id = api.begin(key, about, algorithm)
     etags: dict[int, str] = {}
 
     def copy_part(number: int) -> None:

@@ -46,6 +46,7 @@ class S3Target(ObjectTarget):
             source_s3,
             prefix=config.prefix,
             bytes_per_second=config.max_bytes_per_second,
+            keep_metadata=config.keep_metadata,
             small=small,
             limits=limits,
         )
@@ -71,7 +72,7 @@ class S3Target(ObjectTarget):
         before = self._there(key)
         own = source.own_checksum()
         try:
-            stored = copy(self._api, key, job, journal, own=own, before=before)
+            stored = copy(self._api, key, job, journal, own=own, before=before, about=self._carried(source))
         except Occupied as error:
             source.require_unchanged()
             stored = self._ours(key, before, own, error)
