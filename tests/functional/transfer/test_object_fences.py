@@ -15,6 +15,7 @@ from delivery.transfer.contract import IntegrityError, Job, Receipt, TransferErr
 from delivery.transfer.gcs.api import GcsApi, _stored
 from delivery.transfer.integrity import OwnChecksum
 from delivery.transfer.objects.api import Stored
+from delivery.transfer.objects.carried import NOTHING
 from delivery.transfer.s3.api import S3Api
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 
@@ -91,7 +92,7 @@ def test_r3_5_google_takes_no_precondition_in_a_multipart_upload_and_none_is_sen
 def test_what_others_left_open_under_the_same_name_is_aborted_before_completing(servers):
     source, _ = servers.declare(LARGE)
     with servers.open("gcs") as destination:
-        left = destination._api.begin(source.key)
+        left = destination._api.begin(source.key, NOTHING)
         assert left
         destination.deliver(Job(source.key, source, token=1), Journal())
     assert servers.open_uploads(source.key) == 0
