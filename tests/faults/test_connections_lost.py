@@ -16,7 +16,7 @@ from tests.support.lost import NEVER, When, cutting
 from tests.support.scenario import MakeScenario
 
 KINDS = [Kind("sftp"), Kind("sftp", server="rclone")]
-SAMPLE = 4
+SAMPLE = 2
 
 
 def lose(scenario: MakeScenario, kind: Kind, at: int, when: When, directory: Path) -> int:

@@ -17,7 +17,7 @@ from tests.faults.dying_container import definition
 from tests.support.scenario import MakeScenario
 
 KINDS = [Kind(destination, {"offload_threshold": MIB}) for destination in ("gcs", "sftp", "s3")]
-SAMPLE = 2
+SAMPLE = 1
 NEVER = 1_000_000
 _numbers = itertools.count(1)
 

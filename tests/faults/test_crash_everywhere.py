@@ -20,7 +20,7 @@ from tests.faults.deliveries import KINDS, Kind, drawn_for, note, prepare
 from tests.faults.killer import When
 from tests.support.scenario import MakeScenario
 
-SAMPLE = 4
+SAMPLE = 2
 """Crash points of each scenario in every test run."""
 MOST_CALLS = 1000
 

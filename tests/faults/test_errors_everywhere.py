@@ -33,7 +33,7 @@ TROUBLES: dict[str, dict[str, Any]] = {
     "wrong byte": {"corrupt": True},
 }
 KINDS_HERE = [kind for kind in KINDS if kind.destination != "sftp"]
-SAMPLE = 4
+SAMPLE = 2
 
 
 def order(client: Scenario, server: str, *rules: dict[str, Any]) -> list[str]:

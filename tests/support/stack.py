@@ -6,12 +6,14 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from botocore.loaders import create_loader
 from pydantic import TypeAdapter
 
+import delivery.aws
 from delivery.config.model import ClientConfig
 from local.sshd import SftpServer
 from local.stack import Stack
@@ -19,6 +21,15 @@ from local.stand_ins import GCS_BUCKET, PICKUP_BUCKET, PICKUP_BUCKETS, S3_BUCKET
 
 _numbers = itertools.count(1)
 _BOTOCORE = create_loader()
+_DYNAMODB: dict[tuple[str | None, ...], Any] = {}
+
+
+def _once(make: Callable[[], Any]) -> Any:
+    """One client for each identity, which is in the environment: every task asks for one, and it costs 50 ms of CPU."""
+    identity = tuple(os.environ.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"))
+    if identity not in _DYNAMODB:
+        _DYNAMODB[identity] = make()
+    return _DYNAMODB[identity]
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +49,7 @@ def delivery_environment(stack, monkeypatch) -> None:
     """This process works against the stand-ins, as a worker would against AWS and Google."""
     # Every task makes clients anew, as it has to; here a thousand of them read botocore's descriptions once.
     monkeypatch.setattr("botocore.session.create_loader", lambda path=None: _BOTOCORE)
+    monkeypatch.setattr("delivery.aws.dynamodb_client", partial(_once, delivery.aws.dynamodb_client))
     for name, value in stack.environment().items():
         if not name.startswith("AIRFLOW__SECRETS"):
             monkeypatch.setenv(name, value)

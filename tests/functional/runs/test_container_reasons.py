@@ -130,6 +130,8 @@ def test_r6_2_a_container_that_ecs_has_forgotten_is_named_and_resumed(client):
     assert client.delivered() == {"big.bin": b"1" * (2 * MIB)}
 
 
+@pytest.mark.slow  # it waits out the trigger's pauses
+@pytest.mark.timeout(1800)
 def test_r8_3_nothing_but_forgotten_containers_is_told_with_its_reason(scenario):
     client = offloading(scenario)
     client.drop("big.bin", b"1" * (2 * MIB))
@@ -141,6 +143,8 @@ def test_r8_3_nothing_but_forgotten_containers_is_told_with_its_reason(scenario)
         assert "ECS no longer knows it" in text, where
 
 
+@pytest.mark.slow  # it waits out the trigger's pauses
+@pytest.mark.timeout(1800)
 def test_questions_that_ecs_does_not_answer_cost_no_try(client):
     """The client library repeats a call five times: this is more."""
     client.aws_faults({"call": "ecs.DescribeTasks", "status": 400, "code": "ThrottlingException", "times": 12})

@@ -118,7 +118,7 @@ def test_r3_6_dedupe_by_etag_sends_another_upload_again(kms):
     assert visible(client) == ["a.csv", "a.csv"]
 
 
-@pytest.mark.parametrize("pickups", ["kms", "plain"])
+@pytest.mark.parametrize("pickups", ["kms", pytest.param("plain", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("before", "then"),
     [
@@ -204,7 +204,7 @@ def test_r3_7_another_client_number_on_the_same_pickup_is_refused_with_advice(km
     assert visible(client) == ["a.csv", "b.csv"]
 
 
-@pytest.mark.parametrize("pickups", ["kms", "plain"])
+@pytest.mark.parametrize("pickups", ["kms", pytest.param("plain", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("how", ["next run", "clear", "clear only the failed tasks", "resend_failed"])
 def test_r5_9_a_file_renamed_as_told_is_sent(scenario, pickups, how):
     client = scenario("gcs", pickups=pickups)
