@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from delivery.ledger.aliases import Alias, by_etag, content_keys, hint_keys
-from delivery.ledger.entry import Entry
+from delivery.ledger.aliases import Alias, by_content, by_etag, content_keys, hint_keys
+from delivery.ledger.entry import Entry, Status
 from delivery.ledger.identity import identity
 
 if TYPE_CHECKING:
@@ -102,6 +102,18 @@ class Recognition:
         for file in pickup.read(one.file for one in suspects.values()):
             suspects[file.key].file = file
         self._look_deeper([one for one in suspects.values() if one.file.content.strong], pickup)
+        if not self._rules.by_name:
+            self._look_for_failures([one for one in suspects.values() if one.entry is None])
+
+    def _look_for_failures(self, sightings: Sequence[Sighting]) -> None:
+        """What failed has never been read, so a short checksum is all that is known of it. Here it is enough: the file
+        is sent in any case, as what failed or as a new one."""
+        keys = {one.file.key: [by_content(checksum) for checksum in one.file.content.weak] for one in sightings}
+        aliases = self._ledger.aliases.find(key for found in keys.values() for key in found)
+        entries = self._ledger.find(alias.entry for alias in aliases.values())
+        for one in sightings:
+            known = [entries.get(aliases[key].entry) for key in keys[one.file.key] if key in aliases]
+            one.entry = next((entry for entry in known if entry and entry.status is Status.FAIL), None)
 
     def _look(self, ledger: Ledger, sightings: Sequence[Sighting]) -> None:
         """By ETag: the entry that would be made today, the one of the other rule, another upload's, a name's."""
