@@ -65,6 +65,8 @@ def test_every_dag_loads_from_the_unpacked_archive_in_a_tree_like_mwaas(built, t
         "AIRFLOW__CORE__DAGS_FOLDER": str(airflow / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(airflow / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DELIVERY__LEDGER_TABLE": "ledger",
+        "AIRFLOW__DELIVERY__MAIL_SENDER": "deliveries@example.org",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/none.db",
         "PYTHONPATH": str(airflow / "plugins"),
     }

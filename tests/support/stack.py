@@ -24,8 +24,10 @@ _BOTOCORE = create_loader()
 _DYNAMODB: dict[tuple[str | None, ...], Any] = {}
 
 
-def _once(make: Callable[[], Any]) -> Any:
+def _once(make: Callable[..., Any], **options: Any) -> Any:
     """One client for each identity, which is in the environment: every task asks for one, and it costs 50 ms of CPU."""
+    if options:
+        return make(**options)
     identity = tuple(os.environ.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"))
     if identity not in _DYNAMODB:
         _DYNAMODB[identity] = make()
