@@ -69,8 +69,14 @@ def test_the_containers_log_reaches_cloudwatch_with_a_line_for_each_file(scenari
     lines = [
         event["message"] for event in logs.get_log_events(logGroupName="/ecs/transfer", logStreamName=stream)["events"]
     ]
-    events = [json.loads(line)["event"] for line in lines if line.startswith("{")]
-    assert events == ["batch_started", "file_started", "file_delivered", "batch_finished"]
+    events = [json.loads(line)["event"] for line in lines]
+    # What libraries log is a line of its own kind: it cannot pass for an event.
+    assert [event for event in events if event != "log"] == [
+        "batch_started",
+        "file_started",
+        "file_delivered",
+        "batch_finished",
+    ]
 
 
 def test_r6_2_a_container_whose_file_fails_is_tried_three_times_and_its_reason_is_told(scenario):
