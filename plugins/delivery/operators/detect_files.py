@@ -107,7 +107,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
         """Skip the rest of the run. Raises instead while a failed file waits: it is to be seen until it is solved."""
         self.log_event("nothing_to_do")
         run = self.run_of(context)
-        self._refuse_green(run)
+        self._refuse_green(run, survey)
         if expected := run.config.expected_every_days:
             days = run.last_delivery.days_ago()
             if days is not None and days > expected:
@@ -119,14 +119,14 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             raise AirflowFailException(why(held, run.config.delivery_key))
         raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
 
-    def _refuse_green(self, run: Run) -> None:
+    def _refuse_green(self, run: Run, survey: Survey) -> None:
         """A run that was asked for files by name and has none is not green: somebody would believe that they went."""
         pattern = run.options.file_pattern
         if not pattern or run.owner.generation:
             return
         from delivery.asked import none_found
 
-        survey, pickup = run.look(), run.config.pickup
+        pickup = run.config.pickup
         raise AirflowFailException(
             none_found(
                 pattern,
