@@ -150,6 +150,7 @@ def _start(backend: Any, task: Task, start: Starter) -> None:
     except CannotStartError as error:
         task.last_status = task.desired_status = "STOPPED"
         task.stop_code, task.stopped_reason = "TaskFailedToStart", str(error)
+        task.containers[0].exitCode = None  # moto says 0; ECS has none of a container that never ran
         return
     task.last_status, task.pid = "RUNNING", getattr(running, "pid", None)  # type: ignore[attr-defined]
     _running[task.task_arn] = running

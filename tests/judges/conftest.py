@@ -104,6 +104,7 @@ def judge(request: pytest.FixtureRequest, running: Callable[[str], Judge], monke
         "AWS_EC2_METADATA_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the credentials of whoever asked first
     monkeypatch.setattr("delivery.transfer.http.pool._LONGEST_PAUSE", 0.05)
     monkeypatch.setattr("delivery.transfer.source._LONGEST_PAUSE", 0.05)
     client = boto3.client("s3")

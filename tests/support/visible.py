@@ -21,8 +21,9 @@ _PATIENCE = 30.0
 class Seen:
     """Something happened to a name."""
 
-    how: Literal["appeared", "created", "written", "gone"]
-    """``appeared``: by a rename, complete or not. ``created`` and ``written``: somebody writes under this very name."""
+    how: Literal["appeared", "found", "created", "written", "gone"]
+    """``appeared``: by a rename, complete or not. ``created`` and ``written``: somebody writes under this very name.
+    ``found``: it was in a new directory before that was watched."""
     path: str
     """Below the directory."""
     size: int | None = None
@@ -116,16 +117,16 @@ class Visible:
             there = sorted(path.iterdir())
         except FileNotFoundError:
             return
-        for name in there:  # what came before it was watched
+        for name in there:  # what came before it was watched: whether it was renamed or is being written, nobody saw
             if name.is_dir() and not name.is_symlink():
                 self._new_directory(name)
             else:
-                self._add("appeared", name)
+                self._add("found", name)
 
     def _add(self, how: Any, path: Path) -> None:
         name = str(path.relative_to(self._root))
         size = crc32c = None
-        if how == "appeared" and not path.name.startswith("."):
+        if how in ("appeared", "found") and not path.name.startswith("."):
             try:
                 content = path.read_bytes()
                 size, crc32c = len(content), checksums.crc32c(content)

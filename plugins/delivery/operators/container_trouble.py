@@ -95,9 +95,10 @@ def ended(task: Mapping[str, Any]) -> Trouble | None:
     container = task["containers"][0] if task.get("containers") else {}
     code = container.get("exitCode")
     reason = container.get("reason") or task.get("stoppedReason") or "no reason given"
-    if code in _EXPECTED:
+    never_began = task.get("stopCode") == "TaskFailedToStart"
+    if code in _EXPECTED and not never_began:
         return None
-    if code is None or task.get("stopCode") == "TaskFailedToStart":
+    if code is None or never_began:
         if task.get("stopCode") in _FROM_OUTSIDE:
             return Trouble(f"The container was stopped: {reason}. The next try resumes.", counts=False)
         return _refused(reason, waits=_NO_ROOM.search(reason) is not None)

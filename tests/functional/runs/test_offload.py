@@ -209,7 +209,6 @@ def test_a_refused_start_is_tried_again(scenario):
     assert run.tries["transfer_batch[0]"] == 2
 
 
-@pytest.mark.xfail(strict=False, reason="open fault: the entry fails with 0 attempts counted instead of 3")
 def test_r6_2_a_container_that_never_starts_fails_after_three_attempts_and_says_why(scenario, monkeypatch):
     client = offloading(scenario)
     client.stack.client("ecs").register_task_definition(

@@ -76,6 +76,7 @@ def task(code: int | None = None, stop: str = "", reason: str = "why") -> dict[s
     ("stopped", "counts", "waits"),
     [
         (task(stop="TaskFailedToStart", reason="CannotPullContainerError: gone"), True, False),
+        (task(0, stop="TaskFailedToStart", reason="CannotPullContainerError: gone"), True, False),
         (task(stop="TaskFailedToStart", reason=CAPACITY), False, True),
         (task(stop="UserInitiated"), False, False),
         (task(stop="SpotInterruption"), False, False),

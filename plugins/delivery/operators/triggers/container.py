@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any, cast
 
 from airflow.providers.amazon.aws.triggers import ecs
 from airflow.triggers.base import TriggerEvent
@@ -36,9 +37,9 @@ class TaskDoneTrigger(ecs.TaskDoneTrigger):
         while True:
             began = time.monotonic()
             try:
-                async for event in super().run():
-                    yield event
-                    return
+                # It closes its clients, and reads the log's last lines, before anybody else hears of the end.
+                async with aclosing(cast(AsyncGenerator[TriggerEvent], super().run())) as events:
+                    event = await anext(events)
             except Exception as error:
                 troubles = 1 if time.monotonic() - began > _A_WHILE else troubles + 1
                 forgotten = "terminal failure" in str(error)
@@ -51,6 +52,9 @@ class TaskDoneTrigger(ecs.TaskDoneTrigger):
                 pause = min(self.waiter_delay * 2**troubles, _LONGEST_PAUSE)
                 self.log.warning("ECS does not answer (%s); asked again in %.0f s", type(error).__name__, pause)
                 await asyncio.sleep(pause)
+            else:
+                yield event
+                return
 
     async def _forward_logs(self, logs_client: Any, next_token: str | None = None) -> str | None:
         try:

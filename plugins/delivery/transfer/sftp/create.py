@@ -40,15 +40,7 @@ class Creator:
 
         Raises :class:`SftpError` if no form of name is taken, with the reason that the first one got.
         """
-        self._directory.prepare(sftp, path)
-        try:
-            return self._in_some_form(sftp, path, etag, token)
-        except SftpError as error:
-            # Some servers remove a directory when the last file in it is taken.
-            if error.code != NO_SUCH_FILE or not self._directory.forget(path):
-                raise
-        self._directory.prepare(sftp, path)
-        return self._in_some_form(sftp, path, etag, token)
+        return self._directory.within(sftp, path, lambda: self._in_some_form(sftp, path, etag, token))
 
     def remove_earlier(
         self, sftp: SftpSession, path: str, source_etag: str, token: int, known: Mapping[str, Any]
@@ -68,12 +60,16 @@ class Creator:
 
     def final(self, sftp: SftpSession, path: str) -> bytes:
         """Open a file under its final name, empty; for servers that take files no other way."""
-        self._directory.prepare(sftp, path)
-        if self._is_link(sftp, path):
-            raise TransferError(
-                f"{self._directory.uri(path)} is a symbolic link, which is not followed. Ask the client to remove it."
-            )
-        return sftp.create(path, self._mode, exclusive=False)
+
+        def create() -> bytes:
+            if self._is_link(sftp, path):
+                raise TransferError(
+                    f"{self._directory.uri(path)} is a symbolic link, which is not followed. Ask the client to remove "
+                    "it."
+                )
+            return sftp.create(path, self._mode, exclusive=False)
+
+        return self._directory.within(sftp, path, create)
 
     def _in_some_form(self, sftp: SftpSession, path: str, etag: str, token: int) -> Created:
         first: SftpError | None = None

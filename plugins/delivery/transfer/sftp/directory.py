@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import stat
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from delivery.transfer.contract import DestinationUnavailable, TransferError
 from delivery.transfer.sftp.packets import NO_SUCH_FILE, PERMISSION_DENIED, UNSUPPORTED, SftpError
@@ -13,6 +14,7 @@ from delivery.transfer.sftp.session import SftpSession
 if TYPE_CHECKING:
     from delivery.config.model import SftpDestination
 
+_T = TypeVar("_T")
 _ADVICE = {
     "open": "Ask the client to let {user} create files there. If it takes certain names only, set "
     "destination.temporary_prefix and temporary_suffix, or appear: direct.",
@@ -27,6 +29,8 @@ _ADVICE = {
     "stat": "Ask the client to let {user} look at files there.",
     "remove": "Ask the client to let {user} remove files there.",
 }
+_MADE_AGAIN = 4
+"""How often a file's directories are made before it is given up."""
 _FULL = ("no space", "disk full", "disk is full", "quota", "out of space")
 
 
@@ -93,16 +97,27 @@ class RemoteDirectory:
             with self._lock:
                 self._known.add(made)
 
-    def forget(self, path: str) -> bool:
-        """Some servers remove a directory when the last file in it is taken: make it again next time.
+    def within(self, sftp: SftpSession, path: str, act: Callable[[], _T]) -> _T:
+        """What ``act`` returns, with the directories made that ``path`` needs.
 
-        False if nothing was thought to be there.
+        Some servers remove a directory when the last file in it is taken, and another file's sender may have found
+        that out first: they are made again then. Raises what ``act`` raises at the last of a few tries.
         """
+        for again in reversed(range(_MADE_AGAIN)):
+            self.prepare(sftp, path)
+            try:
+                return act()
+            except SftpError as error:
+                if error.code != NO_SUCH_FILE or not again or not self.forget(path):
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def forget(self, path: str) -> bool:
+        """Make the file's directories again next time. False if it needs none."""
+        needed = set(self._needed(path))
         with self._lock:
-            needed = set(self._needed(path))
-            known = bool(self._known & needed)
             self._known -= needed
-        return known
+        return bool(needed)
 
     def _needed(self, path: str) -> list[str]:
         directory = self._config.directory

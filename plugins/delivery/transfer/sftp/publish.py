@@ -226,9 +226,8 @@ class Publisher:
         there = self.is_there(sftp, new.part)
         if refused.code == NO_SUCH_FILE and there is not False and self._directory.forget(to.path):
             # The directory may have been removed meanwhile, with the last file that was taken from it.
-            self._directory.prepare(sftp, to.path)
             try:
-                return self._rename(sftp, new, to.path)
+                return self._directory.within(sftp, to.path, lambda: self._rename(sftp, new, to.path))
             except SftpError as error:
                 refused = error
         if (refused.code == NO_SUCH_FILE and not there) or (refused.code == FAILURE and there is False):
