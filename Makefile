@@ -23,9 +23,11 @@ judges: .venv/.ready ## install the object stores that judge the S3 engine, into
 		$(BIN)/uv pip sync --quiet --python .judges/bin/python tests/judges/requirements.lock && touch .judges/.ready; } || \
 		echo "judges: they could not be installed; the tests that need them will be skipped"
 
+# Two processes, each with servers of its own, one file of tests after the other; PARALLEL= for one process.
+PARALLEL = -n 2 --dist loadfile
 .PHONY: test
 test: check judges ## everything that CI runs: format, lint, types, all tests but the slow ones
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" $(PARALLEL)
 
 .PHONY: test-unit
 test-unit: .venv/.ready ## the tests that need no server

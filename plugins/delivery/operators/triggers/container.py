@@ -12,8 +12,11 @@ from airflow.providers.amazon.aws.triggers import ecs
 from airflow.triggers.base import TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
-_MOST_TROUBLES = 14
+_MOST_TROUBLES = 15
 """In a row; with the pauses between them about an hour."""
+_FORGOTTEN = 3
+"""In a row, after which a task that ECS does not know is not only too new for it: its answers are consistent in the end
+(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html)."""
 _LONGEST_PAUSE = 300.0
 _A_WHILE = 600.0
 """Seconds of waiting after which trouble is not in a row with what was before."""
@@ -33,7 +36,7 @@ class TaskDoneTrigger(ecs.TaskDoneTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yields one event: how it went (``success``, or ``unknown`` with the reason ``why``), task and cluster."""
-        troubles = 0
+        troubles = forgotten = 0
         while True:
             began = time.monotonic()
             try:
@@ -42,8 +45,9 @@ class TaskDoneTrigger(ecs.TaskDoneTrigger):
                     event = await anext(events)
             except Exception as error:
                 troubles = 1 if time.monotonic() - began > _A_WHILE else troubles + 1
-                forgotten = "terminal failure" in str(error)
-                if forgotten or troubles > _MOST_TROUBLES:
+                # Airflow's trigger takes a task out of an answer that has none.
+                forgotten = forgotten + 1 if isinstance(error, IndexError) else 0
+                if forgotten >= _FORGOTTEN or troubles >= _MOST_TROUBLES:
                     why = "ECS no longer knows it" if forgotten else f"ECS does not say: {error}"
                     yield TriggerEvent(
                         {"status": "unknown", "why": why, "task_arn": self.task_arn, "cluster": self.cluster}
