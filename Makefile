@@ -45,23 +45,23 @@ test-compose: .venv/.ready ## boot docker-compose.yaml, deliver, kill a worker a
 check: .venv/.ready check-config ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy plugins/delivery
+	$(BIN)/mypy plugins/client_delivery
 
 # The rules of an environment (whose accounts files may go to) are held where it is known: ENV=…, or production's.
 CHECKED_FOR = $(or $(ENV),$(basename $(notdir $(wildcard infra/environments/production.yaml))))
 .PHONY: check-config
 check-config: .venv/.ready ## check the clients' YAML files, as Airflow will, and by the rules of an environment: ENV=…
-	@$(BIN)/python -m $(if $(CHECKED_FOR),infra.guards $(CHECKED_FOR),delivery.config.check) $(FILES)
+	@$(BIN)/python -m $(if $(CHECKED_FOR),infra.guards $(CHECKED_FOR),client_delivery.config.check) $(FILES)
 
 .PHONY: new-client
 new-client: .venv/.ready ## a YAML file for a new client: NAME=… DESTINATION=gcs|sftp|s3
-	@$(BIN)/python -m delivery.config.new_client $(NAME) $(if $(DESTINATION),--destination $(DESTINATION))
+	@$(BIN)/python -m client_delivery.config.new_client $(NAME) $(if $(DESTINATION),--destination $(DESTINATION))
 
 .PHONY: docs
 docs: .venv/.ready ## write what is generated: JSON Schema, configuration and settings reference, tables of SFTP servers
-	$(BIN)/python -m delivery.config.schema
-	$(BIN)/python -m delivery.config.reference
-	$(BIN)/python -m delivery.settings_reference
+	$(BIN)/python -m client_delivery.config.schema
+	$(BIN)/python -m client_delivery.config.reference
+	$(BIN)/python -m client_delivery.settings_reference
 	$(BIN)/python -m tests.functional.transfer.sftp.table
 
 .PHONY: measure

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from delivery.config.model import ClientConfig
+from client_delivery.config.model import ClientConfig
 from local.stack import Stack
 from local.stand_ins import PICKUP_BUCKET, S3_BUCKET
 from tests.support.runs import Runs

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from delivery.dag import deliveries
+from client_delivery.dag import deliveries
 
 for dag in deliveries(Path(__file__).resolve().parent):
     globals()[dag.dag_id] = dag

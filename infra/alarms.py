@@ -29,7 +29,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class ClientWatch:
-    """An alarm line that names a client (:meth:`delivery.operators.base.DeliveryOperator.alarm`)."""
+    """An alarm line that names a client (:meth:`client_delivery.operators.base.DeliveryOperator.alarm`)."""
 
     metric: str
     alarm: str

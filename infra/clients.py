@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from delivery.config.loader import load_directory
-from delivery.config.model import ClientConfig
+from client_delivery.config.loader import load_directory
+from client_delivery.config.model import ClientConfig
 from infra.guards import rules_of
 from infra.settings import Environment
 

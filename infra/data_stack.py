@@ -19,7 +19,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from delivery.ledger.schema import OPEN_INDEX, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, table_definition
+from client_delivery.ledger.schema import OPEN_INDEX, PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE, table_definition
 from infra.policy_scanner import explain
 from infra.settings import Environment
 

@@ -31,8 +31,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from delivery.config.loader import load_directory
-from delivery.config.model import ClientConfig
+from client_delivery.config.loader import load_directory
+from client_delivery.config.model import ClientConfig
 from infra.app import Stacks, build, build_access
 from infra.clients import CONFIGS, ConfigurationsError, load_clients, needs_of
 from infra.cloudformation import PATIENCE, DeploymentError, Stack, UnfinishedError

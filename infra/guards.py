@@ -1,8 +1,8 @@
 """What an environment asks of configurations beyond the model: python -m infra.guards NAME [path …].
 
-The same as ``python -m delivery.config.check``, with the rules of one environment. YAML is data: it must not be able to
-hand files to an account that nobody agreed with, or to put them where they would be taken for a client's. The roles'
-policies deny the same (``infra/permissions.py``, ``infra/data_stack.py``).
+The same as ``python -m client_delivery.config.check``, with the rules of one environment. YAML is data: it must not be
+able to hand files to an account that nobody agreed with, or to put them where they would be taken for a client's. The
+roles' policies deny the same (``infra/permissions.py``, ``infra/data_stack.py``).
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from delivery.config import check
-from delivery.config.document import Document
-from delivery.config.loader import Rule
-from delivery.config.model import ClientConfig
-from delivery.config.problem import quoted
+from client_delivery.config import check
+from client_delivery.config.document import Document
+from client_delivery.config.loader import Rule
+from client_delivery.config.model import ClientConfig
+from client_delivery.config.problem import quoted
 from infra.settings import ENVIRONMENTS, Environment, SettingsError, load
 
 _FILE = f"{ENVIRONMENTS.parent.name}/{ENVIRONMENTS.name}"
 
 
 def rules_of(environment: Environment) -> tuple[Rule, ...]:
-    """The rules of one environment, for :func:`delivery.config.loader.load_directory`."""
+    """The rules of one environment, for :func:`client_delivery.config.loader.load_directory`."""
 
     def accounts(config: ClientConfig, document: Document) -> None:
         for section in ("pickup", "destination"):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from delivery.ledger.schema import OPEN_INDEX
+from client_delivery.ledger.schema import OPEN_INDEX
 from infra.clients import Location, Needs
 from infra.settings import CONNECTIONS_PREFIX, Environment
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from delivery.ledger.schema import TTL_ATTRIBUTE, table_definition
+from client_delivery.ledger.schema import TTL_ATTRIBUTE, table_definition
 from infra.deploy import account_session, say
 from infra.settings import Environment, SettingsError, load
 

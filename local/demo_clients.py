@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from delivery.config.loader import load_directory
-from delivery.config.model import ClientConfig
+from client_delivery.config.loader import load_directory
+from client_delivery.config.model import ClientConfig
 from local.process import ROOT
 from local.sample_files import SampleFile, sample_files
 from local.sshd import SftpServer

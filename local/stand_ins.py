@@ -14,9 +14,9 @@ from urllib.parse import quote
 import boto3
 import httpx
 
-from delivery.ledger import expressions
-from delivery.ledger.entry import Entry
-from delivery.ledger.schema import create_table
+from client_delivery.ledger import expressions
+from client_delivery.ledger.entry import Entry
+from client_delivery.ledger.schema import create_table
 from local.gcs import service_account_key
 from local.mailbox import Mailbox
 from local.sshd import SftpServer
@@ -159,7 +159,7 @@ class StandIns:
                     "name": "transfer",
                     "image": "transfer",
                     "memory": 512,
-                    "command": ["python", "-m", "delivery.container"],
+                    "command": ["python", "-m", "client_delivery.container"],
                     # What the task's role and its definition provide on AWS.
                     "environment": [
                         {"name": name, "value": value}

@@ -13,8 +13,8 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from delivery.config.loader import load_directory
-from delivery.config.model import ClientConfig
+from client_delivery.config.loader import load_directory
+from client_delivery.config.model import ClientConfig
 from local.compose.places import CONFIGS, ComposeStandIns, airflow_api, airflow_password
 from local.demo_clients import DemoClient
 from local.outcome import compare, print_mails, print_table

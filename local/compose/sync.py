@@ -19,9 +19,9 @@ from pathlib import Path
 import httpx
 import yaml
 
-from delivery.config.loader import load_file
-from delivery.config.model import ClientConfig
-from delivery.config.problem import ConfigError
+from client_delivery.config.loader import load_file
+from client_delivery.config.model import ClientConfig
+from client_delivery.config.problem import ConfigError
 from local.compose.places import CHECKOUT, CONFIGS, DAGS, ComposeStandIns
 from local.demo_clients import point_to, store_secret
 from local.stand_ins import LEDGER_TABLE, StandIns

@@ -28,7 +28,7 @@ _RECIPIENT = """
 import hashlib, json
 from local.compose.places import CONFIGS, ComposeStandIns
 from local.demo_clients import recipient_files
-from delivery.config.loader import load_file
+from client_delivery.config.loader import load_file
 files = recipient_files(ComposeStandIns(), load_file(CONFIGS / "{client}.yaml"))
 print(json.dumps({{name: len(content) for name, (content, _) in files.items()}}))
 """

@@ -18,7 +18,7 @@ YAML_FILES = sorted(CONFIGS.glob("*.yaml"))
 
 @pytest.fixture(scope="module")
 def dags():
-    from delivery.dag import deliveries
+    from client_delivery.dag import deliveries
 
     return {dag.dag_id: dag for dag in deliveries(ROOT / "dags")}
 
@@ -29,7 +29,7 @@ def test_r1_4_there_is_one_dag_for_each_yaml_file_and_not_none(dags):
 
 
 def test_the_examples_cover_every_destination_and_way_of_working():
-    from delivery.config.loader import load_directory
+    from client_delivery.config.loader import load_directory
 
     configs = [loaded.config for loaded in load_directory(CONFIGS)]
     assert {config.destination.type for config in configs} == {"gcs", "sftp", "s3"}
@@ -54,13 +54,13 @@ class TestEachDag:
         assert transfer.partial_kwargs["max_retry_delay"] <= timedelta(minutes=15)
 
     def test_r2_6_is_tagged_by_client_and_destination(self, dags, dag_id):
-        from delivery.config.loader import load_file
+        from client_delivery.config.loader import load_file
 
         config = load_file(CONFIGS / f"{dag_id}.yaml")
         assert dags[dag_id].tags >= {"client-delivery", config.delivery_key, config.destination.type}
 
     def test_r2_6_documents_its_configuration(self, dags, dag_id):
-        from delivery.config.loader import load_file
+        from client_delivery.config.loader import load_file
 
         config = load_file(CONFIGS / f"{dag_id}.yaml")
         for expected in (config.client_h_number, config.pickup.bucket, config.destination.type):
@@ -111,8 +111,8 @@ def imported(dag_id: str | None, task_id: str | None = None, configs: Path = CON
 
 
 def test_r2_1_paused_takes_the_schedule_away_and_is_never_a_matter_of_first_sight():
-    from delivery.config.loader import load_file
-    from delivery.dag import build_dag
+    from client_delivery.config.loader import load_file
+    from client_delivery.dag import build_dag
 
     config = load_file(YAML_FILES[0])
     paused = build_dag(config.model_copy(update={"paused": True}))
@@ -136,7 +136,7 @@ def test_r2_6_a_broken_file_keeps_its_dag_and_harms_no_other(tmp_path):
 def test_r2_6_a_broken_files_dag_says_what_is_wrong_and_runs_red(tmp_path, monkeypatch):
     from airflow.sdk.exceptions import AirflowFailException
 
-    from delivery.dag import deliveries
+    from client_delivery.dag import deliveries
 
     (tmp_path / "broken.yaml").write_text("name: broken\nclient_h_number: 7\n")
     monkeypatch.setenv("AIRFLOW__DELIVERY__CONFIGS_DIRECTORY", str(tmp_path))
@@ -153,8 +153,8 @@ def test_r2_6_a_broken_files_dag_says_what_is_wrong_and_runs_red(tmp_path, monke
 
 def test_nothing_waits_for_ever(dags):
     """Whatever hangs is stopped, and tried again; a transfer's limit goes by its batch (R6.7)."""
-    from delivery.operators.transfer_batch import TransferBatchOperator
-    from delivery.transfer.plan import longest
+    from client_delivery.operators.transfer_batch import TransferBatchOperator
+    from client_delivery.transfer.plan import longest
 
     for dag in dags.values():
         assert dag.dagrun_timeout == timedelta(days=14)
@@ -168,8 +168,8 @@ def test_nothing_waits_for_ever(dags):
 
 def test_r4_7_a_broken_files_dag_has_every_task_of_a_delivery(dags):
     """Airflow plans a run under way by the latest DAG, and kills tasks that are gone from it."""
-    from delivery.config.problem import ConfigError, Problem
-    from delivery.dag import build_error_dag, build_removed_dag
+    from client_delivery.config.problem import ConfigError, Problem
+    from client_delivery.dag import build_error_dag, build_removed_dag
 
     delivery = dags[YAML_FILES[0].stem]
     error = ConfigError([Problem("acme.yaml", 3, 1, "contacts", "nothing", "a list")])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from delivery.dag import SETTINGS_DAG, deliveries
+from client_delivery.dag import SETTINGS_DAG, deliveries
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = sorted(path.stem for path in (ROOT / "include" / "client_configs").glob("*.yaml"))
@@ -60,7 +60,7 @@ def test_where_nothing_is_wrong_there_is_no_such_dag():
 def test_no_client_can_have_its_name():
     from pydantic import TypeAdapter, ValidationError
 
-    from delivery.config.names import ConfigName
+    from client_delivery.config.names import ConfigName
 
     with pytest.raises(ValidationError):
         TypeAdapter(ConfigName).validate_python(SETTINGS_DAG)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from delivery.config.model import ClientConfig
+from client_delivery.config.model import ClientConfig
 from tests.faults.killer import Killer, When
 from tests.support.runs import RunResult, Runs
 

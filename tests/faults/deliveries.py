@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from delivery.ledger.entry import Status
+from client_delivery.ledger.entry import Status
 from local.process import ROOT
 from tests.faults import invariants
 from tests.faults.crash import ResumableRuns, die_at_call

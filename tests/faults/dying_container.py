@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
-from delivery import container
+from client_delivery import container
 from tests.faults.killer import Killer, When
 
 AT, WHEN, NOTES = "DIES_AT", "DIES_WHEN", "DIES_NOTES"

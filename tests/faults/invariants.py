@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import httpx
 from awscrt import checksums
 
-from delivery.ledger.entry import Status
+from client_delivery.ledger.entry import Status
 from local.mailbox import Mail
 from tests.support.scenario import Scenario
 

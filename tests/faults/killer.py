@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 import botocore.httpsession
 
-from delivery.transfer.http.connection import Connection
-from delivery.transfer.sftp.channel import SftpChannel
+from client_delivery.transfer.http.connection import Connection
+from client_delivery.transfer.sftp.channel import SftpChannel
 
 When = Literal["before", "after"]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from delivery.ledger.entry import Status
+from client_delivery.ledger.entry import Status
 from tests.support.scenario import Scenario
 
 PIECES = [

@@ -15,10 +15,10 @@ from airflow.providers.sftp.get_provider_info import get_provider_info
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from delivery import secrets_manager
-from delivery.operators import connections
-from delivery.transfer.contract import DestinationUnavailable
-from delivery.transfer.sftp.credentials import password_of, private_key_of
+from client_delivery import secrets_manager
+from client_delivery.operators import connections
+from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.sftp.credentials import password_of, private_key_of
 
 PREFIX = "airflow/connections"
 
@@ -48,7 +48,7 @@ def in_airflow(monkeypatch):
             raise AirflowNotFoundException(connection_id)
         return known[connection_id]
 
-    monkeypatch.setattr("delivery.operators.connections.Connection.get", get)
+    monkeypatch.setattr("client_delivery.operators.connections.Connection.get", get)
     return known
 
 
@@ -191,7 +191,7 @@ def test_r2_5_what_the_airflow_ui_writes_for_an_sftp_connection_works(in_airflow
 def test_r2_5_what_is_a_credential_is_masked_and_what_is_not_stays_readable(in_airflow, monkeypatch):
     masked = []
     monkeypatch.setattr(
-        "delivery.operators.connections.mask_secret", lambda value, name=None: masked.append((value, name))
+        "client_delivery.operators.connections.mask_secret", lambda value, name=None: masked.append((value, name))
     )
     extra = {
         "private_key": "K1",

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from delivery.operators import database_cleanup
-from delivery.operators.database_cleanup import DatabaseCleanupOperator
+from client_delivery.operators import database_cleanup
+from client_delivery.operators.database_cleanup import DatabaseCleanupOperator
 
 psycopg2 = pytest.importorskip(
     "psycopg2", reason="no PostgreSQL client: Airflow's commands are not tried on PostgreSQL"

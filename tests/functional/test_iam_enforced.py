@@ -20,7 +20,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from delivery.config.model import ClientConfig
+from client_delivery.config.model import ClientConfig
 from infra.app import build_access
 from infra.cloudformation import Stack
 from infra.settings import Environment

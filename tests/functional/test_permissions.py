@@ -15,8 +15,8 @@ from fnmatch import fnmatchcase
 import httpx
 import pytest
 
-from delivery.ledger.entry import Status
-from delivery.pickup import Pickup
+from client_delivery.ledger.entry import Status
+from client_delivery.pickup import Pickup
 from infra import permissions
 from infra.clients import needs_of
 from infra.permissions import Grant

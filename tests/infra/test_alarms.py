@@ -21,7 +21,7 @@ def alarm_resources(templates):
 
 
 def test_every_event_that_is_watched_is_one_that_the_code_logs():
-    source = "".join(path.read_text() for path in (ROOT / "plugins/delivery").rglob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "plugins/client_delivery").rglob("*.py"))
     for watch in WATCHES:
         logged = f'"{watch.event}"' in source or (watch.event == "file_delivered" and 'f"file_{' in source)
         assert logged, f"no line of the code logs {watch.event!r}"

@@ -16,8 +16,8 @@ from local.process import ROOT
 _LOAD = """
 from airflow.dag_processing.dagbag import DagBag
 from pathlib import Path
-import delivery, sys
-assert Path(delivery.__path__[0]).is_relative_to(Path(sys.argv[2])), delivery.__path__
+import client_delivery, sys
+assert Path(client_delivery.__path__[0]).is_relative_to(Path(sys.argv[2])), client_delivery.__path__
 bag = DagBag(sys.argv[1], include_examples=False)
 assert not bag.import_errors, bag.import_errors
 print("dags:", *sorted(bag.dag_ids))

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import pytest
 from policy_sentry.querying.actions import get_action_data
 
-from delivery.config.model import ClientConfig
+from client_delivery.config.model import ClientConfig
 from infra import permissions, pipeline, policies
 from infra.boundary import boundary
 from infra.clients import ConfigurationsError, load_clients, needs_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from delivery.events import log_event
+from client_delivery.events import log_event
 from infra.queries import QUERIES
 
 NASTY = [
@@ -33,7 +33,7 @@ def written(caplog, event: str, **fields: Any) -> str:
     return caplog.records[-1].getMessage()
 
 
-def wrapped(message: str, logger: str = "delivery.operators.base", **more: Any) -> str:
+def wrapped(message: str, logger: str = "client_delivery.operators.base", **more: Any) -> str:
     """A line as Airflow's handler writes it: watchtower makes JSON of the event, with Python's own ``json``."""
     return json.dumps(
         {"event": message, "level": "info", "logger": logger, "filename": "events.py", "lineno": 22} | more
@@ -42,7 +42,7 @@ def wrapped(message: str, logger: str = "delivery.operators.base", **more: Any) 
 
 def reordered(message: str) -> str:
     """The same, with what stands before."""
-    return json.dumps({"level": "info", "logger": "delivery.operators.base", "lineno": 22, "event": message})
+    return json.dumps({"level": "info", "logger": "client_delivery.operators.base", "lineno": 22, "event": message})
 
 
 LOGS = [lambda line: line, wrapped, reordered]
@@ -86,7 +86,7 @@ def shown(text: str, log: Any) -> str:
 
 
 def log_line(text: str) -> str:
-    from delivery.events import _CONTROL
+    from client_delivery.events import _CONTROL
 
     return json.dumps(text, ensure_ascii=False).translate(_CONTROL)[1:-1]
 
@@ -127,7 +127,9 @@ def test_r8_1_no_text_of_others_is_taken_for_an_event(caplog, query, event, arou
 
 def test_a_containers_line_that_the_waiting_task_repeats_counts_once(caplog):
     line = written(caplog, "file_delivered", client_h_number="H1234", file="a.csv")
-    repeated = wrapped(f"[2026-03-01 12:00:00,000] {line}", "delivery.operators.triggers.container.TaskDoneTrigger")
+    repeated = wrapped(
+        f"[2026-03-01 12:00:00,000] {line}", "client_delivery.operators.triggers.container.TaskDoneTrigger"
+    )
     assert len(carry_out("What was delivered", [line, repeated])) == 1
 
 

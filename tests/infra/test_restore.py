@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from delivery.ledger.schema import create_table, table_definition
+from client_delivery.ledger.schema import create_table, table_definition
 from infra import restore as restore_module
 from infra.restore import RestoreError, restore
 from infra.settings import Environment

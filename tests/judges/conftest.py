@@ -105,8 +105,8 @@ def judge(request: pytest.FixtureRequest, running: Callable[[str], Judge], monke
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the credentials of whoever asked first
-    monkeypatch.setattr("delivery.transfer.http.pool._LONGEST_PAUSE", 0.05)
-    monkeypatch.setattr("delivery.transfer.source._LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("client_delivery.transfer.http.pool._LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("client_delivery.transfer.source._LONGEST_PAUSE", 0.05)
     client = boto3.client("s3")
 
     def has_buckets() -> bool:

@@ -12,9 +12,9 @@ from typing import Any
 import boto3
 import pytest
 
-from delivery.aws import s3_access
-from delivery.config.destinations import S3Destination
-from delivery.transfer.contract import (
+from client_delivery.aws import s3_access
+from client_delivery.config.destinations import S3Destination
+from client_delivery.transfer.contract import (
     IntegrityError,
     Interrupted,
     Job,
@@ -23,8 +23,8 @@ from delivery.transfer.contract import (
     SourceObject,
     TransferError,
 )
-from delivery.transfer.parts import PartLimits
-from delivery.transfer.s3.destination import S3Target
+from client_delivery.transfer.parts import PartLimits
+from client_delivery.transfer.s3.destination import S3Target
 from tests.functional.transfer.conftest import MIB, Journal
 from tests.judges.conftest import Judge
 
@@ -126,7 +126,7 @@ def test_r3_5_what_somebody_else_writes_meanwhile_is_not_overwritten(bucket, siz
 def test_r6_4_bytes_that_are_not_what_their_checksum_says_are_refused(bucket, monkeypatch, size):
     source = bucket.drop(content(size))
     monkeypatch.setattr(
-        "delivery.transfer.s3.access._end", lambda checksum: b"0\r\nx-amz-checksum-crc32c:AAAAAA==\r\n\r\n"
+        "client_delivery.transfer.s3.access._end", lambda checksum: b"0\r\nx-amz-checksum-crc32c:AAAAAA==\r\n\r\n"
     )
     with pytest.raises(IntegrityError):
         delivered(bucket.target(), source)

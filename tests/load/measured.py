@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from benchmarks.transfer.meter import peak
-from delivery.config.model import ClientConfig
+from client_delivery.config.model import ClientConfig
 from local.process import ROOT
 from tests.support.runs import Runs
 

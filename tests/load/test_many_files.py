@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from delivery.ledger.entry import Status
+from client_delivery.ledger.entry import Status
 from tests.load.measured import MIB, note, run_measured
 from tests.support.scenario import Scenario
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from delivery.ledger.schema import create_table
-from delivery.ledger.table import Ledger
+from client_delivery.ledger.schema import create_table
+from client_delivery.ledger.table import Ledger
 
 
 @pytest.fixture(scope="session")

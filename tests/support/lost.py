@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from delivery.transfer.sftp.channel import SftpChannel
+from client_delivery.transfer.sftp.channel import SftpChannel
 
 When = Literal["before", "after"]
 NEVER = 1_000_000

@@ -16,10 +16,10 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
 
-from delivery.config.model import ClientConfig
-from delivery.config.problem import ConfigError, Problem
-from delivery.dag import build_dag, build_error_dag, build_removed_dag
-from delivery.operators.transfer_batch import TransferBatchOperator
+from client_delivery.config.model import ClientConfig
+from client_delivery.config.problem import ConfigError, Problem
+from client_delivery.dag import build_dag, build_error_dag, build_removed_dag
+from client_delivery.operators.transfer_batch import TransferBatchOperator
 
 _numbers = itertools.count(1)
 

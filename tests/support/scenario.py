@@ -14,9 +14,9 @@ import pytest
 from awscrt import checksums
 from pydantic import TypeAdapter
 
-from delivery.config.model import ClientConfig
-from delivery.ledger.entry import Entry, RunRef
-from delivery.ledger.table import Ledger
+from client_delivery.config.model import ClientConfig
+from client_delivery.ledger.entry import Entry, RunRef
+from client_delivery.ledger.table import Ledger
 from local.mailbox import Mail
 from local.sshd import SftpServer
 from local.stack import Stack

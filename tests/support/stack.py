@@ -13,8 +13,8 @@ import pytest
 from botocore.loaders import create_loader
 from pydantic import TypeAdapter
 
-import delivery.aws
-from delivery.config.model import ClientConfig
+import client_delivery.aws
+from client_delivery.config.model import ClientConfig
 from local.sshd import SftpServer
 from local.stack import Stack
 from local.stand_ins import GCS_BUCKET, PICKUP_BUCKET, PICKUP_BUCKETS, S3_BUCKET
@@ -51,7 +51,7 @@ def delivery_environment(stack, monkeypatch) -> None:
     """This process works against the stand-ins, as a worker would against AWS and Google."""
     # Every task makes clients anew, as it has to; here a thousand of them read botocore's descriptions once.
     monkeypatch.setattr("botocore.session.create_loader", lambda path=None: _BOTOCORE)
-    monkeypatch.setattr("delivery.aws.dynamodb_client", partial(_once, delivery.aws.dynamodb_client))
+    monkeypatch.setattr("client_delivery.aws.dynamodb_client", partial(_once, client_delivery.aws.dynamodb_client))
     for name, value in stack.environment().items():
         if not name.startswith("AIRFLOW__SECRETS"):
             monkeypatch.setenv(name, value)

@@ -8,8 +8,8 @@ import httpx
 import pytest
 import yaml
 
-from delivery.ledger.entry import Status
-from delivery.ledger.table import Ledger
+from client_delivery.ledger.entry import Status
+from client_delivery.ledger.table import Ledger
 from local.demo_clients import DemoClient, recipient_files
 from local.sample_files import SampleFile
 from local.stand_ins import LEDGER_TABLE

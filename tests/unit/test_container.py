@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from delivery.config.model import ClientConfig
-from delivery.container import ORDER_VARIABLE, ORDER_VERSION, ExitCode, Order, main
-from delivery.ledger.entry import RunRef
+from client_delivery.config.model import ClientConfig
+from client_delivery.container import ORDER_VARIABLE, ORDER_VERSION, ExitCode, Order, main
+from client_delivery.ledger.entry import RunRef
 
 CONFIG = ClientConfig.model_validate(
     {

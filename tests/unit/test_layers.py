@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "plugins" / "delivery"
+PACKAGE = ROOT / "plugins" / "client_delivery"
 AIRFLOW_ALLOWED = ("operators", "dag")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -39,10 +39,10 @@ def test_imports_keep_to_the_layers(path):
     imported = imports(path)
     if part(path) not in AIRFLOW_ALLOWED:
         assert not {name for name in imported if name.split(".")[0] == "airflow"}, "only operators and dag know Airflow"
-        assert not {name for name in imported if name.startswith(("delivery.operators", "delivery.dag"))}
+        assert not {name for name in imported if name.startswith(("client_delivery.operators", "client_delivery.dag"))}
     assert not {name for name in imported if name.split(".")[0] == "dags"}
     if part(path) != "dag":
-        assert not {name for name in imported if name.startswith("delivery.dag")}
+        assert not {name for name in imported if name.startswith("client_delivery.dag")}
 
 
 def test_relative_imports_are_not_used():
@@ -54,7 +54,7 @@ def test_relative_imports_are_not_used():
 
 def test_the_dag_file_imports_only_delivery_dag():
     imported = {name for name in imports(ROOT / "dags" / "client_deliveries.py") if not name.startswith("pathlib")}
-    assert imported == {"delivery.dag", "delivery.dag.deliveries"}
+    assert imported == {"client_delivery.dag", "client_delivery.dag.deliveries"}
 
 
 def test_init_files_are_empty():

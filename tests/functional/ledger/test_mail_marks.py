@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from delivery.ledger.mail_marks import MailMarks
+from client_delivery.ledger.mail_marks import MailMarks
 from tests.support.factories import RUN
 
 

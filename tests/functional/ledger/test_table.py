@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from delivery.ledger.entry import MAX_ATTEMPTS, Entry, RunRef, Status
-from delivery.ledger.table import Assignment, Ledger
-from delivery.transfer.contract import Receipt, Superseded
+from client_delivery.ledger.entry import MAX_ATTEMPTS, Entry, RunRef, Status
+from client_delivery.ledger.table import Assignment, Ledger
+from client_delivery.transfer.contract import Receipt, Superseded
 from tests.support.factories import EARLIER, RUN, a_file
 
 RECEIPT = Receipt("gs://bucket/a.csv", 10, "crc32c:AAAAAA==", "checksum")
@@ -32,7 +32,7 @@ def added(ledger: Ledger, owner: RunRef = RUN) -> Entry:
 
 
 def in_state(ledger: Ledger, state: str) -> Entry:
-    """Bring an entry into one of the states of the diagram in delivery.ledger.entry."""
+    """Bring an entry into one of the states of the diagram in client_delivery.ledger.entry."""
     entry = added(ledger)
     if state == "processing/active":
         return entry

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from botocore.config import Config
 
-from delivery.notify.messages import FileLine, JobSummary, finished, started
-from delivery.notify.sending import NotificationError, send
+from client_delivery.notify.messages import FileLine, JobSummary, finished, started
+from client_delivery.notify.sending import NotificationError, send
 from local.mailbox import Mail
 from local.ports import free_port
 from local.stand_ins import SENDER

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from delivery.ledger.entry import Status
-from delivery.pickup import Pickup, PickupError
+from client_delivery.ledger.entry import Status
+from client_delivery.pickup import Pickup, PickupError
 
 
 @pytest.fixture

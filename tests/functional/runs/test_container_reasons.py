@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from delivery.ledger.entry import Status
-from delivery.operators import transfer_batch
-from delivery.operators.triggers.pause import PauseTrigger
+from client_delivery.ledger.entry import Status
+from client_delivery.operators import transfer_batch
+from client_delivery.operators.triggers.pause import PauseTrigger
 from tests.functional.runs.test_offload import MIB, offloading, tasks_of
 from tests.support import runs
 
@@ -167,7 +167,7 @@ def test_r1_4_a_configuration_that_ecs_cannot_carry_goes_by_the_ledger(scenario)
 
 
 def test_no_cluster_any_more_is_an_attempt_with_its_reason(client, monkeypatch):
-    from delivery.operators.register_files import RegisterFilesOperator
+    from client_delivery.operators.register_files import RegisterFilesOperator
     from tests.functional.runs.trouble import after
 
     after(monkeypatch, RegisterFilesOperator, lambda: monkeypatch.setenv("AIRFLOW__DELIVERY__ECS_CLUSTER", ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from delivery.ledger.entry import Status
+from client_delivery.ledger.entry import Status
 
 DESTINATIONS = ["s3", "gcs", "sftp"]
 AWKWARD = ["a file.csv", "café 東京.csv", "50%+more?.csv", "#1.csv", "q&a='x'.csv", "sub folder/deep/er.csv"]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from delivery.ledger.entry import Status
-from delivery.operators.deactivate import DeactivateOperator
-from delivery.operators.register_files import RegisterFilesOperator
-from delivery.operators.settle import SettleOperator
-from delivery.operators.transfer_batch import TransferBatchOperator
+from client_delivery.ledger.entry import Status
+from client_delivery.operators.deactivate import DeactivateOperator
+from client_delivery.operators.register_files import RegisterFilesOperator
+from client_delivery.operators.settle import SettleOperator
+from client_delivery.operators.transfer_batch import TransferBatchOperator
 
 
 class ProcessDied(BaseException):

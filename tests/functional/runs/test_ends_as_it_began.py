@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from delivery.ledger.configurations import Configurations
-from delivery.ledger.entry import Status
-from delivery.operators.register_files import RegisterFilesOperator
-from delivery.operators.settle import SettleOperator
-from delivery.operators.transfer_batch import TransferBatchOperator
+from client_delivery.ledger.configurations import Configurations
+from client_delivery.ledger.entry import Status
+from client_delivery.operators.register_files import RegisterFilesOperator
+from client_delivery.operators.settle import SettleOperator
+from client_delivery.operators.transfer_batch import TransferBatchOperator
 from local.stand_ins import LEDGER_TABLE
 from tests.functional.runs.trouble import after
 from tests.support.runs import RunResult

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from delivery.ledger.entry import Status
+from client_delivery.ledger.entry import Status
 
 LONGEST = 3.0
 """Seconds."""

@@ -112,7 +112,7 @@ def test_r7_2_what_nobody_knows_is_not_sent_again_and_says_why(scenario):
 
 
 def test_r7_3_a_missing_aws_connection_loses_no_email(scenario, monkeypatch):
-    from delivery.operators.notify import NotifyOperator
+    from client_delivery.operators.notify import NotifyOperator
 
     client = scenario("s3")
     with monkeypatch.context() as patch:
@@ -141,8 +141,8 @@ def test_an_address_on_the_suppression_list_is_accepted_and_goes_nowhere(scenari
 
 @pytest.mark.parametrize("files", [7_000])
 def test_r7_1_an_email_about_thousands_of_files_is_noted_whole(scenario, files):
-    from delivery.ledger.entry import RunRef
-    from delivery.ledger.unsent_mail import Unsent, UnsentMail
+    from client_delivery.ledger.entry import RunRef
+    from client_delivery.ledger.unsent_mail import Unsent, UnsentMail
     from local.stand_ins import LEDGER_TABLE
 
     client = scenario("s3")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from delivery.ledger.entry import Status
+from client_delivery.ledger.entry import Status
 from local.wait import wait_until
 from tests.support import runs
 from tests.support.factories import an_entry
@@ -130,7 +130,7 @@ def container_of(client):
             command = (path.parent / "cmdline").read_bytes()
         except OSError:
             continue
-        if client.config.client_h_number.encode() in environment and b"delivery.container" in command:
+        if client.config.client_h_number.encode() in environment and b"client_delivery.container" in command:
             return int(path.parent.name)
     raise AssertionError("no container runs")
 
@@ -160,7 +160,7 @@ def test_r3_5_an_old_container_that_races_a_new_run_changes_nothing(scenario, mo
     client.drop("big.bin", content)
     client.gcs_faults({"call": "UploadPart$", "skip": 1, "delay": 6, "times": 2})
     # Nobody stops it: it really races.
-    monkeypatch.setattr("delivery.operators.offload.stop_containers", lambda *_: [])
+    monkeypatch.setattr("client_delivery.operators.offload.stop_containers", lambda *_: [])
 
     async def gone(trigger):
         raise WorkerLost

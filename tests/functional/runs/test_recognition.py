@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from delivery.ledger.entry import Status
-from delivery.operators.register_files import RegisterFilesOperator
+from client_delivery.ledger.entry import Status
+from client_delivery.operators.register_files import RegisterFilesOperator
 from tests.functional.runs.trouble import after
 
 BODY = b"member,plan\n" * 600_000
@@ -177,9 +177,9 @@ def test_r3_7_what_was_half_done_under_the_old_key_is_finished_under_the_new_one
     client.drop_done()
     old = client.ledger
     with monkeypatch.context() as patch:
-        patch.setattr("delivery.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+        patch.setattr("client_delivery.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
         for task in ("settle.SettleOperator", "deactivate.DeactivateOperator", "report.ReportOperator"):
-            patch.setattr(f"delivery.operators.{task}.execute", lambda *_: None)
+            patch.setattr(f"client_delivery.operators.{task}.execute", lambda *_: None)
         client.run()
     client.edit(feed="claims")
     assert client.run().state == "success"
@@ -288,7 +288,7 @@ def test_r5_9_after_a_day_the_contacts_are_reminded_once_a_day(kms, monkeypatch)
     client = kms()
     client.drop("a\tb.csv", "rows")
     client.run()
-    monkeypatch.setattr("delivery.operators.held._TOLD_BY_FINISH_MAIL", timedelta(0))
+    monkeypatch.setattr("client_delivery.operators.held._TOLD_BY_FINISH_MAIL", timedelta(0))
     for _ in range(3):
         client.run()
     assert mails(client)[2:] == ["Still held: 1 held"]
@@ -314,11 +314,11 @@ def test_r4_2_what_the_lagging_index_hides_from_the_health_check_is_taken_over_a
     client = kms()
     client.drop("a.csv", "rows")
     with monkeypatch.context() as patch:
-        patch.setattr("delivery.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+        patch.setattr("client_delivery.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
         for task in ("settle.SettleOperator", "deactivate.DeactivateOperator", "report.ReportOperator"):
-            patch.setattr(f"delivery.operators.{task}.execute", lambda *_: None)
+            patch.setattr(f"client_delivery.operators.{task}.execute", lambda *_: None)
         client.run()
-    monkeypatch.setattr("delivery.ledger.reads.Reader.indexed", lambda *_: iter(()))
+    monkeypatch.setattr("client_delivery.ledger.reads.Reader.indexed", lambda *_: iter(()))
     assert client.run().state == "success"
     assert visible(client) == ["a.csv"]
 
@@ -346,7 +346,7 @@ def test_r4_an_index_that_lags_costs_no_mail_no_name_and_no_run(kms, seed):
 
 
 def test_r5_2_a_file_overwritten_between_listing_and_looking_goes_as_it_is_now(kms, monkeypatch):
-    from delivery.pickup import Pickup
+    from client_delivery.pickup import Pickup
 
     client = kms()
     client.drop("a.csv", "old")

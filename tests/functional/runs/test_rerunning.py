@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-from delivery.ledger.entry import MAX_ATTEMPTS, Status
-from delivery.ledger.table import Ledger
+from client_delivery.ledger.entry import MAX_ATTEMPTS, Status
+from client_delivery.ledger.table import Ledger
 
 
 def broken_then_mended(scenario, monkeypatch, **changes):
@@ -82,9 +82,9 @@ def test_r5_4_clearing_a_transfer_while_the_run_goes_on_takes_over_what_it_began
     client = scenario("gcs")
     client.drop("a.csv")
     with monkeypatch.context() as patch:
-        patch.setattr("delivery.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+        patch.setattr("client_delivery.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
         for task in ("settle.SettleOperator", "deactivate.DeactivateOperator", "report.ReportOperator"):
-            patch.setattr(f"delivery.operators.{task}.execute", lambda *_: None)
+            patch.setattr(f"client_delivery.operators.{task}.execute", lambda *_: None)
         run = client.run()
     assert client.entries()["a.csv"].active
     again = client.clear_transfers(run)

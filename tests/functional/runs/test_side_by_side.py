@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from delivery.ledger.entry import RunRef, Status
-from delivery.ledger.table import Assignment
-from delivery.operators.transfer_batch import TransferBatchOperator
-from delivery.pickup import Pickup
-from delivery.transfer.contract import Receipt
+from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.table import Assignment
+from client_delivery.operators.transfer_batch import TransferBatchOperator
+from client_delivery.pickup import Pickup
+from client_delivery.transfer.contract import Receipt
 from tests.functional.runs.trouble import after
 from tests.support.runs import RunResult
 

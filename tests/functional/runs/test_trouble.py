@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from delivery.ledger.entry import Status
-from delivery.operators.notify import NotifyFinishedOperator
-from delivery.operators.register_files import RegisterFilesOperator
-from delivery.operators.transfer_batch import TransferBatchOperator
+from client_delivery.ledger.entry import Status
+from client_delivery.operators.notify import NotifyFinishedOperator
+from client_delivery.operators.register_files import RegisterFilesOperator
+from client_delivery.operators.transfer_batch import TransferBatchOperator
 from tests.functional.runs.trouble import after
 
 
@@ -135,7 +135,9 @@ def test_r6_7_what_no_attempt_lived_to_clean_up_is_cleaned_up_at_the_end(scenari
     """Every try of the transfer is killed in the middle of a large file; then Airflow gives up."""
     client = scenario("gcs")
     client.drop("large.bin", bytes(40 * 1024**2))
-    monkeypatch.setattr("delivery.attempt.Batch._finish", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+    monkeypatch.setattr(
+        "client_delivery.attempt.Batch._finish", lambda *_: (_ for _ in ()).throw(RuntimeError("killed"))
+    )
     client.gcs_faults({"call": "UploadPart$", "status": 400, "code": "InvalidArgument", "skip": 1, "times": 0})
     run = client.run()
     assert run.state == "failed"

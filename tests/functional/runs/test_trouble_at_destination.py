@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from delivery.ledger.entry import MAX_ATTEMPTS, Status
+from client_delivery.ledger.entry import MAX_ATTEMPTS, Status
 from local.sshd import AsyncSsh
 from tests.functional.runs.trouble import failed_everywhere
 

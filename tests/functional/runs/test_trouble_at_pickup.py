@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from delivery.operators.register_files import RegisterFilesOperator
-from delivery.pickup import Pickup
+from client_delivery.operators.register_files import RegisterFilesOperator
+from client_delivery.pickup import Pickup
 from tests.functional.runs.trouble import after, failed_everywhere
 
 

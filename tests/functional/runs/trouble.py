@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from delivery.ledger.entry import Status
+from client_delivery.ledger.entry import Status
 from tests.support.runs import RunResult
 
 

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from delivery.aws import s3_access
-from delivery.config.model import Destination as DestinationConfig
-from delivery.secret import Secret
-from delivery.transfer.contract import Destination, Job, Receipt, SourceObject
-from delivery.transfer.destinations import open_destination
+from client_delivery.aws import s3_access
+from client_delivery.config.model import Destination as DestinationConfig
+from client_delivery.secret import Secret
+from client_delivery.transfer.contract import Destination, Job, Receipt, SourceObject
+from client_delivery.transfer.destinations import open_destination
 from local.gcs import service_account_key
 from local.process import Service
 from local.sshd import AsyncSsh, SftpServer
@@ -149,8 +149,8 @@ def servers(started: Servers, monkeypatch: pytest.MonkeyPatch) -> Servers:
     started.s3_faults()
     started.gcs_faults()
     # Pauses between tries are for real services.
-    monkeypatch.setattr("delivery.transfer.http.pool._LONGEST_PAUSE", 0.05)
-    monkeypatch.setattr("delivery.transfer.source._LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("client_delivery.transfer.http.pool._LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("client_delivery.transfer.source._LONGEST_PAUSE", 0.05)
     return started
 
 

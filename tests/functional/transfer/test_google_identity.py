@@ -14,10 +14,10 @@ import httpx
 import pytest
 from google.auth.exceptions import OAuthError, RefreshError
 
-from delivery.secret import Secret
-from delivery.transfer.contract import DestinationUnavailable
-from delivery.transfer.gcs.credentials import credentials_from
-from delivery.transfer.gcs.identity import _ATTEMPTS, Identity, reason_of
+from client_delivery.secret import Secret
+from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.gcs.credentials import credentials_from
+from client_delivery.transfer.gcs.identity import _ATTEMPTS, Identity, reason_of
 from tests.functional.transfer.conftest import deliver
 
 AUDIENCE = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/aws"
@@ -26,7 +26,7 @@ ACCOUNT = "landing@partner.iam.gserviceaccount.com"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("delivery.transfer.gcs.identity._LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("client_delivery.transfer.gcs.identity._LONGEST_PAUSE", 0.05)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_token_service_that_breaks_off_is_not_a_refused_credential(servers, fe
 
 def test_a_token_service_that_is_silent_is_given_up(servers, monkeypatch):
     """One that accepts the connection and says nothing: the way out of a network that swallows packets."""
-    monkeypatch.setattr("delivery.transfer.gcs.identity._READ_SECONDS", 0.2)
+    monkeypatch.setattr("client_delivery.transfer.gcs.identity._READ_SECONDS", 0.2)
     source, _ = servers.declare(1000)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"http://127.0.0.1:{silent.getsockname()[1]}"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from delivery.transfer.contract import TransferError
+from client_delivery.transfer.contract import TransferError
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 
 GIB = 1024 * MIB

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from delivery.transfer.contract import IntegrityError, Receipt, SourceChanged, TransferError
+from client_delivery.transfer.contract import IntegrityError, Receipt, SourceChanged, TransferError
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 
 KINDS = {"gcs": {}, "s3": {"max_bytes_per_second": 10**12}, "sftp": {}}
@@ -136,7 +136,7 @@ def test_r3_5_what_another_wrote_meanwhile_is_not_overwritten(servers, kind, siz
         journal_of_ours._on_confirm = lambda: None
         rival = type(other)(other.bucket, other.key, other.etag, other.size)
         with servers.open(kind, **KINDS[kind]) as destination:
-            from delivery.transfer.contract import Job
+            from client_delivery.transfer.contract import Job
 
             destination.deliver(Job(source.key, rival, token=2), Journal())
 

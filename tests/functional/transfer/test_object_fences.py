@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from delivery.transfer.contract import IntegrityError, Job, TransferError
-from delivery.transfer.gcs.api import GcsApi, _stored
-from delivery.transfer.integrity import OwnChecksum
-from delivery.transfer.objects.api import Stored
-from delivery.transfer.objects.carried import NOTHING
-from delivery.transfer.s3.api import S3Api
+from client_delivery.transfer.contract import IntegrityError, Job, TransferError
+from client_delivery.transfer.gcs.api import GcsApi, _stored
+from client_delivery.transfer.integrity import OwnChecksum
+from client_delivery.transfer.objects.api import Stored
+from client_delivery.transfer.objects.carried import NOTHING
+from client_delivery.transfer.s3.api import S3Api
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 
 LARGE = 9 * MIB

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 import pytest
 from pydantic import TypeAdapter
 
-from delivery.aws import s3_access
-from delivery.config.model import Destination as DestinationConfig
-from delivery.secret import Secret
-from delivery.transfer.contract import Job, SourceObject
-from delivery.transfer.destinations import open_destination
+from client_delivery.aws import s3_access
+from client_delivery.config.model import Destination as DestinationConfig
+from client_delivery.secret import Secret
+from client_delivery.transfer.contract import Job, SourceObject
+from client_delivery.transfer.destinations import open_destination
 from local.stand_ins import GCS_BUCKET, PICKUP_BUCKETS, S3_BUCKET
 from tests.functional.transfer.conftest import MIB, Journal
 
@@ -76,7 +76,7 @@ class Deliveries:
 
 @pytest.fixture
 def deliveries(stack, delivery_environment, monkeypatch) -> Deliveries:
-    monkeypatch.setattr("delivery.transfer.s3.copying._WHOLE", MIB)
+    monkeypatch.setattr("client_delivery.transfer.s3.copying._WHOLE", MIB)
     return Deliveries(stack)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from delivery.transfer.contract import DestinationUnavailable, Job, Refused
-from delivery.transfer.objects.refusals import quoted
+from client_delivery.transfer.contract import DestinationUnavailable, Job, Refused
+from client_delivery.transfer.objects.refusals import quoted
 from local.gcs_permissions import OBJECT_CREATOR
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 
@@ -148,8 +148,8 @@ def test_an_account_that_may_only_create_resumes_or_begins_anew(servers, permit,
     ],
 )
 def test_r6_12_a_refusal_quotes_the_service_and_says_what_to_do(code, reason, advice):
-    from delivery.transfer.gcs.refusals import MEANINGS
-    from delivery.transfer.objects.refusals import refusal
+    from client_delivery.transfer.gcs.refusals import MEANINGS
+    from client_delivery.transfer.objects.refusals import refusal
 
     names = {"bucket": "b", "connection_id": "c"}
     error = refusal(MEANINGS, "Google", (403, code, reason), verb="write", uri="gs://b/k", new=True, **names)
@@ -176,9 +176,9 @@ def test_r6_12_a_refusal_quotes_the_service_and_says_what_to_do(code, reason, ad
 def test_r6_12_only_what_concerns_the_whole_makes_the_destination_unavailable(service, told, concerns_all):
     from importlib import import_module
 
-    from delivery.transfer.objects.refusals import refusal
+    from client_delivery.transfer.objects.refusals import refusal
 
-    meanings = import_module(f"delivery.transfer.{service}.refusals").MEANINGS
+    meanings = import_module(f"client_delivery.transfer.{service}.refusals").MEANINGS
     names = {"bucket": "b", "connection_id": "c", "who": "The role"}
     error = refusal(meanings, service, told, verb="write", uri="x://b/k", new=True, **names)
     assert error.whole_destination is concerns_all

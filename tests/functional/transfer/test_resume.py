@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from delivery.transfer.contract import Job
+from client_delivery.transfer.contract import Job
 from local.sshd import OpenSsh, find_sshd
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from awscrt import checksums
 
-from delivery.transfer.batch import deliver_all
-from delivery.transfer.contract import DestinationUnavailable, Job, TransferError
-from delivery.transfer.integrity import encode
+from client_delivery.transfer.batch import deliver_all
+from client_delivery.transfer.contract import DestinationUnavailable, Job, TransferError
+from client_delivery.transfer.integrity import encode
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 
 ODDITIES = {
@@ -25,7 +25,7 @@ ODDITIES = {
 
 @pytest.fixture(autouse=True)
 def _short_lanes(monkeypatch):
-    monkeypatch.setattr("delivery.transfer.sftp.lanes._SHORTEST", 2 * MIB)
+    monkeypatch.setattr("client_delivery.transfer.sftp.lanes._SHORTEST", 2 * MIB)
 
 
 def crc_of(path):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from delivery.config.loader import load_file
-from delivery.config.model import ClientConfig
-from delivery.config.problem import ConfigError
+from client_delivery.config.loader import load_file
+from client_delivery.config.model import ClientConfig
+from client_delivery.config.problem import ConfigError
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILVdQtv+afoL6YtH1WiRrcuE38wHlJUME/emUJiJPT2l"
 

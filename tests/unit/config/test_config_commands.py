@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from delivery.config import check, new_client
-from delivery.config.loader import load_file
-from delivery.config.outline import DESTINATIONS
-from delivery.config.problem import ConfigError
+from client_delivery.config import check, new_client
+from client_delivery.config.loader import load_file
+from client_delivery.config.outline import DESTINATIONS
+from client_delivery.config.problem import ConfigError
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -148,10 +148,14 @@ def test_outside_the_project_nothing_is_written(tmp_path, monkeypatch, capsys):
 def test_the_commands_run_as_modules(project):
     """R2.8: as make and CI run them, with the exit code."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
-    new = [sys.executable, "-m", "delivery.config.new_client", "acme"]
+    new = [sys.executable, "-m", "client_delivery.config.new_client", "acme"]
     assert subprocess.run(new, env=environment, capture_output=True, check=False).returncode == 0
     done = subprocess.run(
-        [sys.executable, "-m", "delivery.config.check"], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "client_delivery.config.check"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     assert done.stdout.endswith("\n1 file checked, 1 wrong\n")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from delivery.config.credentials import is_credential_name
+from client_delivery.config.credentials import is_credential_name
 
 SECRET = "hunter2-Xyzzy"
 NOWHERE = "found a field for a credential, expected no credential in this file."
@@ -46,8 +46,8 @@ def test_a_field_for_a_credential_is_refused(text, complaints, name):
 
 
 def test_no_field_of_ours_is_taken_for_one():
-    from delivery.config.model import ClientConfig, Pickup
-    from delivery.config.outline import DESTINATIONS
+    from client_delivery.config.model import ClientConfig, Pickup
+    from client_delivery.config.outline import DESTINATIONS
 
     fields = [name for model in (ClientConfig, Pickup, *DESTINATIONS.values()) for name in model.model_fields]
     assert [name for name in fields if is_credential_name(name)] == []

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from delivery.config.describe import describe, describe_error
-from delivery.config.problem import ConfigError, Problem
+from client_delivery.config.describe import describe, describe_error
+from client_delivery.config.problem import ConfigError, Problem
 
 
 def test_a_delivery_is_described(text, load):

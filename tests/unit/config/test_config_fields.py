@@ -189,7 +189,7 @@ def test_what_is_left_out_has_its_default(text, load):
 @pytest.mark.parametrize("kind", ["gcs", "sftp", "s3"])
 def test_a_required_field_that_is_missing_is_named(text, complaints, kind):
     """R2.6: all of them at once, with an example of each."""
-    from delivery.config.outline import DESTINATIONS
+    from client_delivery.config.outline import DESTINATIONS
 
     required = [
         name for name, field in DESTINATIONS[kind].model_fields.items() if field.is_required() and name != "type"
@@ -243,7 +243,7 @@ def test_a_value_is_not_in_the_models_own_error(text):
     """R2.5: whoever builds a model in code gets no echo of what was put in."""
     from pydantic import ValidationError
 
-    from delivery.config.model import Pickup
+    from client_delivery.config.model import Pickup
 
     with pytest.raises(ValidationError) as caught:
         Pickup.model_validate({"bucket": "b-b", "prefix": "x/", "password": "hunter2", "region": "hunter3"})
@@ -317,7 +317,7 @@ def test_exclude_may_not_undo_include(text, complaints):
 )
 def test_patterns_are_for_the_name_below_the_prefix(include, exclude, taken, left):
     """R2.1."""
-    from delivery.config.model import Pickup
+    from client_delivery.config.model import Pickup
 
     pickup = Pickup(bucket="example-pickup", prefix="acme/", include=include, exclude=exclude)
     assert [name for name in (*taken, *left) if pickup.matches(name)] == taken

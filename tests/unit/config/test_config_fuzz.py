@@ -8,9 +8,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from delivery.config.loader import load_directory
-from delivery.config.model import ClientConfig, Pickup
-from delivery.config.outline import DESTINATIONS
+from client_delivery.config.loader import load_directory
+from client_delivery.config.model import ClientConfig, Pickup
+from client_delivery.config.outline import DESTINATIONS
 
 LONGEST = 2.0
 """Seconds of CPU for one file."""

@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 import yaml
 
-from delivery.config import reference, schema
-from delivery.config.loader import load_directory
-from delivery.config.model import ClientConfig, GcsDestination, Pickup, S3Destination, SftpDestination
+from client_delivery.config import reference, schema
+from client_delivery.config.loader import load_directory
+from client_delivery.config.model import ClientConfig, GcsDestination, Pickup, S3Destination, SftpDestination
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = sorted((ROOT / "include" / "client_configs").iterdir())
@@ -26,13 +26,13 @@ def validator() -> jsonschema.Draft202012Validator:
 
 def test_the_schema_file_is_that_of_the_model():
     assert (ROOT / schema.SCHEMA_FILE).read_text(encoding="utf-8") == schema.render(), (
-        "run: python -m delivery.config.schema"
+        "run: python -m client_delivery.config.schema"
     )
 
 
 def test_the_reference_is_that_of_the_model():
     assert (ROOT / reference.REFERENCE_FILE).read_text(encoding="utf-8") == reference.render(), (
-        "run: python -m delivery.config.reference"
+        "run: python -m client_delivery.config.reference"
     )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from delivery.config.loader import LoadedConfig, load_directory, load_file
-from delivery.config.problem import ConfigError
+from client_delivery.config.loader import LoadedConfig, load_directory, load_file
+from client_delivery.config.problem import ConfigError
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -377,7 +377,7 @@ def test_reading_configurations_imports_nothing_heavy(tmp_path, write):
 
     write("acme")
     code = (
-        "import sys, pathlib; from delivery.config.loader import load_directory;"
+        "import sys, pathlib; from client_delivery.config.loader import load_directory;"
         f"r = load_directory(pathlib.Path({str(tmp_path)!r})); assert r[0].error is None;"
         "heavy = {'airflow', 'boto3', 'botocore', 'google.auth', 'paramiko', 'asyncssh', 'croniter', 'jsonschema'};"
         "print(sorted(heavy & set(sys.modules)))"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from delivery.notify.messages import FileLine, JobSummary, finished, started
+from client_delivery.notify.messages import FileLine, JobSummary, finished, started
 
 SENDER = "delivery@example.com"
 CONTACTS = ("jane@example.com", "data@example.org")

@@ -8,8 +8,8 @@ from email import policy
 
 import pytest
 
-from delivery.notify.csv_table import MAX_BYTES, csv_table
-from delivery.notify.messages import finished
+from client_delivery.notify.csv_table import MAX_BYTES, csv_table
+from client_delivery.notify.messages import finished
 
 
 def test_r7_4_the_csv_has_everything_about_every_file(read, line):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from delivery.notify.messages import LISTED, LISTED_BESIDES, finished
+from client_delivery.notify.messages import LISTED, LISTED_BESIDES, finished
 
 
 @pytest.mark.parametrize(

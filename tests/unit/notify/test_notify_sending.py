@@ -15,8 +15,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from delivery.notify.messages import finished
-from delivery.notify.sending import NotificationError, send
+from client_delivery.notify.messages import finished
+from client_delivery.notify.sending import NotificationError, send
 
 URL = "https://email.us-east-1.amazonaws.com"
 

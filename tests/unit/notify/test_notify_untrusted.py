@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.notify.messages import finished, started
-from delivery.notify.untrusted import elided, printable, spreadsheet_cell
+from client_delivery.notify.messages import finished, started
+from client_delivery.notify.untrusted import elided, printable, spreadsheet_cell
 
 NAMES = [
     "<script>alert(1)</script>.csv",

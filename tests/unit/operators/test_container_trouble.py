@@ -6,7 +6,7 @@ import pytest
 from airflow.providers.amazon.aws.exceptions import EcsOperatorError
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
-from delivery.operators.container_trouble import ended, not_started
+from client_delivery.operators.container_trouble import ended, not_started
 
 CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
 VCPUS = "You've reached the limit on the number of vCPUs you can run concurrently"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from delivery.transfer.batch import deliver_all
-from delivery.transfer.contract import (
+from client_delivery.transfer.batch import deliver_all
+from client_delivery.transfer.contract import (
     DestinationUnavailable,
     Interrupted,
     Job,

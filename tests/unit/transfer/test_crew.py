@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from delivery.transfer import crew
-from delivery.transfer.crew import side_by_side
+from client_delivery.transfer import crew
+from client_delivery.transfer.crew import side_by_side
 
 
 def most_at_once(seconds: float, count: int, most: int, **options: int) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from delivery.transfer.http.connection import Request
-from delivery.transfer.http.pool import BrokenOff, HttpPool, Unreachable, error_code
+from client_delivery.transfer.http.connection import Request
+from client_delivery.transfer.http.pool import BrokenOff, HttpPool, Unreachable, error_code
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -59,7 +59,7 @@ class Scripted:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr("delivery.transfer.http.pool._LONGEST_PAUSE", 0)
+    monkeypatch.setattr("client_delivery.transfer.http.pool._LONGEST_PAUSE", 0)
 
 
 def get(pool: HttpPool, server: Scripted) -> bytes:

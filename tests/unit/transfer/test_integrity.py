@@ -8,8 +8,8 @@ from awscrt import checksums
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.transfer.contract import IntegrityError
-from delivery.transfer.integrity import CRC32C, Digest, OwnChecksum, decode, encode, require_equal
+from client_delivery.transfer.contract import IntegrityError
+from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum, decode, encode, require_equal
 
 
 @given(st.lists(st.binary(max_size=300), max_size=8))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.transfer.contract import UnsafeName
-from delivery.transfer.naming import object_key, remote_path
+from client_delivery.transfer.contract import UnsafeName
+from client_delivery.transfer.naming import object_key, remote_path
 
 ORDINARY = [
     "a.csv",

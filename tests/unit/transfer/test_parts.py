@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from delivery.transfer.contract import TransferError
-from delivery.transfer.integrity import Digest
-from delivery.transfer.parts import PartLimits, Parts, upload_parts
-from delivery.transfer.source import Span
-from delivery.transfer.throttle import Throttle
+from client_delivery.transfer.contract import TransferError
+from client_delivery.transfer.integrity import Digest
+from client_delivery.transfer.parts import PartLimits, Parts, upload_parts
+from client_delivery.transfer.source import Span
+from client_delivery.transfer.throttle import Throttle
 
 MIB = 1024**2
 GIB = 1024 * MIB

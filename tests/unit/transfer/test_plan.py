@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.transfer.plan import longest, split
+from client_delivery.transfer.plan import longest, split
 from tests.support.factories import a_file
 
 GIB = 1024**3

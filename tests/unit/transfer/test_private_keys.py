@@ -14,9 +14,9 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from delivery.secret import Secret
-from delivery.transfer.contract import DestinationUnavailable
-from delivery.transfer.sftp.credentials import nothing_to_log_in_with, password_of, private_key_of
+from client_delivery.secret import Secret
+from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.sftp.credentials import nothing_to_log_in_with, password_of, private_key_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "keys"
 PHRASE = "test pass-phrase ü"

@@ -6,8 +6,8 @@ import json
 import logging
 import time
 
-from delivery.transfer.progress import Progress
-from delivery.transfer.throttle import Throttle
+from client_delivery.transfer.progress import Progress
+from client_delivery.transfer.throttle import Throttle
 
 
 def test_progress_is_logged_every_interval_with_rate_and_time_left(caplog):

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from delivery.aws import s3_client
-from delivery.transfer.contract import DestinationUnavailable
-from delivery.transfer.integrity import Digest
-from delivery.transfer.s3.access import S3Access, TrailedBody
-from delivery.transfer.source import CHUNK
+from client_delivery.aws import s3_client
+from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.integrity import Digest
+from client_delivery.transfer.s3.access import S3Access, TrailedBody
+from client_delivery.transfer.source import CHUNK
 
 
 class Cut:

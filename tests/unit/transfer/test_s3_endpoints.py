@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from botocore.credentials import Credentials
 
-from delivery.aws import s3_access, s3_client
-from delivery.transfer.s3.access import Held, S3Access, TrailedBody
-from delivery.transfer.s3.endpoint import Endpoint
+from client_delivery.aws import s3_access, s3_client
+from client_delivery.transfer.s3.access import Held, S3Access, TrailedBody
+from client_delivery.transfer.s3.endpoint import Endpoint
 
 REGIONS = (
     "us-east-1",

@@ -4,9 +4,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from delivery.config.model import SftpDestination
-from delivery.transfer.sftp.directory import RemoteDirectory
-from delivery.transfer.sftp.packets import NO_SUCH_FILE, PERMISSION_DENIED, Attributes, SftpError
+from client_delivery.config.model import SftpDestination
+from client_delivery.transfer.sftp.directory import RemoteDirectory
+from client_delivery.transfer.sftp.packets import NO_SUCH_FILE, PERMISSION_DENIED, Attributes, SftpError
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG6Dg8vl5tkuekF/ib/KizHCYS9I0pIFq/8c50EsjTH9"
 PATH = "in/2026-11/a.csv"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from delivery.config.model import SftpDestination
-from delivery.transfer.contract import UnsafeName
-from delivery.transfer.naming import remote_path
-from delivery.transfer.sftp.pace import Pace, patience
-from delivery.transfer.sftp.server import Server
-from delivery.transfer.sftp.temporary import TemporaryNames
+from client_delivery.config.model import SftpDestination
+from client_delivery.transfer.contract import UnsafeName
+from client_delivery.transfer.naming import remote_path
+from client_delivery.transfer.sftp.pace import Pace, patience
+from client_delivery.transfer.sftp.server import Server
+from client_delivery.transfer.sftp.temporary import TemporaryNames
 
 GIB = 1024**3
 ETAG = "0123456789abcdef0123456789abcdef"
@@ -98,8 +98,8 @@ def test_patience_grows_with_the_size():
 
 
 def test_only_a_server_that_gets_nowhere_is_too_slow(monkeypatch):
-    monkeypatch.setattr("delivery.transfer.sftp.pace._WINDOW", 10)
-    monkeypatch.setattr("delivery.transfer.sftp.pace._SLOWEST", 100)
+    monkeypatch.setattr("client_delivery.transfer.sftp.pace._WINDOW", 10)
+    monkeypatch.setattr("client_delivery.transfer.sftp.pace._SLOWEST", 100)
     pace = Pace()
     assert not pace.too_slow(9, 0)
     assert not pace.too_slow(1, 1000)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from delivery.transfer.throttle import Throttle
+from client_delivery.transfer.throttle import Throttle
 
 MIB = 1024**2
 KIB = 1024
@@ -35,7 +35,7 @@ def test_the_number_of_streams_and_their_pieces_follow_the_limit(rate, streams, 
 def test_no_stream_waits_much_longer_than_a_second(rate, monkeypatch):
     """As many streams as the limit feeds take their pieces at the same moment, as a service would see it."""
     waited: list[float] = []
-    monkeypatch.setattr("delivery.transfer.throttle.time.sleep", waited.append)
+    monkeypatch.setattr("client_delivery.transfer.throttle.time.sleep", waited.append)
     throttle = Throttle(rate)
     threads = [
         threading.Thread(target=throttle.take, args=(throttle.piece or MIB,)) for _ in range(throttle.streams(32))

@@ -27,7 +27,7 @@ def server(request) -> str:
 @pytest.fixture
 def place(bench, servers, server, monkeypatch) -> Iterator[Callable[..., Place]]:
     """``place(older={…})`` makes an empty directory on the server; ``tight=True`` takes the one with little room."""
-    monkeypatch.setattr("delivery.transfer.sftp.lanes._SHORTEST", 2 * MIB)
+    monkeypatch.setattr("client_delivery.transfer.sftp.lanes._SHORTEST", 2 * MIB)
     made: list[Place] = []
 
     def make(*, tight: bool = False, **options: Any) -> Place:

@@ -10,8 +10,8 @@ from typing import Any
 
 from awscrt import checksums
 
-from delivery.transfer.contract import Destination, Job, NotRepeatable, Receipt, SourceObject
-from delivery.transfer.integrity import encode
+from client_delivery.transfer.contract import Destination, Job, NotRepeatable, Receipt, SourceObject
+from client_delivery.transfer.integrity import encode
 from local.sftp_servers.family import Running
 from tests.functional.transfer.conftest import Journal, Servers
 from tests.support.visible import Seen, Visible

@@ -8,8 +8,8 @@ import asyncssh
 import pytest
 from awscrt import checksums
 
-from delivery.transfer.contract import IntegrityError, Job, TransferError
-from delivery.transfer.integrity import encode
+from client_delivery.transfer.contract import IntegrityError, Job, TransferError
+from client_delivery.transfer.integrity import encode
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 from tests.support.habits import Habits, HabitServer
 
@@ -18,7 +18,7 @@ SIZE = 9 * MIB
 
 @pytest.fixture(autouse=True)
 def _short_lanes(monkeypatch):
-    monkeypatch.setattr("delivery.transfer.sftp.lanes._SHORTEST", 2 * MIB)
+    monkeypatch.setattr("client_delivery.transfer.sftp.lanes._SHORTEST", 2 * MIB)
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ class FailsOnce(Habits):
 
 
 def test_one_failure_at_ninety_percent_keeps_what_is_there(servers, run_server, monkeypatch):
-    monkeypatch.setattr("delivery.transfer.sftp.session.WINDOW", 4)
+    monkeypatch.setattr("client_delivery.transfer.sftp.session.WINDOW", 4)
     server = run_server(FailsOnce)
     server.failed = False
     source, crc32c = servers.declare(SIZE)
@@ -249,7 +249,7 @@ def test_a_size_that_comes_late_is_waited_for_and_a_wrong_one_is_not_believed(se
     source, _ = servers.declare(1000)
     assert deliver(servers.open("sftp", server.server), source).verified_by == "size"
     server.wrong_looks = 10**6
-    monkeypatch.setattr("delivery.transfer.sftp.proof._LAGS", 0.5)
+    monkeypatch.setattr("client_delivery.transfer.sftp.proof._LAGS", 0.5)
     source, _ = servers.declare(1001)
     with pytest.raises(IntegrityError, match="has 0 bytes on the server, but 1001 were sent"):
         deliver(servers.open("sftp", server.server), source)

@@ -10,10 +10,10 @@ import threading
 import asyncssh
 import pytest
 
-from delivery.config.model import SftpDestination
-from delivery.secret import Secret
-from delivery.transfer.contract import DestinationUnavailable
-from delivery.transfer.sftp.connection import Connection
+from client_delivery.config.model import SftpDestination
+from client_delivery.secret import Secret
+from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.sftp.connection import Connection
 from tests.support.habits import HabitServer, PasswordLogin
 
 PASSWORD = HabitServer.password
@@ -153,7 +153,7 @@ def test_a_server_that_wants_what_is_not_there_says_what_it_wants(tmp_path):
 
 
 def test_a_login_that_takes_its_time(tmp_path, monkeypatch):
-    monkeypatch.setattr("delivery.transfer.sftp.connection._CONNECT_SECONDS", 2)
+    monkeypatch.setattr("client_delivery.transfer.sftp.connection._CONNECT_SECONDS", 2)
 
     class Slow(PasswordLogin):
         def __init__(self):
@@ -168,7 +168,7 @@ def test_a_login_that_takes_its_time(tmp_path, monkeypatch):
 
 
 def test_a_login_without_end_is_not_blamed_on_the_credential(tmp_path, monkeypatch):
-    monkeypatch.setattr("delivery.transfer.sftp.connection._LOGIN_SECONDS", 2)
+    monkeypatch.setattr("client_delivery.transfer.sftp.connection._LOGIN_SECONDS", 2)
 
     class Never(PasswordLogin):
         def __init__(self):
@@ -200,7 +200,7 @@ def test_old_algorithms_only_where_they_are_allowed(tmp_path, old):
 
 
 def test_the_first_connection_may_break_before_its_banner(servers, tmp_path, monkeypatch):
-    monkeypatch.setattr("delivery.transfer.sftp.pool._PAUSES", (0.1, 0.1))
+    monkeypatch.setattr("client_delivery.transfer.sftp.pool._PAUSES", (0.1, 0.1))
     with HabitServer(tmp_path / "server") as server, socket.create_server(("127.0.0.1", 0)) as front:
         refused = []
 

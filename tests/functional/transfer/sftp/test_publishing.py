@@ -8,8 +8,8 @@ import os
 import asyncssh
 import pytest
 
-from delivery.transfer.batch import deliver_all
-from delivery.transfer.contract import (
+from client_delivery.transfer.batch import deliver_all
+from client_delivery.transfer.contract import (
     DestinationUnavailable,
     Job,
     NotRepeatable,
@@ -189,7 +189,7 @@ def test_a_later_attempt_knows_that_the_file_was_being_renamed(servers, run_serv
     source, crc32c = servers.declare(size)
     attempts = Attempts(servers, server, source)
     with monkeypatch.context() as patched:
-        patched.setattr("delivery.transfer.sftp.destination._RECONNECTIONS", 0)
+        patched.setattr("client_delivery.transfer.sftp.destination._RECONNECTIONS", 0)
         assert "looked up by the next attempt" in str(attempts.next())
     read = servers.s3_facts()["sent"]
     receipt = attempts.next()

@@ -10,8 +10,8 @@ import time
 import asyncssh
 import pytest
 
-from delivery.transfer.batch import deliver_all
-from delivery.transfer.contract import Job, TransferError, UnsafeName
+from client_delivery.transfer.batch import deliver_all
+from client_delivery.transfer.contract import Job, TransferError, UnsafeName
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 from tests.support.habits import Habits, HabitServer
 
@@ -175,8 +175,8 @@ def test_names_that_mean_something_else_on_windows_are_refused_there(servers, ru
 
 
 def test_bytes_that_never_become_a_response_are_silence(servers, run_server, monkeypatch):
-    monkeypatch.setattr("delivery.transfer.sftp.connection._SILENCE_SECONDS", 1)
-    monkeypatch.setattr("delivery.transfer.sftp.destination._RECONNECTIONS", 0)
+    monkeypatch.setattr("client_delivery.transfer.sftp.connection._SILENCE_SECONDS", 1)
+    monkeypatch.setattr("client_delivery.transfer.sftp.destination._RECONNECTIONS", 0)
 
     class Drips(Habits):
         async def write(self, file_obj, offset, data):
@@ -194,9 +194,9 @@ def test_bytes_that_never_become_a_response_are_silence(servers, run_server, mon
 
 
 def test_a_server_that_is_slow_in_every_response_is_left(servers, run_server, monkeypatch):
-    monkeypatch.setattr("delivery.transfer.sftp.pace._WINDOW", 2.0)
-    monkeypatch.setattr("delivery.transfer.sftp.pace._SLOWEST", 10 * MIB)
-    monkeypatch.setattr("delivery.transfer.sftp.destination._RECONNECTIONS", 0)
+    monkeypatch.setattr("client_delivery.transfer.sftp.pace._WINDOW", 2.0)
+    monkeypatch.setattr("client_delivery.transfer.sftp.pace._SLOWEST", 10 * MIB)
+    monkeypatch.setattr("client_delivery.transfer.sftp.destination._RECONNECTIONS", 0)
 
     class Slow(Habits):
         async def write(self, file_obj, offset, data):
@@ -211,8 +211,8 @@ def test_a_server_that_is_slow_in_every_response_is_left(servers, run_server, mo
 
 @pytest.mark.parametrize("operation", ["close", "posix_rename"])
 def test_closing_and_renaming_have_patience_of_their_own(servers, run_server, monkeypatch, operation):
-    monkeypatch.setattr("delivery.transfer.sftp.connection._SILENCE_SECONDS", 1)
-    monkeypatch.setattr("delivery.transfer.sftp.destination._RECONNECTIONS", 0)
+    monkeypatch.setattr("client_delivery.transfer.sftp.connection._SILENCE_SECONDS", 1)
+    monkeypatch.setattr("client_delivery.transfer.sftp.destination._RECONNECTIONS", 0)
 
     class Slow(Habits):
         pass
@@ -245,8 +245,8 @@ def test_refusals_name_the_operation_and_what_to_do(servers, run_server):
 
 
 def test_the_keepalive_is_a_message_that_every_peer_ignores(servers, run_server, monkeypatch):
-    monkeypatch.setattr("delivery.transfer.sftp.channel._KEEPALIVE", 0.2)
-    monkeypatch.setattr("delivery.transfer.sftp.channel._TICK", 0.1)
+    monkeypatch.setattr("client_delivery.transfer.sftp.channel._KEEPALIVE", 0.2)
+    monkeypatch.setattr("client_delivery.transfer.sftp.channel._TICK", 0.1)
     asked = threading.Event()
 
     class Slow(Habits):
@@ -257,7 +257,7 @@ def test_the_keepalive_is_a_message_that_every_peer_ignores(servers, run_server,
 
     sent = []
     monkeypatch.setattr(
-        "delivery.transfer.sftp.channel.SftpChannel._keep_alive",
+        "client_delivery.transfer.sftp.channel.SftpChannel._keep_alive",
         _counting(sent),
     )
     server = run_server(Slow)
@@ -269,7 +269,7 @@ def test_the_keepalive_is_a_message_that_every_peer_ignores(servers, run_server,
 
 
 def _counting(sent):
-    from delivery.transfer.sftp.channel import SftpChannel
+    from client_delivery.transfer.sftp.channel import SftpChannel
 
     keep_alive = SftpChannel._keep_alive
 

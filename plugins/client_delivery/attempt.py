@@ -1,0 +1,248 @@
+"""One attempt at each file of a batch: where the engine meets the ledger, on the worker and in the container alike."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from client_delivery.events import as_json, log_event
+from client_delivery.ledger.entry import Entry, RunRef, Status
+from client_delivery.pickup import PickupError
+from client_delivery.transfer.batch import deliver_all
+from client_delivery.transfer.contract import (
+    Destination,
+    Interrupted,
+    Job,
+    Receipt,
+    SourceObject,
+    Superseded,
+    TransferError,
+    UnsafeName,
+)
+from client_delivery.transfer.progress import Progress
+
+if TYPE_CHECKING:
+    from client_delivery.disposal import Disposal
+    from client_delivery.ledger.table import Ledger
+
+_CONFIRMATION_VALID = 2.0
+"""Seconds for which an attempt's beginning counts as its confirmation: small files need no second look."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one attempt at a batch."""
+
+    delivered: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    """File name and reason, for what ended in ``fail``."""
+    unfinished: dict[str, str] = field(default_factory=dict)
+    """File name and reason, for what another attempt will try again."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    entry: Entry
+    journal: LedgerJournal
+    began: float
+
+
+class Batch:
+    """Delivers the entries of one batch, each once."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        owner: RunRef,
+        *,
+        disposal: Disposal,
+        bypass: bool,
+        logger: logging.Logger,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._owner = owner
+        self._disposal = disposal
+        self._bypass = bypass
+        self._logger = logger
+        self._stop = stop
+        self._attempts: dict[str, _Attempt] = {}
+        self._destination: Destination | None = None
+        self._lock = threading.Lock()
+        self.outcome = Outcome()
+
+    def deliver(self, entries: Sequence[Entry], open_destination: Callable[[], Destination]) -> Outcome:
+        """Try each file once and record what came of it (R6.2). One file's failure never stops the others.
+
+        A destination that cannot even be opened is a failed attempt of every file: its reason then stands in each
+        entry and in the finish e-mail.
+        """
+        started = time.monotonic()
+        log_event(self._logger, "batch_started", files=len(entries), bytes=sum(entry.size for entry in entries))
+        with ExitStack() as opened:
+            try:
+                self._destination = destination = opened.enter_context(open_destination())
+            except Exception as error:
+                for entry in entries:
+                    if self._start(entry) is not None:
+                        self._finish(entry, error)
+            else:
+                deliver_all(entries, self._start, destination, self._finish, self._stop)
+        log_event(
+            self._logger,
+            "batch_finished",
+            delivered=self.outcome.delivered,
+            failed=len(self.outcome.failed),
+            unfinished=len(self.outcome.unfinished),
+            seconds=round(time.monotonic() - started, 1),
+        )
+        return self.outcome
+
+    def _start(self, entry: Entry) -> tuple[Job, LedgerJournal] | None:
+        try:
+            begun = self._ledger.begin(entry, self._owner)
+        except Superseded as error:
+            self._note_superseded(entry, error)
+            return None
+        journal = LedgerJournal(self._ledger, begun, Progress(self._logger, begun.file_name, begun.size))
+        with self._lock:
+            self._attempts[entry.etag] = _Attempt(begun, journal, time.monotonic())
+        self._log("file_started", begun, attempt=begun.send_attempts + 1)
+        source = SourceObject(begun.bucket, begun.key, begun.source_etag, begun.size)
+        return Job(begun.file_name, source, begun.fencing_token, begun.resume), journal
+
+    def _finish(self, entry: Entry, result: Receipt | BaseException) -> None:
+        attempt = self._attempts[entry.etag]
+        try:
+            if isinstance(result, Receipt):
+                self._delivered(attempt, result)
+            elif isinstance(result, Superseded):
+                self._note_superseded(entry, result)
+            elif isinstance(result, Interrupted):
+                self._log("file_interrupted", attempt.entry, level=logging.WARNING)
+                self._record(self.outcome.unfinished, entry, "interrupted; the next attempt resumes it")
+            else:
+                self._failed(attempt, result)
+        except Superseded as error:
+            self._note_superseded(entry, error)
+
+    def _delivered(self, attempt: _Attempt, receipt: Receipt) -> None:
+        entry = self._ledger.delivered(attempt.entry, receipt, remove_source=self._bypass)
+        with self._lock:
+            self.outcome.delivered += 1
+        self._log(
+            "file_delivered",
+            entry,
+            delivered_to=receipt.uri,
+            checksum=receipt.checksum,
+            verified_by=receipt.verified_by,
+            seconds=round(time.monotonic() - attempt.began, 3),
+        )
+        if receipt.remark:
+            self._log("file_delivered_remark", entry, level=logging.WARNING, remark=receipt.remark)
+        if self._bypass or self._disposal.at_once:
+            self._dispose(entry)
+
+    def _dispose(self, entry: Entry) -> None:
+        """R5.6, R5.8: the source goes at once. If that fails, the next run retries."""
+        at = datetime.fromisoformat(entry.timestamp)
+        try:
+            if self._disposal.keeps:
+                return
+            kept = self._disposal.clear_away([entry.source], at)
+        except PickupError as error:
+            self._log("source_not_removed", entry, level=logging.ERROR, error=str(error))
+            return
+        archived = None if kept else self._disposal.archived_to(entry.source, at)
+        self._log("source_kept" if kept else "source_removed", entry, archived_to=archived)
+        if archived:
+            self._ledger.archived(entry, archived)
+
+    def _failed(self, attempt: _Attempt, error: BaseException) -> None:
+        # What is not the engine's own error may quote anything, a credential included: its text is only logged, masked.
+        reason = str(error) if isinstance(error, TransferError) else f"unexpected {type(error).__name__}; see the log"
+        permanent = isinstance(error, TransferError) and not error.retry_helps
+        entry = self._ledger.failed(
+            attempt.entry, reason, permanent=permanent, name_refused=isinstance(error, UnsafeName)
+        )
+        final = entry.status is Status.FAIL
+        self._record(self.outcome.failed if final else self.outcome.unfinished, entry, reason)
+        self._log(
+            "file_failed" if final else "file_attempt_failed",
+            entry,
+            level=logging.ERROR if final else logging.WARNING,
+            error=reason,
+        )
+        if final:
+            self._clean_up(attempt)
+        if not isinstance(error, TransferError):
+            self._logger.error("Unexpected error while delivering %s", as_json(entry.file_name), exc_info=error)
+
+    def _clean_up(self, attempt: _Attempt) -> None:
+        """No attempt follows: what is left at the destination for one is removed."""
+        if self._destination is None or not attempt.journal.state:
+            return
+        try:
+            self._destination.discard(attempt.entry.file_name, attempt.journal.state)
+        except Exception as error:
+            self._log("leftovers_not_removed", attempt.entry, level=logging.WARNING, error=type(error).__name__)
+
+    def _note_superseded(self, entry: Entry, error: Superseded) -> None:
+        self._log("file_superseded", entry, level=logging.WARNING, error=str(error))
+
+    def _record(self, where: dict[str, str], entry: Entry, reason: str) -> None:
+        with self._lock:
+            where[entry.file_name] = reason
+
+    def _log(self, event: str, entry: Entry, *, level: int = logging.INFO, **fields: Any) -> None:
+        log_event(self._logger, event, level=level, **file_fields(entry), **fields)
+
+
+class LedgerJournal:
+    """The engine's :class:`~client_delivery.transfer.contract.Journal` of one attempt, kept in the ledger."""
+
+    def __init__(self, ledger: Ledger, entry: Entry, progress: Progress) -> None:
+        self._ledger = ledger
+        self._entry = entry
+        self._progress = progress
+        self._confirmed = time.monotonic()
+        self.state = entry.resume
+        """What was last kept."""
+
+    def checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Keep the resume state. Raises :class:`Superseded`."""
+        self._ledger.checkpoint(self._entry, state)
+        self.state = state
+        self._confirmed = time.monotonic()
+
+    def confirm(self) -> None:
+        """Raises :class:`Superseded` if the file is no longer this attempt's (R3.5)."""
+        if time.monotonic() - self._confirmed > _CONFIRMATION_VALID:
+            self._ledger.confirm(self._entry)
+
+    def resumed(self, there: int) -> None:
+        """Report what an earlier attempt brought there."""
+        self._progress.resumed(there)
+
+    def progress(self, moved: int) -> None:
+        """Report bytes taken by the destination."""
+        self._progress(moved)
+
+
+def file_fields(entry: Entry) -> dict[str, Any]:
+    """How a log line names a file (R8.1)."""
+    return {
+        "client_h_number": entry.delivery_key,
+        "file": entry.file_name,
+        "bytes": entry.size,
+        "etag": entry.source_etag,
+        "status": entry.status.value,
+        "send_attempts": entry.send_attempts,
+        "token": entry.fencing_token,
+    }

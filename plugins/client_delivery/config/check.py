@@ -1,0 +1,56 @@
+"""Checks configuration files before they are deployed (R2.8), with the same messages as the DAGs' pages.
+
+``python -m client_delivery.config.check [path …]`` takes files and directories. A file is checked together with its
+neighbours, so that a second file for the same client is found as well. Exit code: 0 if all is well, 1 if a file is
+wrong, 2 if there was nothing to check.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from client_delivery.config.loader import LoadedConfig, Rule, load_directory
+
+DEFAULT_DIRECTORY = Path("include/client_configs")
+
+
+def main(arguments: Sequence[str] | None = None, rules: Sequence[Rule] = ()) -> int:
+    """Print every problem and a summary; return the exit code. ``rules`` are those of an environment, if any."""
+    parser = argparse.ArgumentParser(prog="check-config", description="Checks clients' configuration files.")
+    parser.add_argument(
+        "paths", nargs="*", type=Path, default=[DEFAULT_DIRECTORY], metavar="path", help="a .yaml file or a directory"
+    )
+    paths: list[Path] = parser.parse_args(arguments).paths
+    try:
+        results = _load(paths, rules)
+    except FileNotFoundError as error:
+        sys.stderr.write(f"check-config: {error}\n")
+        return 2
+    wrong = [result for result in results if result.error]
+    for result in wrong:
+        sys.stdout.write(f"{result.error}\n")
+    files = "1 file" if len(results) == 1 else f"{len(results)} files"
+    sys.stdout.write(f"{files} checked, {len(wrong) or 'none'} wrong\n")
+    return 1 if wrong else 0
+
+
+def _load(paths: Iterable[Path], rules: Sequence[Rule]) -> list[LoadedConfig]:
+    """The result for each configuration in or at ``paths``, once. Raises :class:`FileNotFoundError`."""
+    results: dict[Path, LoadedConfig] = {}
+    for path in paths:
+        is_directory = path.is_dir()
+        directory = path if is_directory else path.parent
+        found = load_directory(directory, rules) if directory.is_dir() else []
+        chosen = [result for result in found if is_directory or result.path == path]
+        if not chosen:
+            what = "has no configuration files (*.yaml)" if is_directory else "is not a configuration file (*.yaml)"
+            raise FileNotFoundError(f"{path} {what if path.exists() else 'does not exist'}")
+        results |= {result.path.absolute(): result for result in chosen}
+    return list(results.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""A configuration, or what is wrong with one, as Markdown for its DAG's page in the Airflow UI (R2.6).
+
+Values from the file are data: they are escaped and cannot format, link or script anything on the page.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+from client_delivery.config.model import ClientConfig, GcsDestination, S3Destination, SftpDestination
+from client_delivery.config.problem import ConfigError
+
+
+def describe(config: ClientConfig) -> str:
+    """What happens to this client's files: where they wait, when and where they are sent, who is told."""
+    rows = [
+        ("Client", _client(config)),
+        ("Pick-up", _pickup(config)),
+        ("Destination", _destination(config)),
+        ("Credential", _credential(config)),
+        ("Starts", _schedule(config)),
+        ("Already sent before", _repeats(config)),
+        ("E-mails", _notifications(config)),
+    ]
+    table = "\n".join(f"| {name} | {text} |" for name, text in rows)
+    return (
+        f"Delivers the files of client **{_escape(config.delivery_key)}**.\n\n| | |\n|---|---|\n{table}\n\n"
+        f"Configured in `{config.name}.yaml`; every change is made there, and holds from the next run on. To"
+        " pause, write `paused: true` there: Airflow's switch freezes a run that is under way.\n"
+    )
+
+
+def describe_error(dag_id: str, error: ConfigError) -> str:
+    """What is wrong with the configuration behind the DAG ``dag_id``, and that nothing is delivered meanwhile."""
+    items = "\n".join(f"- {_escape(line)}" for line in str(error).splitlines())
+    return (
+        f"**The configuration of {_escape(dag_id)} is wrong, and nothing is delivered for it.**"
+        " Files stay in the pick-up; the other clients go on.\n\n"
+        f"{items}\n\n"
+        "Mend the file, check it with `make check-config`, and deploy it: this page then describes the delivery.\n"
+    )
+
+
+def describe_settings_error(problems: Sequence[str]) -> str:
+    """What is wrong with the environment's settings."""
+    items = "\n".join(f"- {_escape(problem)}" for problem in problems)
+    return (
+        "**Settings of this environment are wrong. Each counts as not set until it is corrected; the clients'"
+        " deliveries go on.**\n\n"
+        f"{items}\n\n"
+        "They are MWAA's Airflow configuration options `delivery.…`; `docs/operators/settings.md` has all of them."
+        " This DAG goes away when all are right.\n"
+    )
+
+
+def describe_removed(dag_id: str) -> str:
+    """That the file behind the DAG ``dag_id`` is gone, and what becomes of the run that it had."""
+    return (
+        f"**The configuration `{_escape(dag_id)}.yaml` has been removed while a run had files in hand.** No other run"
+        " begins. That run ends as it began: it delivers, mails and lets go of its files. Then this DAG goes away.\n\n"
+        "If it was ended by hand, trigger this DAG once: the run is red, and lets go of what the ended one left.\n"
+    )
+
+
+def _client(config: ClientConfig) -> str:
+    feed = f", feed {_escape(config.feed)}" if config.feed else ""
+    return f"{config.client_h_number}{feed}"
+
+
+def _pickup(config: ClientConfig) -> str:
+    pickup = config.pickup
+    parts = [_escape(f"s3://{pickup.bucket}/{pickup.prefix}")]
+    if pickup.include != ("*",):
+        parts.append(f"only {_list(pickup.include)}")
+    if pickup.exclude:
+        parts.append(f"not {_list(pickup.exclude)}")
+    return "; ".join(parts)
+
+
+def _destination(config: ClientConfig) -> str:
+    destination = config.destination
+    match destination:
+        case GcsDestination():
+            text = f"{destination.uri} (Google Cloud Storage)"
+        case SftpDestination():
+            text = f"{destination.uri} as {destination.username} (SFTP)"
+        case S3Destination():
+            text = f"{destination.uri} (S3)"
+    return _escape(text)
+
+
+def _credential(config: ClientConfig) -> str:
+    destination = config.destination
+    if isinstance(destination, S3Destination):
+        role = destination.role_arn
+        return f"the role {_escape(role)}" if role else "the environment's own role"
+    return f"the Airflow connection {_escape(destination.connection_id)}"
+
+
+def _schedule(config: ClientConfig) -> str:
+    condition = (
+        f"if {_escape(config.client_h_number + '.done')} is in the pick-up"
+        if config.trigger_on_done_file
+        else "if there is any file"
+    )
+    when = f"by the schedule {_escape(config.schedule)} (UTC)" if config.schedule else "by hand only"
+    if config.paused:
+        return f"paused: `paused: true` is set; otherwise {when}, {condition}"
+    return f"{when}, {condition}"
+
+
+def _repeats(config: ClientConfig) -> str:
+    if config.bypass_file_checks:
+        return "a file with the same content is sent again (the checks are bypassed)"
+    same = {"content": "the same content", "content_and_name": "the same content and name", "etag": "the same ETag"}
+    rest = "and stays in" if config.after_delivery == "keep" else "but deleted from"
+    return f"a file with {same[config.dedupe_by]} is not sent again {rest} the pick-up"
+
+
+def _notifications(config: ClientConfig) -> str:
+    if not config.send_notifications:
+        return f"none (contacts: {_list(config.contacts)})"
+    return f"at the start and at the end, to {_list(config.contacts)}"
+
+
+def _list(values: tuple[str, ...]) -> str:
+    return ", ".join(_escape(value) for value in values)
+
+
+def _escape(text: str) -> str:
+    visible = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(visible, quote=False))

@@ -1,0 +1,310 @@
+"""The three ways of delivery (R1.1-R1.3): what a configuration says about each (R2.2-R2.4)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core.core_schema import ValidationInfo
+
+from client_delivery.config.host_keys import HostKey
+from client_delivery.config.names import (
+    ConnectionId,
+    ExternalId,
+    FileMode,
+    GcsBucket,
+    GcsKmsKey,
+    GoogleProject,
+    Host,
+    Region,
+    RoleArn,
+    S3Bucket,
+    S3KmsKey,
+    TemporaryMark,
+    Username,
+)
+from client_delivery.config.places import DestinationPrefix, Directory
+from client_delivery.config.refusal import refusal
+from client_delivery.config.sizes import ByteRate
+
+_TYPE = "How the files are delivered: `gcs`, `sftp` or `s3`. The other fields of this section depend on it."
+_KEEP_METADATA = Field(
+    default=True,
+    title="Object metadata",
+    description="Whether the files arrive with what they carry in the pick-up: Content-Type, Content-Encoding,"
+    " Content-Disposition, Content-Language, Cache-Control and user metadata. With `false` only their content does."
+    " Encoded content, such as `gzip`, is never decoded. Tags are not passed on.",
+    examples=[False],
+)
+_MAX_BYTES_PER_SECOND = Field(
+    default=None,
+    title="Bandwidth limit",
+    description="Bytes per second that a run may send to this destination, as a number or with a unit. It holds for all"
+    " files of the run together, which therefore go in one batch, by a container if one of them is big. Two"
+    " configurations with the same destination each have a limit of their own. Without it there is no limit.",
+    examples=["20 MiB"],
+)
+
+
+class Section(BaseModel):
+    """A part of a configuration: exact types, no unknown fields, immutable, and values never in a traceback."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def refuse_external_id_alone(external_id: str | None, info: ValidationInfo) -> str | None:
+    """Refuse an external id without the role that it is for."""
+    if external_id is not None and "role_arn" in info.data and info.data["role_arn"] is None:
+        raise refusal("`role_arn` beside it", "An external id only means something when a role is assumed.")
+    return external_id
+
+
+def require_staging_directory(destination: SftpDestination) -> SftpDestination:
+    """Refuse a way to appear without the directory that it needs, and the other way round."""
+    if destination.appear == "staging" and destination.staging_directory is None:
+        raise refusal("`staging_directory` beside it", "Files are written there before they are moved.", at=("appear",))
+    if destination.appear != "staging" and destination.staging_directory is not None:
+        raise refusal("`appear: staging` with it", "Nothing is written there otherwise.", at=("staging_directory",))
+    if destination.staging_directory is not None and destination.staging_directory == destination.directory:
+        raise refusal("another directory than `directory`", "Or leave it out.", at=("staging_directory",))
+    return destination
+
+
+class GcsDestination(Section, title="Destination: Google Cloud Storage"):
+    """A bucket in Google Cloud Storage."""
+
+    type: Literal["gcs"] = Field(title="Type", description=_TYPE, examples=["gcs"])
+    bucket: GcsBucket = Field(
+        title="Bucket", description="The bucket that receives the files.", examples=["example-gcs-landing"]
+    )
+    prefix: DestinationPrefix = Field(
+        default="",
+        title="Prefix",
+        description="What the files' names are put behind; ends with '/'. Empty for the top of the bucket.",
+        examples=["incoming/acme/"],
+    )
+    connection_id: ConnectionId = Field(
+        title="Connection id",
+        description="The Airflow connection with the service-account key or workload-identity-federation"
+        " configuration. It is kept in Secrets Manager as `airflow/connections/<connection id>`.",
+        examples=["acme_gcs"],
+    )
+    project: GoogleProject | None = Field(
+        default=None,
+        title="Project",
+        description="The Google Cloud project that is billed for the requests. Without it, the bucket's own.",
+        examples=["acme-data-platform"],
+    )
+    kms_key: GcsKmsKey | None = Field(
+        default=None,
+        title="Customer-managed key",
+        description="The Cloud KMS key that encrypts the files, as a full name. Without it, the bucket's default.",
+        examples=["projects/acme-data-platform/locations/us/keyRings/landing/cryptoKeys/files"],
+    )
+    storage_class: Literal["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"] | None = Field(
+        default=None,
+        title="Storage class",
+        description="The storage class of the files. Without it, the bucket's default.",
+        examples=["NEARLINE"],
+    )
+    publish: Literal["complete", "compose"] = Field(
+        default="complete",
+        title="Publication of large files",
+        description="How a file above 4 MiB becomes visible. `complete`: by completing its upload, which Google lets"
+        " nobody make conditional: what somebody else writes under the same name in the very moment of completion is"
+        " overwritten. `compose`: the file is put together under a temporary name"
+        " (`<prefix>.delivery-….part`) and composed to its own only if nothing else has been written there; the"
+        " recipient's notifications see both objects and the removal of the temporary one, and the account needs"
+        " `storage.objects.get` and `.delete`.",
+        examples=["compose"],
+    )
+    keep_metadata: bool = _KEEP_METADATA
+    max_bytes_per_second: ByteRate | None = _MAX_BYTES_PER_SECOND
+
+    @property
+    def uri(self) -> str:
+        """``gs://bucket/prefix``."""
+        return f"gs://{self.bucket}/{self.prefix}"
+
+
+class SftpDestination(Section, title="Destination: SFTP"):
+    """A directory on a client's SFTP server."""
+
+    type: Literal["sftp"] = Field(title="Type", description=_TYPE, examples=["sftp"])
+    host: Host = Field(title="Host", description="The server's name or IP address.", examples=["sftp.example.org"])
+    port: int = Field(default=22, ge=1, le=65535, title="Port", description="The server's port.", examples=[2222])
+    username: Username = Field(title="User name", description="The account on the server.", examples=["acme"])
+    directory: Directory = Field(
+        title="Directory",
+        description="The directory on the server. With '/' at its start it is absolute, without it is relative to the"
+        " login directory; '.' is the login directory itself.",
+        examples=["/incoming"],
+    )
+    connection_id: ConnectionId = Field(
+        title="Connection id",
+        description="The Airflow connection with the password, or the private key and its passphrase. It is kept in"
+        " Secrets Manager as `airflow/connections/<connection id>`.",
+        examples=["acme_sftp"],
+    )
+    host_keys: Annotated[tuple[HostKey, ...], Field(strict=False)] = Field(
+        min_length=1,
+        max_length=20,
+        title="Host keys",
+        description="The server's public keys, as `<type> <base64>`. A server that shows another key is refused, so"
+        " that files only ever reach the client's own server. `ssh-keyscan <host>` lists them; compare the fingerprints"
+        " with the server's owner. While a server changes keys, list both.",
+        examples=[["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA9R3lUxvyx+XrErJyTvyowMYNkFKKQMAKjiCXjSlqAH"]],
+    )
+    file_mode: FileMode | None = Field(
+        default=None,
+        title="File mode",
+        description="The permissions of a delivered file, as octal digits in quotes. Without it, the server decides.",
+        examples=["0640"],
+    )
+    connections: int = Field(
+        default=4,
+        ge=1,
+        le=16,
+        title="Connections",
+        description="How many connections may be open at once: more are faster over long distances. Write 1 for a"
+        " server that allows only one.",
+        examples=[1],
+    )
+    parallel_writes: bool | None = Field(
+        default=None,
+        title="Parallel writes",
+        description="Whether several connections write one large file together. Without it, only on servers that are"
+        " known to take it (OpenSSH). With `true`, what they wrote is read back and compared, and a server that mixed"
+        " it up gets the file again from one connection. Leave it out for AWS Transfer Family over S3 and other object"
+        " stores, which do not take it.",
+        examples=[True],
+    )
+    appear: Literal["rename", "staging", "direct"] = Field(
+        default="rename",
+        title="How files appear",
+        description="How a file becomes visible under its name. `rename`: it is written under a temporary name beside"
+        " its place, verified and renamed. `staging`: the same in `staging_directory`, and moved from there. `direct`:"
+        " it is written under its own name, for servers that allow no rename or take every file that is closed; the"
+        " recipient may then see a file that is not complete, an older file of the same name is emptied first, and an"
+        " interrupted file starts anew.",
+        examples=["staging"],
+    )
+    staging_directory: Directory | None = Field(
+        default=None,
+        title="Staging directory",
+        description="Where files are written with `appear: staging`, on the same file system as `directory`.",
+        examples=["/staging"],
+    )
+    temporary_prefix: TemporaryMark | None = Field(
+        default=None,
+        title="Temporary prefix",
+        description="What a temporary name begins with. Without it and `temporary_suffix`, `.` and `.part`, or what of"
+        " them the server takes.",
+        examples=["tmp-"],
+    )
+    temporary_suffix: TemporaryMark | None = Field(
+        default=None,
+        title="Temporary suffix",
+        description="What a temporary name ends with; empty to keep the file's own ending.",
+        examples=[".tmp"],
+    )
+    allow_weak_algorithms: bool = Field(
+        default=False,
+        title="Allow weak algorithms",
+        description="Whether ciphers, key exchanges, checksums (hmac-sha1) and signatures (ssh-rsa) that are no longer"
+        " secure may be used, for an old server that has no others.",
+        examples=[True],
+    )
+    verify: Literal["size", "read_back"] = Field(
+        default="size",
+        title="Verification",
+        description="How a delivered file is compared with what was read from S3: `size` compares the number of bytes;"
+        " `read_back` reads the whole file again and compares checksums, which takes about twice as long.",
+        examples=["read_back"],
+    )
+    max_bytes_per_second: ByteRate | None = _MAX_BYTES_PER_SECOND
+
+    _staging = model_validator(mode="after")(require_staging_directory)
+
+    @property
+    def uri(self) -> str:
+        """``sftp://host:port/directory``; ``/~/`` stands for the login directory."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = f":{self.port}" if self.port != 22 else ""
+        path = self.directory if self.directory.startswith("/") else f"/~/{self.directory.removeprefix('.')}"
+        return f"sftp://{host}{port}{path}"
+
+
+class S3Destination(Section, title="Destination: S3"):
+    """Another S3 location, in this account or, through a role, in another one."""
+
+    type: Literal["s3"] = Field(title="Type", description=_TYPE, examples=["s3"])
+    bucket: S3Bucket = Field(
+        title="Bucket", description="The bucket that receives the files.", examples=["example-partner-landing"]
+    )
+    prefix: DestinationPrefix = Field(
+        default="",
+        title="Prefix",
+        description="What the files' names are put behind; ends with '/'. Empty for the top of the bucket.",
+        examples=["from-us/acme/"],
+    )
+    region: Region | None = Field(
+        default=None,
+        title="Region",
+        description="The bucket's AWS region. Without it, the environment's own.",
+        examples=["us-east-1"],
+    )
+    role_arn: RoleArn | None = Field(
+        default=None,
+        title="Role",
+        description="The IAM role to assume for writing, usually in the recipient's account. Without it, the"
+        " environment's own role is used.",
+        examples=["arn:aws:iam::111122223333:role/partner-landing-writer"],
+    )
+    external_id: ExternalId | None = Field(
+        default=None,
+        title="External id",
+        description="The external id that the role's owner asks for. It is not a secret.",
+        examples=["acme-landing-7f3a"],
+    )
+    kms_key: S3KmsKey | None = Field(
+        default=None,
+        title="KMS key",
+        description="The AWS KMS key that encrypts the files: its ARN (needed for a key in another account), id or"
+        " alias. Without it, the bucket's default.",
+        examples=["arn:aws:kms:us-east-1:111122223333:alias/landing"],
+    )
+    storage_class: (
+        Literal[
+            "STANDARD",
+            "STANDARD_IA",
+            "ONEZONE_IA",
+            "INTELLIGENT_TIERING",
+            "GLACIER_IR",
+            "GLACIER",
+            "DEEP_ARCHIVE",
+            "REDUCED_REDUNDANCY",
+        ]
+        | None
+    ) = Field(
+        default=None,
+        title="Storage class",
+        description="The storage class of the files. Without it, STANDARD.",
+        examples=["STANDARD_IA"],
+    )
+    acl: Literal["private", "bucket-owner-read", "bucket-owner-full-control"] | None = Field(
+        default=None,
+        title="ACL",
+        description="The canned ACL of the files, for a bucket in another account that still uses ACLs. The public"
+        " ones are not accepted.",
+        examples=["bucket-owner-full-control"],
+    )
+    keep_metadata: bool = _KEEP_METADATA
+    max_bytes_per_second: ByteRate | None = _MAX_BYTES_PER_SECOND
+
+    _external_id = field_validator("external_id")(refuse_external_id_alone)
+
+    @property
+    def uri(self) -> str:
+        """``s3://bucket/prefix``."""
+        return f"s3://{self.bucket}/{self.prefix}"

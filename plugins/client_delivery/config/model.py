@@ -1,0 +1,266 @@
+"""The configuration of one client's delivery (R2): every field, its meaning, and what is accepted.
+
+The JSON Schema, the reference for DEXTR, the template for a new client and the error messages are all made from this.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_core.core_schema import ValidationInfo
+
+from client_delivery.config.after_delivery import AfterDelivery, Archive
+from client_delivery.config.contacts import MAX_CONTACTS, EmailAddress, refuse_repeated
+from client_delivery.config.destinations import (
+    GcsDestination,
+    S3Destination,
+    Section,
+    SftpDestination,
+    refuse_external_id_alone,
+)
+from client_delivery.config.names import ConfigName, ExternalId, Feed, HNumber, Region, RoleArn, S3Bucket
+from client_delivery.config.patterns import Pattern, matcher, refuse_repeated_prefix
+from client_delivery.config.places import PickupPrefix, overlap
+from client_delivery.config.problem import quoted
+from client_delivery.config.refusal import refusal
+from client_delivery.config.schedule import DEFAULT_SCHEDULE, CronSchedule
+from client_delivery.config.sizes import ByteSize
+
+__all__ = ["ClientConfig", "Destination", "GcsDestination", "Pickup", "S3Destination", "SftpDestination"]
+
+Destination = Annotated[GcsDestination | SftpDestination | S3Destination, Field(discriminator="type")]
+
+
+class Pickup(Section, title="Pick-up"):
+    """Where the client's files wait to be delivered."""
+
+    bucket: S3Bucket = Field(
+        title="Bucket", description="The S3 bucket in which the files arrive.", examples=["example-pickup"]
+    )
+    prefix: PickupPrefix = Field(
+        title="Prefix",
+        description="Where in the bucket they arrive; ends with '/'. It must be this configuration's own: delivered"
+        " files are deleted from it.",
+        examples=["acme/"],
+    )
+    region: Region | None = Field(
+        default=None,
+        title="Region",
+        description="The bucket's AWS region. Without it, the environment's own.",
+        examples=["us-east-1"],
+    )
+    role_arn: RoleArn | None = Field(
+        default=None,
+        title="Role",
+        description="The IAM role to assume for reading and deleting. Without it, the environment's own role is used.",
+        examples=["arn:aws:iam::111122223333:role/acme-pickup"],
+    )
+    external_id: ExternalId | None = Field(
+        default=None,
+        title="External id",
+        description="The external id that the role's owner asks for. It is not a secret.",
+        examples=["acme-pickup-7f3a"],
+    )
+    include: Annotated[tuple[Pattern, ...], Field(strict=False)] = Field(
+        default=("*",),
+        min_length=1,
+        max_length=50,
+        title="Include",
+        description="Only files whose name below the prefix matches one of these patterns are taken: '*' is any"
+        " characters ('/' too), '?' one, '[0-9]' one of a range. Upper and lower case differ.",
+        examples=[["*.csv", "*.csv.gz"]],
+    )
+    exclude: Annotated[tuple[Pattern, ...], Field(strict=False)] = Field(
+        default=(),
+        max_length=50,
+        title="Exclude",
+        description="Files whose name below the prefix matches one of these patterns are left where they are.",
+        examples=[["*.tmp", "archive/*"]],
+    )
+
+    _external_id = field_validator("external_id")(refuse_external_id_alone)
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _check_patterns(cls, patterns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "prefix" in info.data:
+            refuse_repeated_prefix(patterns, info.data["prefix"])
+        return patterns
+
+    @field_validator("exclude")
+    @classmethod
+    def _leave_something(cls, patterns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "*" in patterns:
+            raise refusal(
+                "patterns that leave something to deliver",
+                "'*' excludes every file. Write `paused: true` to stop the delivery.",
+                found="'*'",
+                at=(patterns.index("*"),),
+            )
+        if patterns and set(info.data.get("include", ["*"])) <= set(patterns):
+            raise refusal(
+                "patterns that leave something to deliver",
+                "Everything that `include` takes is excluded.",
+                found="every pattern of `include`",
+            )
+        return patterns
+
+    def matches(self, name: str) -> bool:
+        """Whether the file called ``name`` (the key below the prefix) is to be taken."""
+        return bool(matcher(self.include).match(name)) and not matcher(self.exclude).match(name)
+
+
+class ClientConfig(Section, title="Client configuration"):
+    """One client's delivery: one file, one configuration, one DAG."""
+
+    name: ConfigName = Field(
+        title="Configuration name",
+        description="The name of this file without `.yaml`; also the name of the DAG.",
+        examples=["acme"],
+    )
+    client_h_number: HNumber = Field(
+        title="Client H number", description="The client's number: 'H' and 4 to 9 digits.", examples=["H1234"]
+    )
+    feed: Feed | None = Field(
+        default=None,
+        title="Feed",
+        description="A name that tells this configuration from another one of the same client. Only for a client with"
+        " several. What was sent from this pick-up before the feed got its name, or under another one, is remembered.",
+        examples=["eligibility"],
+    )
+    contacts: Annotated[tuple[EmailAddress, ...], Field(strict=False)] = Field(
+        min_length=1,
+        max_length=MAX_CONTACTS,
+        title="Contacts",
+        description="The e-mail addresses that get the notifications.",
+        examples=[["jane.doe@example.com", "data-team@example.org"]],
+    )
+    send_notifications: bool = Field(
+        title="Send notifications",
+        description="Whether the contacts get an e-mail when a delivery starts and one when it has finished.",
+        examples=[True],
+    )
+    pickup: Pickup = Field(title="Pick-up", description="Where the files wait.")
+    destination: Destination = Field(title="Destination", description="Where the files go.")
+    bypass_file_checks: bool = Field(
+        title="Bypass file checks",
+        description="`true`: a file is sent even if the same content was sent before. `false`: such a file is deleted"
+        " from the pick-up instead.",
+        examples=[False],
+    )
+    trigger_on_done_file: bool = Field(
+        title="Trigger on done file",
+        description="`true`: nothing is sent before `<client H number>.done` is in the pick-up. `false`: files are sent"
+        " as they arrive.",
+        examples=[False],
+    )
+    schedule: CronSchedule | None = Field(
+        default=DEFAULT_SCHEDULE,
+        title="Schedule",
+        description="When to look for files, as a cron expression in UTC; `null` for runs by hand only. A new client"
+        " waits for its next time.",
+        examples=["0 6 * * 1-5"],
+    )
+    paused: bool = Field(
+        default=False,
+        title="Paused",
+        description="`true` stops the delivery without removing the configuration. A run under way ends first; the"
+        " switch in the Airflow UI would freeze it.",
+        examples=[True],
+    )
+    dedupe_by: Literal["content", "content_and_name", "etag"] = Field(
+        default="content",
+        title="What makes a file the same",
+        description="`content`: a file counts as already sent if its content was sent before, whatever it is called,"
+        " whoever uploads it again, and however the bucket is encrypted. `content_and_name`: only if it was sent under"
+        " the same name. `etag`: only if S3 gives it the same ETag; another upload of it may then be sent again. You"
+        " may change this at any time: nothing is sent again for it.",
+        examples=["content_and_name"],
+    )
+    after_delivery: AfterDelivery = Field(
+        default="next_run",
+        title="After delivery",
+        description="What becomes of a file in the pick-up once its delivery is verified. `next_run`: the next run"
+        " that looks at the pick-up deletes it. `delete`: it is deleted at once. `keep`: it stays; the ledger alone"
+        " prevents a second sending. `archive: <prefix>`: it is copied below that prefix of the same bucket, under the"
+        " time of the delivery, and then deleted.",
+        examples=["delete", {"archive": "acme-sent/"}],
+    )
+    formerly: Annotated[tuple[HNumber, ...], Field(strict=False)] = Field(
+        default=(),
+        max_length=10,
+        title="Former H numbers",
+        description="H numbers that this client had before. With them, what was sent under an old number is not sent"
+        " again under the new one. Without them, a changed `client_h_number` stops the delivery, because the pick-up"
+        " still belongs to the old number.",
+        examples=[["H1234"]],
+    )
+    offload_threshold: ByteSize | None = Field(
+        default=None,
+        title="Offload threshold",
+        description="Files of this size or more are sent by a container of their own instead of an Airflow worker."
+        " Bytes as a number, or with a unit. Without it, the environment's setting.",
+        examples=["10 GiB"],
+    )
+    expected_every_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=400,
+        strict=True,
+        title="Files expected at least every … days",
+        description="Raise an alarm when no file was delivered for more than this many days. Without it, a client that"
+        " sends nothing is not missed. It counts from the first delivery after this was set.",
+        examples=[35],
+    )
+
+    @field_validator("contacts")
+    @classmethod
+    def _check_contacts(cls, contacts: tuple[str, ...]) -> tuple[str, ...]:
+        return refuse_repeated(contacts)
+
+    @field_validator("destination")
+    @classmethod
+    def _refuse_loop(cls, destination: Destination, info: ValidationInfo) -> Destination:
+        pickup = info.data.get("pickup")
+        if (
+            isinstance(destination, S3Destination)
+            and isinstance(pickup, Pickup)
+            and destination.bucket == pickup.bucket
+            and overlap(destination.prefix, pickup.prefix)
+        ):
+            raise refusal(
+                "a destination outside the pick-up",
+                f"The pick-up is {quoted(pickup.prefix)} in the same bucket: files would be delivered for ever.",
+                found=quoted(destination.prefix),
+                at=("prefix",),
+            )
+        return destination
+
+    @field_validator("after_delivery")
+    @classmethod
+    def _refuse_archive_in_pickup(cls, after: AfterDelivery, info: ValidationInfo) -> AfterDelivery:
+        pickup = info.data.get("pickup")
+        if isinstance(after, Archive) and isinstance(pickup, Pickup) and overlap(after.archive, pickup.prefix):
+            raise refusal(
+                "a prefix outside the pick-up",
+                f"The pick-up is {quoted(pickup.prefix)}: archived files would be taken for new ones.",
+                found=quoted(after.archive),
+                at=("archive",),
+            )
+        return after
+
+    @property
+    def archive_prefix(self) -> str | None:
+        """Where in the pick-up's bucket delivered files are kept; None if they are not archived (R5.8)."""
+        return self.after_delivery.archive if isinstance(self.after_delivery, Archive) else None
+
+    @property
+    def delivery_key(self) -> str:
+        """The ledger's partition key: ``H1234``, or ``H1234#feed`` (R2.7)."""
+        return f"{self.client_h_number}#{self.feed}" if self.feed else self.client_h_number
+
+    @property
+    def done_file_key(self) -> str:
+        """The key of the done file in the pick-up's bucket (R4.3)."""
+        return f"{self.pickup.prefix}{self.client_h_number}.done"

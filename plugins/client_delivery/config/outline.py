@@ -1,0 +1,33 @@
+"""The sections of a configuration and their fields, as the model has them: for messages, template and reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from client_delivery.config.model import GcsDestination, Pickup, S3Destination, SftpDestination
+
+DESTINATIONS: Mapping[str, type[BaseModel]] = {"gcs": GcsDestination, "sftp": SftpDestination, "s3": S3Destination}
+"""By the value of ``destination.type``."""
+
+
+def section_of(name: str | int, destination_type: Any) -> type[BaseModel] | None:
+    """The model of the section under the top-level field ``name``, or None if it is not one (or of no known type)."""
+    if name == "pickup":
+        return Pickup
+    return DESTINATIONS.get(destination_type) if name == "destination" and isinstance(destination_type, str) else None
+
+
+def default_of(field: FieldInfo) -> Any:
+    """The field's default as a YAML file has it: lists, not tuples."""
+    return list(field.default) if isinstance(field.default, tuple) else field.default
+
+
+def as_yaml(value: Any) -> str:
+    """``value`` as it stands behind ``field:`` on one line, in quotes where YAML needs them."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,157 @@
+"""The reference of all fields for the people who write configurations, made from the model so that it cannot drift.
+
+``python -m client_delivery.config.reference`` writes it to ``docs/dextr/configuration.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from client_delivery.config.model import ClientConfig, Pickup
+from client_delivery.config.outline import DESTINATIONS, as_yaml, default_of, section_of
+
+REFERENCE_FILE = Path("docs/dextr/configuration.md")
+
+_INTRODUCTION = """\
+# Configuration reference
+
+<!-- Made from the model by `make docs`; change that, not this file. -->
+
+One YAML file in `include/client_configs/` describes one delivery, and is one DAG in Airflow. Adding, changing or
+removing a client is an edit there and nothing else.
+
+| To | do |
+|---|---|
+| add a client | `make new-client NAME=acme`, fill in what is empty, check, deploy |
+| check all files | `make check-config`: every problem with file, line and what is accepted |
+| switch the method of delivery | replace the `destination` section, check, deploy |
+| stop a delivery for a while | `paused: true` |
+| remove a client | delete the file; the record of what was sent stays |
+
+A file that is wrong stops only its own delivery: its DAG stays in the list, is tagged `config-error`, and its page says
+what to mend. Editors that know YAML schemas (such as VS Code with the YAML extension) complete and check fields by the
+first line of each file.
+
+Values are text, numbers, `true`, `false` and lists. Put a text in quotes if it looks like a number or begins with a
+character such as `*`, `@` or `%`. Anchors, aliases and tags of YAML are not accepted.
+"""
+
+_SECRETS = """\
+## Credentials
+
+No password, key or token is ever written in a configuration; a file with one is refused. A credential is an Airflow
+connection, kept in AWS Secrets Manager as `airflow/connections/<connection_id>`, and the configuration names the
+connection id.
+
+    aws secretsmanager create-secret --name airflow/connections/acme_sftp --secret-string file://acme_sftp.json
+
+What the file holds depends on the destination:
+
+| Destination | Content |
+|---|---|
+| SFTP, password | `{"conn_type": "sftp", "password": "…"}` |
+| SFTP, private key | `{"conn_type": "sftp", "extra": {"private_key": "-----BEGIN OPENSSH PRIVATE KEY-----\\n…", "private_key_passphrase": "…"}}`, or the key's file as it is: OpenSSH, PEM, PKCS #8 or PuTTY (`.ppk`) |
+| Google Cloud Storage | `{"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": {…}}}`, or Google's JSON file as it is: a service-account key, or, better, [workload identity federation](../operators/credentials.md#google-without-a-key) |
+| S3 | none: access is by IAM role (`role_arn`, or the environment's own) |
+
+[Credentials](../operators/credentials.md) has every form that is understood, and what the messages about them mean.
+
+Leave the secret's encryption key at the default, `aws/secretsmanager`: the roles are given no other key for secrets.
+Delete the local file afterwards. To change a credential, update the secret; the configuration stays as it is.
+
+What the account at the destination must be allowed to do:
+
+| Destination | Permissions |
+|---|---|
+| SFTP | in `destination.directory`, which must exist: write, rename and delete files, and make directories where files' names have a '/' |
+| Google Cloud Storage | on the bucket `roles/storage.objectCreator`: delivers every file whose name is new. `storage.objects.get` and `storage.objects.delete` besides (`roles/storage.objectUser` has both) replace what is there already; `storage.multipartUploads.list` removes what interrupted attempts left |
+| S3 | `s3:PutObject` delivers every file whose name is new; `s3:GetObject` and `s3:ListBucket` besides replace what is there already. See [who may do what](../operators/deployment.md#who-may-do-what) |
+
+An account that may only create never overwrites: a file whose name is taken fails with a message that says so, and is sent once the recipient has taken the older one away.
+[What each permission buys](../developers/conditional-requests.md#what-each-permission-buys) is tried row by row.
+"""  # noqa: E501 - a table's row is one line
+
+_RULES = """\
+## Rules across files
+
+- No two files have the same client H number, unless each has a `feed` of its own.
+- No pick-up lies in another one, and no S3 destination overlaps with a pick-up.
+- Hidden files, subdirectories and files with other endings than `.yaml` are not configurations. (`.yml` is taken for a
+  slip: an error asks to rename it.)
+"""
+
+
+def render() -> str:
+    """The reference's file."""
+    parts = [_INTRODUCTION, _example(), _table("All deliveries", ClientConfig, "")]
+    parts.append(_table("`pickup`", Pickup, "pickup."))
+    parts += [_table(f"`destination`, `type: {kind}`", model, "destination.") for kind, model in DESTINATIONS.items()]
+    return "\n".join([*parts, _SECRETS, _RULES])
+
+
+def example(destination: str) -> str:
+    """A configuration with every required field and no other, made of the fields' examples."""
+    return "\n".join(_example_lines(ClientConfig, destination, "")) + "\n"
+
+
+def _example_lines(model: type[BaseModel], destination: str, indent: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if section := section_of(name, destination):
+            yield f"{indent}{name}:"
+            yield from _example_lines(section, destination, indent + "  ")
+        elif field.is_required() and field.examples:
+            yield f"{indent}{name}: {as_yaml(field.examples[0])}"
+
+
+def _example() -> str:
+    return f"The smallest file for an SFTP server, `acme.yaml`:\n\n```yaml\n{example('sftp')}```\n"
+
+
+def _table(heading: str, model: type[BaseModel], path: str) -> str:
+    properties = model.model_json_schema()["properties"]
+    rows = [
+        f"| `{path}{name}` | {_need(field)} | {_accepted(properties[name])} | {_meaning(field)} |"
+        for name, field in model.model_fields.items()
+    ]
+    return "\n".join([f"## {heading}", "", "| Field | Default | Accepted | Meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def _need(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    default = default_of(field)
+    return "none" if default is None or default in ("", []) else f"`{_cell(as_yaml(default))}`"
+
+
+def _meaning(field: FieldInfo) -> str:
+    example = f" Example: `{as_yaml(field.examples[0])}`" if field.examples else ""
+    return _cell(f"{field.description}{example}")
+
+
+def _accepted(schema: Mapping[str, Any]) -> str:
+    """What the JSON Schema of a field accepts, in a few words."""
+    if "anyOf" in schema:
+        kinds = [_accepted(one) for one in schema["anyOf"] if one != {"type": "null"}]
+        has_null = len(kinds) < len(schema["anyOf"]) and schema.get("default") is not None
+        return " or ".join([*kinds, "`null`"] if has_null else kinds)
+    if choices := schema.get("enum") or ([schema["const"]] if "const" in schema else []):
+        return ", ".join(f"`{choice}`" for choice in choices)
+    if schema.get("maximum", 2**31) < 2**31:
+        return f"{schema['minimum']} to {schema['maximum']}"
+    return _TYPES.get(schema.get("type", ""), "a section, see below")
+
+
+_TYPES = {"boolean": "`true`, `false`", "integer": "a number", "array": "a list", "string": "text"}
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    REFERENCE_FILE.write_text(render(), encoding="utf-8")

@@ -1,0 +1,197 @@
+"""What runs in ECS for a big file (R6.1): the same engine, the same ledger, no Airflow.
+
+    python -m client_delivery.container
+
+Its order is in ``DELIVERY_ORDER`` (:class:`Order`, as JSON, or where in the ledger that is), its settings in the same
+variables as the workers'. It asks the ledger what of the batch is left to do, does it once, and writes the outcomes
+there; from here comes only the exit code. SIGTERM (Fargate gives 30 s, Spot 120 s) ends it between two pieces, with its
+checkpoint kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from client_delivery.attempt import Batch, Outcome
+from client_delivery.config.model import ClientConfig
+from client_delivery.disposal import Disposal
+from client_delivery.events import LineFormatter, log_event
+from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.orders import Orders
+from client_delivery.ledger.table import Ledger
+from client_delivery.pickup import Pickup
+from client_delivery.settings import Settings, SettingsError
+from client_delivery.transfer.contract import Destination
+from client_delivery.transfer.destinations import open_destination
+
+if TYPE_CHECKING:
+    from client_delivery.transfer.s3.access import S3Access
+
+ORDER_VARIABLE = "DELIVERY_ORDER"
+ORDER_VERSION = 2
+"""Grows when a container of the release before would misunderstand an order. While a release is rolled out, workers and
+containers are of different ones: what is merely added must be such that an older container may ignore it.
+
+2: runs are named with their DAG, as in the ledger; a container of version 1 finds nothing to do for such a run. Orders
+of version 1 have no ``version``.
+"""
+_LEFT_IN_LEDGER = "left_in_ledger"
+_LOGGER = logging.getLogger("client_delivery.container")
+
+
+class ExitCode(IntEnum):
+    """How the container ended. The ledger says more."""
+
+    DELIVERED = 0
+    """Everything is delivered, or there was nothing left to do."""
+    UNFINISHED = 10
+    """A file is left for the next attempt."""
+    FAILED = 11
+    """A file failed for good."""
+    STOPPED = 12
+    """Told to stop; the next attempt resumes."""
+    MISUSED = 13
+    """The order or the settings are unusable."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the container is to do."""
+
+    config: ClientConfig
+    owner: RunRef
+    batch: int
+    remove_source: bool
+
+    def to_json(self) -> str:
+        """For the environment of the container; no credential is in it."""
+        fields: dict[str, Any] = {
+            "version": ORDER_VERSION,
+            "config": self.config.model_dump(mode="json", exclude_defaults=True),
+            "run": str(self.owner),
+            "batch": self.batch,
+            "remove_source": self.remove_source,
+        }
+        return json.dumps(fields, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        """The inverse of :meth:`to_json`, of this release and of those before. Raises ValueError."""
+        fields = json.loads(text)
+        try:
+            if (version := int(fields.get("version", 1))) > ORDER_VERSION:
+                raise ValueError(
+                    f"the order is of version {version}, and this container understands {ORDER_VERSION}: its image is "
+                    "older than Airflow's plugins. Deploy the image of the same release"
+                )
+            config = ClientConfig.model_validate_json(json.dumps(fields["config"]))
+            return cls(config, RunRef.parse(fields["run"]), int(fields["batch"]), bool(fields["remove_source"]))
+        except (AttributeError, KeyError, TypeError, ValidationError) as error:
+            raise ValueError(str(error)) from error
+
+
+def reference_to(name: str, delivery_key: str) -> str:
+    """What ``DELIVERY_ORDER`` holds in the place of an order that was left in the ledger under ``name``."""
+    return json.dumps({_LEFT_IN_LEDGER: name, "delivery_key": delivery_key}, separators=(",", ":"))
+
+
+def _order(text: str, settings: Settings) -> Order:
+    """The order in ``DELIVERY_ORDER``, or that which it refers to. Raises ValueError."""
+    fields = json.loads(text)
+    if isinstance(fields, dict) and _LEFT_IN_LEDGER in fields:
+        from client_delivery.aws import dynamodb_client
+
+        orders = Orders(dynamodb_client(), settings.ledger_table, str(fields.get("delivery_key")))
+        text = orders.fetch(str(fields[_LEFT_IN_LEDGER]))
+    return Order.from_json(text)
+
+
+def main(environment: Mapping[str, str] = os.environ) -> ExitCode:
+    """Do what is ordered."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        settings = Settings.from_environment(environment)
+        order = _order(environment.get(ORDER_VARIABLE, ""), settings)
+    except (SettingsError, ValueError) as error:
+        log_event(_LOGGER, "container_misused", level=logging.ERROR, error=str(error))
+        return ExitCode.MISUSED
+    outcome = deliver(order, settings, stop)
+    if stop.is_set():
+        return ExitCode.STOPPED
+    if outcome.unfinished:
+        return ExitCode.UNFINISHED
+    return ExitCode.FAILED if outcome.failed else ExitCode.DELIVERED
+
+
+def deliver(order: Order, settings: Settings, stop: threading.Event) -> Outcome:
+    """Try once what the ledger says is left of the batch."""
+    from client_delivery.aws import dynamodb_client, s3_client
+
+    config = order.config
+    ledger = Ledger(dynamodb_client(), settings.ledger_table, config.delivery_key)
+    source = config.pickup
+    s3 = s3_client(region=source.region, role_arn=source.role_arn, external_id=source.external_id)
+    entries = [
+        entry
+        for entry in ledger.of_run(order.owner, order.batch)
+        if entry.status is Status.PROCESSING and entry.active and entry.owned_by.is_same_life(order.owner)
+    ]
+    disposal = Disposal(config, Pickup(config, s3), lambda: _source_access(config))
+    batch = Batch(ledger, order.owner, disposal=disposal, bypass=order.remove_source, logger=_LOGGER, stop=stop)
+    return batch.deliver(entries, lambda: _destination(config, settings))
+
+
+def _source_access(config: ClientConfig) -> S3Access:
+    from client_delivery.aws import s3_access
+
+    source = config.pickup
+    return s3_access(region=source.region, role_arn=source.role_arn, external_id=source.external_id)
+
+
+def _destination(config: ClientConfig, settings: Settings) -> Destination:
+    from client_delivery.aws import s3_access
+    from client_delivery.secrets_manager import resolve
+
+    destination = config.destination
+    secret = destination_s3 = None
+    if destination.type == "s3":
+        destination_s3 = s3_access(
+            region=destination.region, role_arn=destination.role_arn, external_id=destination.external_id
+        )
+    else:
+        secret = resolve(destination.connection_id, settings.connections_prefix)
+    return open_destination(
+        destination,
+        secret=secret,
+        source_s3=_source_access(config),
+        destination_s3=destination_s3,
+        gcs_endpoint=settings.gcs_endpoint,
+    )
+
+
+def run() -> int:
+    """The process's exit code; what nobody foresaw is a line of the log like any other."""
+    try:
+        return main()
+    except Exception:
+        _LOGGER.exception("The container failed")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,307 @@
+"""From a configuration to its DAG."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_parsing_context
+
+from client_delivery.config.describe import describe, describe_error, describe_removed, describe_settings_error
+from client_delivery.config.loader import load_directory, load_file
+from client_delivery.config.problem import ConfigError
+from client_delivery.config.schedule import DEFAULT_SCHEDULE
+from client_delivery.ledger_view import LedgerView
+from client_delivery.operators.base import note_red_task
+from client_delivery.operators.configuration_error import ConfigurationErrorOperator
+from client_delivery.operators.database_cleanup import DatabaseCleanupOperator, note_red_cleanup
+from client_delivery.operators.deactivate import DeactivateOperator
+from client_delivery.operators.detect_files import DetectFilesSensor
+from client_delivery.operators.health_check import ERROR_TASK, HealthCheckOperator
+from client_delivery.operators.notify import NotifyFinishedOperator, NotifyStartedOperator
+from client_delivery.operators.register_files import RegisterFilesOperator
+from client_delivery.operators.report import ReportOperator
+from client_delivery.operators.settle import SettleOperator
+from client_delivery.operators.transfer_batch import TransferBatchOperator
+from client_delivery.settings import problems, setting
+
+if TYPE_CHECKING:
+    from client_delivery.config.model import ClientConfig
+
+RETRIES = 3
+ALLOWED_RUN_TYPES: Any = ("scheduled", "manual")
+"""By schedule and by hand: no backfill, and nothing that assets would start (R4.1, R4.7)."""
+SETTINGS_DAG = "delivery-settings"
+"""No configuration can have this name."""
+LONGEST_TASK = timedelta(hours=3)
+"""What all tasks but the transfers do is a few requests for each file. A transfer's limit goes by its batch's size."""
+LONGEST_RUN = timedelta(days=14)
+"""Four tries at some 250 GiB at the slowest speed that is waited for. It is the last resort: a run that is ended so is
+red and winds up nothing; the next one resumes what it left, for the client's turn must come (R4.6)."""
+_LONGEST_RETRY_DELAY = timedelta(minutes=15)
+CLEANUP_DAG = "database-cleanup"
+"""No client's name has a dash."""
+
+
+def deliveries(dags_folder: Path) -> Iterator[DAG]:
+    """One DAG for each client's YAML file (R1.4, R2.6), and one while a run ends whose file is gone (R4.7).
+
+    In a task's own process only that task's DAG is built: Airflow parses this anew for every task.
+    """
+    directory = configs_directory(dags_folder)
+    context = get_parsing_context()
+    if (environment := setting("mwaa_environment")) and context.dag_id in (None, CLEANUP_DAG):
+        yield build_cleanup_dag(environment, keep_days=int(setting("airflow_history_days") or 30))
+    if context.dag_id in (None, SETTINGS_DAG) and (wrong := problems()):
+        yield build_settings_dag(wrong)
+    if context.dag_id in (CLEANUP_DAG, SETTINGS_DAG):
+        return
+    if context.dag_id and context.task_id != ERROR_TASK:
+        # What may only be there once in all files is the DAG processor's to check: reading the others again here would
+        # cost every task of every client. A run that began before two files clashed still ends as it began.
+        path = directory / f"{context.dag_id}.yaml"
+        try:
+            yield build_dag(load_file(path))
+        except ConfigError as error:
+            yield build_error_dag(context.dag_id, error) if path.exists() else build_removed_dag(context.dag_id)
+        return
+    ledger = LedgerView()
+    found = set()
+    for loaded in load_directory(directory, since=ledger.established):
+        found.add(loaded.dag_id)
+        if context.dag_id not in (None, loaded.dag_id):
+            continue
+        if loaded.config is not None:
+            yield build_dag(loaded.config)
+        elif loaded.error is not None:
+            yield build_error_dag(loaded.dag_id, loaded.error, ledger.schedule(loaded))
+    for name in [context.dag_id] if context.dag_id else ledger.under_way():
+        if name not in found:
+            yield build_removed_dag(name)
+
+
+def configs_directory(dags_folder: Path) -> Path:
+    """Where the YAML files are: as set, or below the DAGs (MWAA), or beside them (a checkout)."""
+    if configured := setting("configs_directory"):
+        return Path(configured)
+    deployed = dags_folder / "include" / "client_configs"
+    return deployed if deployed.is_dir() else dags_folder.parent / "include" / "client_configs"
+
+
+def build_dag(config: ClientConfig) -> DAG:
+    """The DAG that delivers one client's files."""
+    dag = _dag(
+        config.name,
+        description=f"Delivers files of {config.delivery_key} to {config.destination.uri}",
+        # Airflow heeds is_paused only for a DAG that it has never seen; a schedule it heeds at every edit of the YAML.
+        schedule=_due(None if config.paused else config.schedule),
+        tags={"client-delivery", config.delivery_key, config.destination.type},
+        doc_md=describe(config),
+        params=_params(config),
+    )
+    with dag:
+        _delivery(config, "")
+    return dag
+
+
+def build_error_dag(dag_id: str, error: ConfigError, schedule: str | None = DEFAULT_SCHEDULE) -> DAG:
+    """The DAG of a file that is wrong: red, under the same id, with the reason where people look (R2.6)."""
+    return _without_configuration(
+        dag_id,
+        {"message": str(error)},
+        description="This client's configuration is wrong: nothing is delivered until it is corrected",
+        schedule=_due(schedule),
+        tags={"client-delivery", "config-error"},
+        doc_md=describe_error(dag_id, error),
+    )
+
+
+def build_removed_dag(dag_id: str) -> DAG:
+    """The DAG of a file that was removed while a run had files in hand: it stays until the run has ended (R4.7)."""
+    message = f"The file {dag_id}.yaml has been removed."
+    return _without_configuration(
+        dag_id,
+        {"message": message, "removed": True},
+        description="This client's file has been removed; its last run ends as it began, then this DAG goes away",
+        schedule=None,
+        tags={"client-delivery", "removed"},
+        doc_md=describe_removed(dag_id),
+    )
+
+
+def _without_configuration(dag_id: str, error: dict[str, Any], **kwargs: Any) -> DAG:
+    """A DAG whose new runs are red at once.
+
+    It has a delivery's tasks as well, of the same ids. Airflow 3.2.1 plans a run by the latest version of its DAG:
+    tasks that are gone from it are *removed*, and killed where they run
+    (``DagRun.task_instance_scheduling_decisions``), so a slip in the file would take a run under way down. Instead its
+    tasks go by what the run began with.
+    """
+    dag = _dag(dag_id, **kwargs)
+    with dag:
+        ConfigurationErrorOperator(task_id=ERROR_TASK, **error) >> _delivery(None, error["message"])
+    return dag
+
+
+def _dag(dag_id: str, **kwargs: Any) -> DAG:
+    """What all DAGs have in common."""
+    return DAG(
+        dag_id=dag_id,
+        catchup=False,
+        max_active_runs=1,
+        # A backfill has a limit of its own beside max_active_runs, so its runs would go side by side with the others.
+        allowed_run_types=ALLOWED_RUN_TYPES,
+        is_paused_upon_creation=False,
+        dagrun_timeout=LONGEST_RUN,
+        default_args={
+            "owner": "dextr",
+            "execution_timeout": LONGEST_TASK,
+            "retries": RETRIES,
+            "retry_delay": timedelta(seconds=float(setting("retry_delay") or 60)),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": _LONGEST_RETRY_DELAY,
+            "on_failure_callback": note_red_task,
+        },
+        **kwargs,
+    )
+
+
+def _due(schedule: str | None) -> CronTriggerTimetable | None:
+    """When runs begin, in UTC.
+
+    With a start date in the past Airflow runs a new DAG at once, for the last time that its schedule came round: a
+    client that is due on the 1st and deployed on the 25th would get what waits on the 25th. Without one, the timetable
+    says how late the first run may be; a new client waits for its next time. Later runs are not affected: there Airflow
+    goes by the last run, and makes up for one that was missed.
+
+    Not a start date of the moment of parsing, which would move at each parse; and not no patience at all, for each
+    parse reckons the first run anew: one that the scheduler has not begun when its time is over would be lost.
+    """
+    if schedule is None:
+        return None
+    seldom = re.match(r"[0-9]+ [0-9]+ ", schedule)
+    patience = timedelta(hours=1) if seldom else timedelta(minutes=1)
+    return CronTriggerTimetable(schedule, timezone="UTC", run_immediately=patience)
+
+
+def _delivery(config: ClientConfig | None, problem: str) -> HealthCheckOperator:
+    """The tasks of a delivery, in the DAG at hand; returns the first. Without a configuration there is a problem."""
+    known: dict[str, Any] = {"config": config, "problem": problem}
+    health_check = HealthCheckOperator(**known, task_id="health_check")
+    detect = DetectFilesSensor(**known, task_id="detect_files")
+    register = RegisterFilesOperator(**known, task_id="register_files")
+    started = NotifyStartedOperator(**known, task_id="notify_started")
+    transfer = TransferBatchOperator.partial(
+        task_id="transfer_batch", **known, map_index_template="{{ task.batch['label'] }}"
+    ).expand(batch=register.output)
+    # From here on the run is wound up, whatever became of mail and transfers; but only if files were registered.
+    wind_up: dict[str, Any] = {**known, "trigger_rule": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS}
+    settle = SettleOperator(**wind_up, task_id="settle")
+    finished = NotifyFinishedOperator(**known, task_id="notify_finished")
+    deactivate = DeactivateOperator(**wind_up, task_id="deactivate")
+    # It waits for the transfers as well: where only the failed tasks were cleared, nothing in between runs again.
+    report = ReportOperator(**wind_up, task_id="report")
+
+    health_check >> detect >> register >> [started, transfer]
+    [register, started, transfer] >> settle >> finished
+    [settle, finished] >> deactivate
+    [deactivate, transfer] >> report
+    return health_check
+
+
+def build_cleanup_dag(environment: str, *, keep_days: int) -> DAG:
+    """The DAG that keeps Airflow's database small, on MWAA only: nobody else does it (``docs/operators/upkeep.md``)."""
+    with DAG(
+        dag_id=CLEANUP_DAG,
+        description=f"Removes Airflow's own history of more than {keep_days} days. Touches neither ledger nor files.",
+        schedule="30 1 * * 6",  # a day before MWAA's maintenance, when the fewest files come
+        start_date=datetime(2025, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        allowed_run_types=ALLOWED_RUN_TYPES,
+        tags={"maintenance"},
+        doc_md=DatabaseCleanupOperator.__doc__,
+        default_args={"owner": "platform", "on_failure_callback": note_red_cleanup},
+    ) as dag:
+        DatabaseCleanupOperator(
+            task_id="clean",
+            environment=environment,
+            keep_days=keep_days,
+            retries=5,
+            retry_delay=timedelta(minutes=10),
+        )
+    return dag
+
+
+def build_settings_dag(wrong: Sequence[str]) -> DAG:
+    """The DAG that is there while a setting of the environment is wrong: red, with all that is wrong."""
+    with DAG(
+        dag_id=SETTINGS_DAG,
+        description="Settings of this environment are wrong: they count as not set until they are corrected",
+        schedule="@hourly",
+        start_date=datetime(2025, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        allowed_run_types=ALLOWED_RUN_TYPES,
+        is_paused_upon_creation=False,
+        tags={"config-error"},
+        doc_md=describe_settings_error(wrong),
+        default_args={"owner": "platform"},
+    ) as dag:
+        ConfigurationErrorOperator(
+            task_id="configuration_error",
+            message="\n".join(wrong),
+            advice="A setting that is wrong counts as not set. docs/operators/settings.md has all of them; on MWAA "
+            "they are the Airflow configuration options delivery.<name>.",
+        )
+    return dag
+
+
+def _params(config: ClientConfig) -> dict[str, Any]:
+    """The trigger form (R9.1)."""
+    return {
+        "bypass_file_checks": Param(
+            config.bypass_file_checks,
+            type="boolean",
+            title="Bypass file checks",
+            description="Send every file that waits, even one that was sent before. After its delivery a file is "
+            "removed from the pick-up.",
+        ),
+        "resend_failed": Param(
+            False,
+            type="boolean",
+            title="Resend failed files",
+            description="Also send the files that failed in an earlier run and are held in the pick-up.",
+        ),
+        "file_pattern": Param(
+            None,
+            type=["null", "string"],
+            title="Only files like",
+            description="Deal only with files whose name below the pick-up's prefix matches this pattern, for example "
+            "claims_*.csv. Empty: all files. The done file stays while a file is left out.",
+        ),
+        "ignore_done_file": Param(
+            False,
+            type="boolean",
+            title="Ignore the done file",
+            description="Send what waits now, without the done file. Only matters for a client that sends one.",
+        ),
+        "send_notifications": Param(
+            config.send_notifications,
+            type="boolean",
+            title="Send e-mails",
+            description="Send the 'Job started' and 'Job finished' e-mails of this run.",
+        ),
+        "wait_minutes": Param(
+            0,
+            type="integer",
+            minimum=0,
+            maximum=24 * 60,
+            title="Wait for files (minutes)",
+            description="If nothing waits yet, keep looking this long instead of ending at once.",
+        ),
+    }

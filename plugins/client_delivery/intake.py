@@ -1,0 +1,270 @@
+"""What a run does with each file that waits: the rules of R5, as one pure decision.
+
+:func:`survey` looks at pick-up and ledger and sends nothing; the sensor asks whether there is anything to do, and
+registering carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from client_delivery.ledger.aliases import Alias, aliases_of, covered_name, earlier_name
+from client_delivery.ledger.entry import Entry, RunRef, Status
+from client_delivery.recognition import Group, Recognition, Rules, Sighting, grouped
+
+if TYPE_CHECKING:
+    from client_delivery.ledger.table import Ledger
+    from client_delivery.pickup import DoneFile, Pickup, PickupFile
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How one run treats what it finds: the configuration, and what the trigger form changed of it (R9.1)."""
+
+    owner: RunRef
+    rules: Rules = field(default_factory=Rules)
+    bypass: bool = False
+    resend_failed: bool = False
+    file_pattern: str | None = None
+    keep: bool = False
+    """What has been delivered stays in the pick-up (R5.8)."""
+    deliverable: Callable[[str], bool] = lambda name: True
+    """Whether the destination can have a file of this name."""
+
+    def wants(self, name: str) -> bool:
+        """Whether the run is for a file of this name."""
+        return self.file_pattern is None or fnmatchcase(name, self.file_pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A file that the run sends, with the names of others of the same content."""
+
+    etag: str
+    """The sort key of its entry."""
+    file: PickupFile
+    duplicates: frozenset[str] = frozenset()
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.file.size
+
+
+@dataclass(slots=True)
+class Intake:
+    """What is to be done. Each file that waits is in exactly one of these, or left for a later run."""
+
+    add: list[Take] = field(default_factory=list)
+    """R5.1: seen for the first time."""
+    resume: list[Take] = field(default_factory=list)
+    """R5.5, R4.6: begun by a run that died."""
+    rearm: list[Take] = field(default_factory=list)
+    """R5.3, R5.4: sent or failed before, to be sent once more."""
+    remove: list[PickupFile] = field(default_factory=list)
+    """R5.2: sent before under this name; the object is deleted from the pick-up."""
+    duplicates: list[tuple[Entry, PickupFile]] = field(default_factory=list)
+    """R5.7: sent before under another name; noted by name, then deleted."""
+    held: list[tuple[Entry, PickupFile]] = field(default_factory=list)
+    """R5.4: failed before; stays where it is until someone asks for it."""
+    unconcluded: list[Entry] = field(default_factory=list)
+    """Terminal, but the run that dealt with it died before it was reported and closed."""
+    abandoned: list[Entry] = field(default_factory=list)
+    """Still active for a run that is over: the health check did not see it, for the index lags behind (R4.2)."""
+    unknown: list[PickupFile] = field(default_factory=list)
+    """Not known by its ETag, in a look that asks S3 nothing: there is something to do."""
+    aliases: list[Alias] = field(default_factory=list)
+    """What was found out of the files, for the ledger to remember."""
+    complete: bool = True
+    """Whether every file that waits is dealt with: no pattern left any out."""
+
+    @property
+    def take(self) -> list[Take]:
+        """All that is to be sent."""
+        return [*self.add, *self.resume, *self.rearm]
+
+    @property
+    def idle(self) -> bool:
+        """Nothing to send, to delete or to conclude (R4.4); what is held waits."""
+        return not (self.take or self.remove or self.duplicates or self.unconcluded or self.unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a look at pick-up and ledger found."""
+
+    intake: Intake
+    done_file: DoneFile | None
+
+    @property
+    def idle(self) -> bool:
+        """R4.4: nothing to do. A done file without files still is to be removed."""
+        return self.intake.idle and self.done_file is None
+
+
+def survey(
+    pickup: Pickup,
+    ledger: Ledger,
+    options: Options,
+    *,
+    needs_done_file: bool,
+    recognition: Recognition,
+    thorough: bool = True,
+) -> Survey:
+    """Look at what waits; without the done file that is needed, only at what was begun or has failed (R4.3, R4.6).
+
+    The done file is looked at first: whatever it speaks for is in the pick-up by then, and in the listing after.
+
+    :param thorough: ask S3 for the content of what the ledger does not know by its ETag. What has been delivered under
+        an earlier delivery key is then taken over; nothing else is changed.
+    """
+    done_file = pickup.done_file()
+    open_entries = ledger.open_entries()
+    listed = done_file is not None or not needs_done_file
+    held = [] if listed else ledger.held_entries()
+    sightings: list[Sighting] = []
+    if listed or held:
+        sightings = recognition.by_etag(pickup.files())
+        if thorough:
+            sightings = recognition.by_content(sightings, pickup)
+    if not listed:
+        # New files wait for their done file; of one that failed, another upload or name is found as well.
+        failed = {entry.etag for entry in held}
+        sightings = [one for one in sightings if one.entry is not None and one.entry.etag in failed]
+    intake = decide(grouped(sightings, options.rules), open_entries, options, thorough=thorough)
+    if not listed:
+        _leave_for_the_done_file(intake, held, options)
+    return Survey(intake, done_file)
+
+
+def _leave_for_the_done_file(intake: Intake, held: Sequence[Entry], options: Options) -> None:
+    """R4.3, R5.4: without the done file, of what failed only that goes for which an operator asked."""
+    asked_for = {entry.etag: entry for entry in held if _asked_for(entry, options)}
+    kept = [take for take in intake.rearm if take.etag in asked_for]
+    intake.rearm = kept + [
+        Take(entry.etag, entry.source)
+        for entry in asked_for.values()
+        if options.wants(entry.file_name) and entry.etag not in {take.etag for take in kept}
+    ]
+
+
+def _asked_for(entry: Entry, options: Options) -> bool:
+    """R5.4: by the form or by a clear."""
+    return options.resend_failed or entry.owned_by.is_earlier_life_of(options.owner)
+
+
+def decide(
+    groups: Iterable[Group], open_entries: Sequence[Entry], options: Options, *, thorough: bool = True
+) -> Intake:
+    """Apply R5. ``groups`` are the files that wait, ``open_entries`` what the ledger's index shows as unfinished."""
+    intake = Intake()
+    seen = set()
+    for group in groups:
+        seen.add(group.key)
+        wanted = [one for one in group.sightings if options.wants(one.file.name)]
+        if len(wanted) < len(group.sightings):
+            intake.complete = False
+        if group.entry is None and not thorough:
+            intake.unknown += [one.file for one in wanted]
+        elif wanted:
+            _decide_group(intake, group.key, wanted, group.entry, options)
+    for entry in open_entries:
+        if entry.status is not Status.PROCESSING:
+            intake.unconcluded.append(entry)
+        elif entry.etag not in seen and options.wants(entry.file_name):
+            # The pick-up was not listed, or the file is gone from it: the attempt will find out and say so.
+            intake.resume.append(Take(entry.etag, entry.source, entry.duplicate_names))
+    return intake
+
+
+def _decide_group(
+    intake: Intake, etag: str, sightings: Sequence[Sighting], entry: Entry | None, options: Options
+) -> None:
+    """One content, under one name or several."""
+    for one in sightings:
+        if one.new:
+            intake.aliases += aliases_of(etag, one.file, by_name=options.rules.by_name)
+    if entry is None:
+        intake.add.append(_taken(intake, etag, sightings, None, options))
+    elif entry.status is Status.PROCESSING:
+        if entry.active and not entry.owned_by.is_same_run(options.owner):
+            intake.abandoned.append(entry)
+        intake.resume.append(_taken(intake, etag, sightings, entry, options))
+    elif _in_hand(entry, options.owner):
+        return
+    elif entry.status is Status.FAIL:
+        anew = sightings if options.bypass or _asked_for(entry, options) else _new_wishes(entry, sightings)
+        if anew:
+            intake.rearm.append(_taken(intake, etag, sightings, entry, options, among=anew))
+        else:
+            intake.held += [(entry, one.file) for one in sightings]
+    elif options.bypass and not _left_over(entry, sightings[0].file):
+        intake.rearm.append(_taken(intake, etag, sightings, entry, options))
+    else:
+        _clear_away(intake, sightings, entry, options)
+
+
+def _taken(
+    intake: Intake,
+    etag: str,
+    sightings: Sequence[Sighting],
+    entry: Entry | None,
+    options: Options,
+    *,
+    among: Sequence[Sighting] = (),
+) -> Take:
+    """The name that goes: the ledger's if it waits, else the first that the destination can have (R5.7)."""
+    known = next((one for one in sightings if entry and one.file.key == entry.key), None)
+    possible = [one for one in among or sightings if options.deliverable(one.file.name)]
+    first = known if known is not None and (not among or known in among) else (possible or among or sightings)[0]
+    if entry is not None and entry.name_refused and possible:
+        first = possible[0]
+    others = [one.file for one in sightings if one is not first]
+    intake.aliases += [covered_name(etag, file) for file in others]
+    if entry is not None and entry.file_name != first.file.name:
+        intake.aliases.append(earlier_name(entry))
+    names = {file.name for file in others}
+    if entry is not None and entry.status is Status.PROCESSING:
+        names |= entry.duplicate_names
+    return Take(etag, first.file, frozenset(names - {first.file.name}))
+
+
+def _clear_away(intake: Intake, sightings: Sequence[Sighting], entry: Entry, options: Options) -> None:
+    """R5.2, R5.7: sent before. A name that nobody was told of is reported once; all go, unless they are to be kept."""
+    for one in sightings:
+        file = one.file
+        known = file.name == entry.file_name or file.name in entry.duplicate_names or one.name is not None
+        if not known:
+            intake.duplicates.append((entry, file))
+        elif not options.keep:
+            intake.remove.append(file)
+
+
+def _in_hand(entry: Entry, owner: RunRef) -> bool:
+    """This life of the run has dealt with it already: its task is being tried again."""
+    return entry.active and entry.owned_by.is_same_life(owner)
+
+
+def _left_over(entry: Entry, file: PickupFile) -> bool:
+    """Delivered under bypass, and still there: the same object is not a new wish (R5.6)."""
+    return entry.remove_source and entry.source == file
+
+
+def _new_wishes(entry: Entry, sightings: Sequence[Sighting]) -> list[Sighting]:
+    """R5.9: of what failed, those files that somebody has put there since: renamed, dropped again, restored."""
+    return [one for one in sightings if _is_new_wish(entry, one)]
+
+
+def _is_new_wish(entry: Entry, sighting: Sighting) -> bool:
+    file = sighting.file
+    if file.key == entry.key:
+        return file.etag != entry.source_etag or file.last_modified > datetime.fromisoformat(entry.source_modified)
+    if sighting.name is not None and sighting.name.seen is not None and file.last_modified <= sighting.name.seen:
+        # It was there when the other name failed. It only goes if it was the name that the destination refused.
+        return entry.name_refused and not sighting.name.sent
+    # A release before this one kept the names in the entry.
+    return file.name not in entry.duplicate_names or file.last_modified > datetime.fromisoformat(entry.timestamp)

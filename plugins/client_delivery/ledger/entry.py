@@ -1,0 +1,209 @@
+"""One file in the ledger: its attributes and its states.
+
+An entry moves only along these edges, each of them one conditional write in :mod:`client_delivery.ledger.table`::
+
+    (none) ─add→ processing/active ─delivered→ success/active ─close→ success ─rearm→ processing/active
+                     │   ▲    └─failed, attempts+1 ─ at MAX_ATTEMPTS→ fail/active ─close→ fail ─rearm→ processing/active
+                     ▼   │
+            (inactive, by the health check) ─resume→
+
+While an entry is *open* (active, unfinished, or not yet reported to the client) the attribute ``openKey`` holds the
+delivery key, and the sparse index finds it. A closed entry with status ``fail`` is *held*: ``openKey`` then is the
+delivery key behind ``held:``. A closed entry with status ``success`` has no ``openKey``, so that what the
+index costs follows the work at hand and not the client's history (R3.4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from client_delivery.ledger.identity import Fingerprint
+from client_delivery.pickup import PickupFile
+
+MAX_ATTEMPTS = 3
+"""Failed attempts after which an entry ends in ``fail`` (R6.2)."""
+
+
+class Status(StrEnum):
+    """What has become of a file (R3.2)."""
+
+    PROCESSING = "processing"
+    SUCCESS = "success"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """One life of one DAG run: a run that is cleared in the UI lives again, with the next generation.
+
+    Two DAGs may have runs of one id: a renamed configuration runs at the same times as before, in the same partition of
+    the ledger. So a reference names the DAG too, as ``dag_id/run_id/generation``. Those that an older release wrote do
+    not (``run_id/generation``): they are taken for a run of any DAG.
+    """
+
+    run_id: str
+    generation: int = 0
+    """How often the run has been cleared (Airflow's ``clear_number``)."""
+    dag_id: str = ""
+    """Empty in what an older release wrote."""
+
+    def __str__(self) -> str:
+        dag = f"{self.dag_id}/" if self.dag_id else ""
+        return f"{dag}{self.run_id}/{self.generation}"
+
+    def is_same_run(self, other: RunRef) -> bool:
+        """Whether it is the same run, in whatever life."""
+        return self.run_id == other.run_id and (self.dag_id == other.dag_id or not (self.dag_id and other.dag_id))
+
+    def is_same_life(self, other: RunRef) -> bool:
+        """Whether it is the same run, and it has not been cleared in between."""
+        return self.is_same_run(other) and self.generation == other.generation
+
+    def is_earlier_life_of(self, other: RunRef) -> bool:
+        """Whether it is the same run, before it was cleared (R5.4)."""
+        return self.is_same_run(other) and self.generation < other.generation
+
+    @property
+    def spellings(self) -> list[str]:
+        """How this life may stand in the ledger: as written today, and as an older release wrote it."""
+        return list(dict.fromkeys([str(self), str(RunRef(self.run_id, self.generation))]))
+
+    @classmethod
+    def parse(cls, text: str) -> RunRef:
+        """The inverse of ``str``. Airflow allows no slash in the id of a DAG or a run."""
+        run, _, generation = text.rpartition("/")
+        dag_id, _, run_id = run.rpartition("/")
+        return cls(run_id, int(generation), dag_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the ledger knows of one file. Attribute names in DynamoDB are those of R3.2, in camel case."""
+
+    delivery_key: str
+    etag: str
+    """The sort key: the file's unique identification, see :func:`~client_delivery.ledger.identity.identity` (R3.1)."""
+    status: Status
+    active: bool
+    file_name: str
+    """The path below the pick-up's prefix."""
+    file_path: str
+    """``s3://bucket/key``."""
+    send_attempts: int
+    timestamp: str
+    """Creation or last attribute change, ISO 8601 in UTC."""
+    size: int
+    source_etag: str
+    """The ETag of the object to send now: another upload of the content may have another one than the sort key's."""
+    source_modified: str
+    """The object's LastModified, ISO 8601."""
+    configuration: str
+    armed_by: RunRef
+    """Who last set the entry to be sent with fresh attempts; the start e-mail goes by it (R7.2)."""
+    owned_by: RunRef
+    """The run that works on the entry now, or did last; the finish e-mail goes by it."""
+    batch: int
+    fencing_token: int = 0
+    open: bool = True
+    resume: Mapping[str, Any] | None = None
+    last_error: str | None = None
+    delivered_to: str | None = None
+    checksum: str | None = None
+    verified_by: str | None = None
+    remove_source: bool = False
+    """Delivered under bypass: this very object is never sent again (R5.6)."""
+    duplicate_names: frozenset[str] = field(default_factory=frozenset)
+    """Other names under which the content came in this run, and which are therefore not sent (R5.7): a hundred at most,
+    and those of this run only. All of them have an alias."""
+    content: Fingerprint = field(default_factory=Fingerprint)
+    """What S3 said of the content when the file was registered (R3.6)."""
+    version_id: str | None = None
+    """The object's version, where the bucket has versions: by it the content can be read again (R5.8)."""
+    name_refused: bool = False
+    """It failed for its name: under another name the content is a new wish (R5.9)."""
+    reopened: bool = False
+    """Delivered in an earlier run, and open again only to report names that were not sent (R5.7)."""
+
+    @property
+    def bucket(self) -> str:
+        """The pick-up's bucket."""
+        return self.file_path.removeprefix("s3://").partition("/")[0]
+
+    @property
+    def key(self) -> str:
+        """The object's key in the pick-up."""
+        return self.file_path.removeprefix("s3://").partition("/")[2]
+
+    @property
+    def source(self) -> PickupFile:
+        """The object in the pick-up that the entry stands for."""
+        modified = datetime.fromisoformat(self.source_modified)
+        return PickupFile(
+            self.file_name,
+            self.bucket,
+            self.key,
+            self.source_etag,
+            self.size,
+            modified,
+            version_id=self.version_id,
+            content=self.content,
+        )
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Entry:
+        """An entry from a deserialised DynamoDB item."""
+        open_key = item.get("openKey", "")
+        return cls(
+            delivery_key=item["clientHNumber"],
+            etag=item["etag"],
+            status=Status(item["status"]),
+            active=item["active"],
+            file_name=item["fileName"],
+            file_path=item["filePath"],
+            send_attempts=int(item["sendAttempts"]),
+            timestamp=item["timestamp"],
+            size=int(item["sizeBytes"]),
+            source_etag=item["sourceETag"],
+            configuration=item["configuration"],
+            armed_by=RunRef.parse(item["armedBy"]),
+            owned_by=RunRef.parse(item["ownedBy"]),
+            batch=batch_of(item["workRef"]),
+            fencing_token=int(item["fencingToken"]),
+            open=bool(open_key) and not open_key.startswith(HELD),
+            source_modified=item["sourceModified"],
+            resume=json.loads(item["resumeState"]) if "resumeState" in item else None,
+            last_error=item.get("lastError"),
+            delivered_to=item.get("deliveredTo"),
+            checksum=item.get("checksum"),
+            verified_by=item.get("verifiedBy"),
+            remove_source=item.get("removeSource", False),
+            duplicate_names=frozenset(item.get("duplicateNames", ())),
+            content=Fingerprint(tuple(item.get("contentChecksums", ()))),
+            version_id=item.get("versionId"),
+            name_refused=item.get("nameRefused", False),
+            reopened=item.get("reopened", False),
+        )
+
+
+HELD = "held:"
+"""What stands before the delivery key in ``openKey`` of a closed entry that failed."""
+
+
+def work_ref(run_id: str, batch: int | None = None) -> str:
+    """The index's sort key for the entries of one batch of a run; without a batch, what those of the run begin with."""
+    return f"{run_id}#" if batch is None else f"{run_id}#{batch:05d}"
+
+
+def batch_of(ref: str) -> int:
+    """The batch in a :func:`work_ref`."""
+    return int(ref.rpartition("#")[2])
+
+
+def now() -> str:
+    """The ledger's ``timestamp``: ISO 8601, UTC, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,47 @@
+"""Which e-mails have been sent: at most one of each kind for each life of a run (R7.2)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from boto3.dynamodb.conditions import Attr
+
+from client_delivery.ledger.entry import RunRef, now
+from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from client_delivery.ledger.writes import ConditionalWriter, Write
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_KEPT_SECONDS = 400 * 86_400
+
+
+class MailMarks:
+    """One client's marks, in its partition of the ledger table; DynamoDB removes them when they are old."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, delivery_key: str) -> None:
+        self._writer = ConditionalWriter(dynamodb)
+        self._table = table
+        self._delivery_key = delivery_key
+        self._claims: dict[tuple[str, RunRef], str] = {}
+
+    def claim(self, kind: str, ref: RunRef) -> bool:
+        """Claim the right to send the ``kind`` (``started``, ``finished``) of e-mail; False if it has been claimed."""
+        # Unlike any other claim, however simultaneous, so that a claim whose answer got lost is known again.
+        claim = self._claims[kind, ref] = f"{now()} {uuid.uuid4()}"
+        assign = {kind: claim, TTL_ATTRIBUTE: int(time.time()) + _KEPT_SECONDS}
+        write = Write.update(self._table, self._key(ref), assign, Attr(kind).not_exists())
+        return self._writer.change(write) is not None
+
+    def release(self, kind: str, ref: RunRef) -> None:
+        """Give back what was claimed here, though it be unknown whether the claim succeeded; another's stays.
+
+        For an e-mail that was certainly not sent.
+        """
+        if claim := self._claims.pop((kind, ref), None):
+            self._writer.change(Write.update(self._table, self._key(ref), {kind: None}, Attr(kind).eq(claim)))
+
+    def _key(self, ref: RunRef) -> dict[str, str]:
+        return {PARTITION_KEY: self._delivery_key, SORT_KEY: f"mail#{ref}"}

@@ -1,0 +1,128 @@
+"""Conditional writes: one by one, or a hundred in one transaction. What does not hold changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from client_delivery.ledger import expressions
+
+if TYPE_CHECKING:
+    from boto3.dynamodb.conditions import ConditionBase
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_TRANSACTION = 100
+"""DynamoDB's limit."""
+_PUTS = 25
+"""DynamoDB's limit of BatchWriteItem."""
+_LONGEST_PAUSE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A conditional ``Put`` or ``Update`` of one item, and how the item can be told to have taken it."""
+
+    verb: str
+    request: dict[str, Any]
+    assigned: Mapping[str, Any]
+
+    @classmethod
+    def put(cls, table: str, attributes: Mapping[str, Any], condition: ConditionBase) -> Write:
+        """A whole item."""
+        return cls("Put", expressions.put(table, attributes, condition), attributes)
+
+    @classmethod
+    def update(
+        cls,
+        table: str,
+        key: Mapping[str, str],
+        assign: Mapping[str, Any],
+        condition: ConditionBase,
+        *,
+        add: Mapping[str, Any] | None = None,
+    ) -> Write:
+        """``assign`` sets attributes (None removes), ``add`` increments numbers or adds to sets."""
+        return cls("Update", expressions.update(table, key, assign, condition, add=add), assign)
+
+    def is_in(self, item: Mapping[str, Any]) -> bool:
+        """Whether the item is as this write leaves it: its time stamp tells it from another writer's."""
+        return bool(item) and all(item.get(name) == value for name, value in self.assigned.items())
+
+
+class ConditionalWriter:
+    """Carries writes out, each if its condition holds.
+
+    An answer can get lost. The client library then asks again, and the condition does not hold any more, *because* the
+    write took effect. DynamoDB gives the item that it found with its refusal: if it is as this very write leaves it,
+    the write counts as carried out.
+    """
+
+    def __init__(self, dynamodb: DynamoDBClient) -> None:
+        self._dynamodb = dynamodb
+
+    def change(self, write: Write, *, patience: float = 0) -> dict[str, Any] | None:
+        """Carry one write out; returns the whole item after it, or None if the condition did not hold.
+
+        What the client library could not overcome is tried again for ``patience`` seconds.
+        """
+        deadline, pause = time.monotonic() + patience, 0.5
+        while True:
+            try:
+                return self._change(write)
+            except (BotoCoreError, ClientError):
+                if time.monotonic() + pause > deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, 20)
+
+    def _change(self, write: Write) -> dict[str, Any] | None:
+        request = {**write.request, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        try:
+            if write.verb == "Put":
+                self._dynamodb.put_item(**request)
+                return dict(write.assigned)
+            answer = self._dynamodb.update_item(**request, ReturnValues="ALL_NEW")
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as refusal:
+            found = cast("Mapping[str, Any]", refusal.response.get("Item", {}))
+            item = expressions.from_item(found)
+            return item if write.is_in(item) else None
+        return expressions.from_item(answer["Attributes"])
+
+    def write_all(self, writes: Mapping[str, Write]) -> list[str]:
+        """Carry the writes out, given by sort key; returns the sort keys of those whose condition held."""
+        done: list[str] = []
+        pairs = list(writes.items())
+        for start in range(0, len(pairs), _TRANSACTION):
+            chunk = pairs[start : start + _TRANSACTION]
+            if len(chunk) > 1 and self._transact([write for _, write in chunk]):
+                done += [etag for etag, _ in chunk]
+            else:
+                # One entry of the chunk was not as expected, or there is only one: each for itself.
+                done += [etag for etag, write in chunk if self.change(write) is not None]
+        return done
+
+    def write_together(self, writes: Sequence[Write]) -> bool:
+        """Carry all of these out, or none; False if a condition did not hold."""
+        return self._transact(writes)
+
+    def put_all(self, table: str, items: Sequence[Mapping[str, Any]]) -> None:
+        """Put items that depend on nothing: each in the place of the one with its key."""
+        for start in range(0, len(items), _PUTS):
+            puts = [{"PutRequest": {"Item": expressions.to_item(item)}} for item in items[start : start + _PUTS]]
+            pending: Any = {table: puts}
+            pause = 0.05
+            while pending := self._dynamodb.batch_write_item(RequestItems=pending).get("UnprocessedItems"):
+                # Throttled: AWS asks for an exponential back-off (API reference, BatchWriteItem).
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _transact(self, writes: Sequence[Write]) -> bool:
+        try:
+            self._dynamodb.transact_write_items(TransactItems=[{write.verb: write.request} for write in writes])  # type: ignore[misc]
+        except self._dynamodb.exceptions.TransactionCanceledException:
+            return False
+        return True

@@ -1,0 +1,101 @@
+"""What building the DAGs asks the ledger: what only the past can tell about YAML files (R2.6, R2.7, R4.7).
+
+All DAGs are built in one process, so this is quick or done without: where the ledger does not answer within seconds,
+every file goes by itself, as before its first run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from client_delivery.config.model import S3Destination
+from client_delivery.config.neighbours import Claim
+from client_delivery.config.schedule import DEFAULT_SCHEDULE
+from client_delivery.config.timing import timing_of
+from client_delivery.events import log_event
+from client_delivery.settings import setting
+
+if TYPE_CHECKING:
+    from client_delivery.config.loader import LoadedConfig
+    from client_delivery.config.model import ClientConfig
+    from client_delivery.ledger.configurations import Begun, Configurations
+
+T = TypeVar("T")
+
+
+class LedgerView:
+    """One look at the ledger, while the DAGs are built. Nothing here raises or waits for long."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, Begun | None] = {}
+
+    def under_way(self) -> list[str]:
+        """The names of the configurations whose run has files in hand."""
+        found: list[Begun] = self._ask(lambda ledger: ledger.under_way(), [])
+        return sorted(begun.name for begun in found)
+
+    def established(self, config: ClientConfig, claim: Claim) -> str | None:
+        """When the configuration last began a delivery with what it claims now (R2.7); None if it never did."""
+        begun = self._last(config.name)
+        if begun is None:
+            return None
+        before, now = begun.fields, config.model_dump(mode="json", exclude_defaults=True)
+        match claim:
+            case Claim.KEY:
+                same = all(before.get(name) == now.get(name) for name in ("client_h_number", "feed"))
+            case Claim.PICKUP:
+                same = _place(before.get("pickup")) == _place(now["pickup"])
+            case Claim.DESTINATION:
+                same = isinstance(config.destination, S3Destination) and (
+                    _place(before.get("destination")) == _place(now["destination"])
+                )
+        return begun.at if same else None
+
+    def schedule(self, loaded: LoadedConfig) -> str | None:
+        """When a wrong file is due: as it says itself, or as it was due the last time, or as by default (R2.6)."""
+        timing = loaded.timing
+        if timing is None and (begun := self._last(loaded.dag_id)):
+            timing = timing_of(begun.fields)
+        return timing.schedule if timing else DEFAULT_SCHEDULE
+
+    def _last(self, name: str) -> Begun | None:
+        if name not in self._begun:
+            self._begun[name] = self._ask(lambda ledger: ledger.get(name), None)
+        return self._begun[name]
+
+    def _ask(self, question: Callable[[Configurations], T], otherwise: T) -> T:
+        if self._configurations is None:
+            return otherwise
+        try:
+            return question(self._configurations)
+        except Exception as error:
+            # Whatever it is: it must not take every client's DAG down.
+            log_event(
+                logging.getLogger(__name__), "ledger_not_asked", level=logging.WARNING, error=type(error).__name__
+            )
+            self.__dict__["_configurations"] = None
+            return otherwise
+
+    @cached_property
+    def _configurations(self) -> Configurations | None:
+        table = setting("ledger_table")
+        if not table:
+            return None
+        from client_delivery.aws import dynamodb_client
+        from client_delivery.ledger.configurations import Configurations
+
+        try:
+            return Configurations(dynamodb_client(patient=False), table)
+        except Exception as error:
+            log_event(
+                logging.getLogger(__name__), "ledger_not_asked", level=logging.WARNING, error=type(error).__name__
+            )
+            return None
+
+
+def _place(section: object) -> tuple[object, object]:
+    fields = section if isinstance(section, dict) else {}
+    return fields.get("bucket"), fields.get("prefix")

@@ -1,0 +1,273 @@
+"""What the e-mails say (R7): pure functions from a job to a message.
+
+File names and error texts are untrusted: see :mod:`client_delivery.notify.untrusted`. None of them reaches a header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from client_delivery.notify.csv_table import Cell, csv_table
+from client_delivery.notify.untrusted import elided, printable
+from client_delivery.sizes import human_size
+
+LISTED = 100
+"""Files of this job in the body of an e-mail, failed ones first; the attached CSV has all (R7.4)."""
+LISTED_BESIDES = 20
+"""Held files, and files that came under a second name, in the body of an e-mail."""
+_LONGEST_NAME = 160
+_LONGEST_DETAIL = 600
+
+
+@dataclass(frozen=True, slots=True)
+class FileLine:
+    """One file as the e-mail shows it."""
+
+    name: str
+    size: int
+    """In bytes."""
+    status: str
+    """As in the ledger (R3.2): ``processing``, ``success`` or ``fail``."""
+    attempts: int
+    """Failed ones."""
+    error: str | None = None
+    note: str | None = None
+    delivered_to: str | None = None
+    timestamp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """One delivery as the e-mail shows it."""
+
+    client_h_number: str
+    feed: str | None
+    configuration: str
+    run_id: str
+    time: datetime
+    """With its time zone; shown in UTC."""
+    source: str
+    destination: str
+    files: Sequence[FileLine]
+    held: Sequence[FileLine] = ()
+    """Failed in an earlier run, not sent again (R5.4)."""
+    duplicates: Sequence[FileLine] = ()
+    """Not sent, for the same content was, under another name (R5.7)."""
+    asked: str = ""
+    """What the trigger form asked for beyond the configuration."""
+    run_url: str | None = None
+    environment: str | None = None
+
+
+class Outcome(StrEnum):
+    """What became of a file, in the word that the e-mail uses. What needs attention comes first."""
+
+    FAILED = "failed"
+    HELD = "held"
+    NOT_SENT = "not sent"
+    IN_PROGRESS = "in progress"
+    DELIVERED = "delivered"
+
+
+_OF_STATUS = {"fail": Outcome.FAILED, "processing": Outcome.IN_PROGRESS, "success": Outcome.DELIVERED}
+
+
+class _Row(NamedTuple):
+    outcome: Outcome
+    file: FileLine
+
+    @property
+    def name(self) -> str:
+        return elided(printable(self.file.name), _LONGEST_NAME)
+
+    @property
+    def size(self) -> str:
+        return human_size(self.file.size)
+
+    @property
+    def details(self) -> list[str]:
+        """What failed, if it still matters, and the note."""
+        texts = [self.file.note or ""]
+        if self.outcome in {Outcome.FAILED, Outcome.HELD, Outcome.IN_PROGRESS}:
+            attempts = _count(self.file.attempts, "failed attempt") if self.file.attempts else ""
+            texts = [": ".join(filter(None, (attempts, self.file.error))), *texts]
+        one_line = (" ".join(text.split()) for text in texts)
+        return [elided(printable(text), _LONGEST_DETAIL) for text in one_line if text]
+
+    @property
+    def cells(self) -> list[Cell]:
+        file = self.file
+        return [
+            file.name,
+            file.size,
+            str(self.outcome),
+            file.status,
+            file.attempts,
+            file.timestamp,
+            file.delivered_to,
+            file.error,
+            file.note,
+        ]
+
+
+_CSV_HEADER = (
+    "file",
+    "bytes",
+    "outcome",
+    "status",
+    "failed attempts",
+    "last change",
+    "delivered to",
+    "last error",
+    "note",
+)
+
+
+class _Section(NamedTuple):
+    heading: str
+    advice: str
+    rows: Sequence[_Row]
+    """Those that are listed."""
+    more: int
+    """How many are not."""
+
+
+class _Count(NamedTuple):
+    outcome: Outcome
+    files: int
+    size: str
+
+
+def started(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
+    """The 'Job started' e-mail (R7.1). Raises ``ValueError`` for a time without its zone."""
+    return _message("Job started", _count(len(summary.files), "file"), summary, sender, recipients)
+
+
+def finished(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
+    """The 'Job finished' e-mail (R7.1). Raises ``ValueError`` for a time without its zone."""
+    statuses = [file.status for file in summary.files]
+    delivered, failed, unfinished = (statuses.count(status) for status in ("success", "fail", "processing"))
+    outcome = [f"{delivered:,} delivered"] if delivered or not failed else []
+    outcome += [f"{len(summary.duplicates):,} not sent"] if summary.duplicates else []
+    outcome += [f"{failed:,} FAILED"] if failed else []
+    outcome += [f"{unfinished:,} in progress"] if unfinished else []
+    outcome += [f"{len(summary.held):,} held"] if summary.held else []
+    return _message("Job finished", ", ".join(outcome), summary, sender, recipients)
+
+
+def held(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
+    """The daily reminder of files that failed and still wait (R5.9). Raises ``ValueError`` for a time without zone."""
+    return _message("Still held", f"{len(summary.held):,} held", summary, sender, recipients)
+
+
+def _message(title: str, headline: str, summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
+    client = f"{summary.client_h_number} {summary.feed}" if summary.feed else summary.client_h_number
+    where = f"{summary.environment}: " if summary.environment else ""
+    files = sorted(
+        (_Row(_OF_STATUS[file.status], file) for file in summary.files),
+        key=lambda row: (_RANK[row.outcome], row.file.name),
+    )
+    held = [_Row(Outcome.HELD, file) for file in summary.held]
+    duplicates = [_Row(Outcome.NOT_SENT, file) for file in summary.duplicates]
+    every = sorted([*files, *held, *duplicates], key=lambda row: _RANK[row.outcome])
+    table, in_table = csv_table(_CSV_HEADER, [row.cells for row in every])
+    shown = {
+        "title": title,
+        "headline": headline,
+        "client": printable(client),
+        "environment": printable(summary.environment or ""),
+        "facts": _facts(summary, client),
+        "run_url": summary.run_url,
+        "counts": _counts(every),
+        "sections": _sections(files, held, duplicates),
+        "in_table": in_table,
+        "files_in_all": len(every),
+    }
+    message = EmailMessage()
+    message["Subject"] = printable(f"{where}[{client}] {title}: {headline}")
+    message["From"] = sender
+    message["To"] = ", ".join(recipients)
+    # Keeps out-of-office answers from coming back.
+    message["Auto-Submitted"] = "auto-generated"
+    # Quoted-printable: SES takes seven bits only, and lines of at most 998.
+    message.set_content(_templates.get_template("mail.txt").render(shown), cte="quoted-printable")
+    message.add_alternative(_templates.get_template("mail.html").render(shown), subtype="html", cte="quoted-printable")
+    name = re.sub(r"[^\w.-]+", "-", f"{client}-files.csv", flags=re.ASCII)
+    message.add_attachment(table, maintype="text", subtype="csv", filename=name, params={"charset": "utf-8"})
+    return message
+
+
+_RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
+
+
+def _facts(summary: JobSummary, client: str) -> list[tuple[str, str]]:
+    if summary.time.tzinfo is None:
+        raise ValueError(f"the time of a job needs its time zone; {summary.time.isoformat()} has none")
+    facts = [
+        ("Client H number", client),
+        ("Time", f"{summary.time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),
+        ("From", summary.source),
+        ("To", summary.destination),
+        ("Configuration", summary.configuration),
+        ("Run", summary.run_id),
+    ]
+    if summary.asked:
+        facts.append(("Asked for", summary.asked))
+    return [(label, printable(value)) for label, value in facts]
+
+
+def _counts(rows: Sequence[_Row]) -> list[_Count]:
+    """For each outcome that there is: how many files, and their size. What was done comes before what was not."""
+    found = []
+    for outcome in reversed(Outcome):
+        sizes = [row.file.size for row in rows if row.outcome is outcome]
+        if sizes:
+            found.append(_Count(outcome, len(sizes), human_size(sum(sizes))))
+    return found
+
+
+def _sections(files: Sequence[_Row], held: Sequence[_Row], duplicates: Sequence[_Row]) -> list[_Section]:
+    sections = (
+        (f"Files: {len(files):,}", "", files, LISTED),
+        (
+            f"Held: failed earlier, not sent again: {len(held):,}",
+            "They wait in the pick-up. To send them, fix the cause and clear the run that failed in Airflow, or "
+            "trigger the DAG with “Resend failed files”. A file that is renamed or dropped again goes by the next run.",
+            held,
+            LISTED_BESIDES,
+        ),
+        (
+            f"Not sent: same content as another file: {len(duplicates):,}",
+            "If both names are wanted, set “dedupe_by: content_and_name” in the client's configuration and drop the "
+            "file again. What was sent is not sent again.",
+            duplicates,
+            LISTED_BESIDES,
+        ),
+    )
+    return [
+        _Section(heading, advice, rows[:limit], max(0, len(rows) - limit))
+        for heading, advice, rows, limit in sections
+        if rows
+    ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=select_autoescape(enabled_extensions=("html",)),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)

@@ -1,0 +1,93 @@
+"""What every task of a delivery has in common."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from client_delivery.events import log_event
+from client_delivery.operators.run import Run, configuration_of, run_ref
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from client_delivery.config.model import ClientConfig
+
+
+class DeliveryOperator(BaseOperator):
+    """An operator that works for one client's configuration.
+
+    A run that has files in hand ends as it began (R4.7): its tasks go by the configuration that the run began with, not
+    by the file as it is now, which may be changed, wrong or gone.
+
+    :param config: the client's configuration as its file is now; it holds no credential. None if the file is wrong.
+    :param problem: what is wrong with the file.
+    """
+
+    as_begun = True
+    """Whether the task goes by what its run began with; not the first ones, which decide whether anything begins."""
+    winds_up = False
+    """Whether the task may go by what an earlier life of its run began with, where the file is wrong: it sends
+    nothing, but lets go of what was in hand."""
+
+    def __init__(self, *, config: ClientConfig | None, problem: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.problem = problem
+        self._acting_for: ClientConfig | None = None
+
+    def run_of(self, context: Context) -> Run:
+        """What this task knows of its run. Raises AirflowFailException if nobody knows its configuration."""
+        owner = run_ref(context)
+        begun = Run.begun(owner) if self.as_begun else None
+        config = self.config
+        params: Mapping[str, Any] = context["params"]
+        if begun is not None and (
+            begun.life.is_same_life(owner)
+            or (config is None and self.winds_up and begun.life.is_earlier_life_of(owner))
+        ):
+            config, params = configuration_of(begun) or config, {**params, **begun.params}
+        if config is None:
+            raise AirflowFailException(self.problem)
+        return self.acting_for(Run.of(config, context, params))
+
+    def acting_for(self, run: Run) -> Run:
+        """Let the task's log lines name the client of this run; returns the run."""
+        self._acting_for = run.config
+        return run
+
+    def log_event(self, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
+        """One structured line that names the client (R8.1)."""
+        config = self._acting_for or self.config
+        names = {"configuration": config.name, "client_h_number": config.delivery_key} if config else {}
+        log_event(logging.getLogger(__name__), event, level=level, **names, **fields)
+
+    def alarm(self, name: str) -> None:
+        """A line that an alarm counts by client."""
+        config = self._acting_for or self.config
+        alarm_line(
+            name,
+            client=config.delivery_key if config else self.dag_id,
+            configuration=config.name if config else self.dag_id,
+        )
+
+
+def alarm_line(name: str, *, client: str, configuration: str) -> None:
+    """A line that an alarm counts by client (``infra/alarms.py``).
+
+    Airflow's task log wraps the lines of :func:`log_event` into JSON as texts, in which CloudWatch finds no fields;
+    what is logged by structlog stays JSON.
+    """
+    structlog.get_logger(__name__).error("alarm", alarm=name, client=client, configuration=configuration)
+
+
+def note_red_task(context: Context) -> None:
+    """Called when a task has failed after its last retry; a run's end has an event of its own (``run_failed``)."""
+    task = context["task"]
+    if isinstance(task, DeliveryOperator) and task.task_id != "report":
+        task.alarm("task_red")

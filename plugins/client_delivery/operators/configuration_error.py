@@ -1,0 +1,67 @@
+"""R2.6: a wrong configuration is seen, not silently absent."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from client_delivery.events import log_event
+from client_delivery.operators.run import Run, configuration_of, run_ref
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_NOT_BEGUN = (None, "scheduled", "queued", "removed", "upstream_failed")
+
+
+_CLIENTS = (
+    "Nothing is delivered for this client until its file is corrected; `make check-config` shows the same messages "
+    "before a file is deployed."
+)
+
+
+class ConfigurationErrorOperator(BaseOperator):
+    """Fails, and says what is wrong with the client's file; before all tasks of a delivery, so that none of them runs.
+
+    A run that had begun when the file became wrong, or was removed, ends as it began (R4.7): there it is skipped.
+
+    :param message: file, line, field, what was found and what is accepted.
+    :param advice: what it means, and what to do.
+    :param removed: the file is gone. A run that was ended by hand cannot let go of its files any more: this does.
+    """
+
+    def __init__(self, *, message: str, advice: str = _CLIENTS, removed: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.message = message
+        self.advice = advice
+        self.removed = removed
+
+    def execute(self, context: Context) -> None:
+        """Raises in any case."""
+        if self.downstream_task_ids and self._run_has_begun(context):
+            raise AirflowSkipException("This run began before the file became wrong: it ends as it began.")
+        log_event(logging.getLogger(__name__), "configuration_wrong", level=logging.ERROR, configuration=self.dag_id)
+        let_go = self._let_go(context) if self.removed else ""
+        raise AirflowFailException(f"{self.message}{let_go}\n{self.advice}")
+
+    def _run_has_begun(self, context: Context) -> bool:
+        run_id = run_ref(context).run_id
+        states: Any = context["ti"].get_task_states(dag_id=self.dag_id, task_ids=["health_check"], run_ids=[run_id])
+        return states.get(run_id, {}).get("health_check") not in _NOT_BEGUN
+
+    def _let_go(self, context: Context) -> str:
+        """What the last run of a removed file has left active, if it is over; returns what was done."""
+        begun = Run.begun(run_ref(context))
+        config = configuration_of(begun) if begun else None
+        if begun is None or config is None:
+            return ""
+        run = Run.of(config, context)
+        abandoned = [entry for entry in run.ledger.open_entries() if entry.active]
+        if others := run.others_under_way(abandoned):
+            return f"\nIts last run is under way still, and ends as it began: {', '.join(map(str, others))}."
+        run.ledger.deactivate(abandoned)
+        run.forget(begun)
+        return f"\nIts last run left files active; they were let go of: {len(abandoned)}. This DAG now goes away."

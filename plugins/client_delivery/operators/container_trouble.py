@@ -1,0 +1,116 @@
+"""What can be wrong with a container: in words for ledger and e-mail, and in what follows from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.providers.amazon.aws.exceptions import EcsOperatorError
+from airflow.sdk.exceptions import AirflowException
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+
+from client_delivery.container import ExitCode
+
+_EXPECTED = frozenset({ExitCode.DELIVERED, ExitCode.UNFINISHED, ExitCode.FAILED})
+"""With these the ledger says what has become of the files."""
+
+_NO_ROOM = re.compile(
+    r"capacity is unavailable|\bRESOURCE:|reached the limit on the number of|request ?limit ?exceeded|rate exceeded",
+    re.IGNORECASE,
+)
+"""ECS's words for what time alone mends: no capacity, the account's quota of tasks or vCPUs used up, too many requests.
+
+It says them in RunTask's list ``failures`` (with status 200), in an error, and as the reason of a task that stopped.
+"""
+_NOT_NOW = frozenset(
+    {"ThrottlingException", "Throttling", "RequestLimitExceeded", "ServerException", "ServiceUnavailableException"}
+)
+_FROM_OUTSIDE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"})
+"""ECS's ``stopCode`` of a task that was stopped by hand, or whose host was taken back."""
+_ADVICE = {
+    "AccessDeniedException": "Airflow's role needs ecs:RunTask on the task definition and iam:PassRole on its roles",
+    "ClusterNotFoundException": "check delivery.ecs_cluster",
+    "ClientException": "check delivery.ecs_task_definition, its roles and delivery.ecs_container",
+    "InvalidParameterException": "check delivery.ecs_subnets, delivery.ecs_security_groups and delivery.ecs_container",
+    "MISSING": "check delivery.ecs_cluster and delivery.ecs_task_definition",
+}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A container that did not begin, or ended without saying in the ledger what has become of its files."""
+
+    text: str
+    counts: bool
+    """Whether it is a failed attempt of the files. One that was interrupted is not: it had begun, and is resumed."""
+    waits: bool = False
+    """Whether nothing but time is needed: the start is tried again later, and the files have not failed."""
+
+
+def not_started(error: Exception) -> Trouble:
+    """Why ECS did not take a container, from what its operator raised."""
+    if isinstance(error, EcsOperatorError):
+        reasons = [str(failure.get("reason") or "no reason given") for failure in error.failures]
+        details = [f" ({failure['detail']})" if failure.get("detail") else "" for failure in error.failures]
+        told = "; ".join(reason + detail for reason, detail in zip(reasons, details, strict=True))
+        return _refused(told, waits=_NO_ROOM.search(told) is not None, code=reasons[0] if reasons else "")
+    if isinstance(error, ClientError):
+        answer, status = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
+        code, said = answer.get("Code", ""), answer.get("Message", "")
+        busy = code in _NOT_NOW or status.get("HTTPStatusCode", 0) >= 500 or _NO_ROOM.search(said) is not None
+        return _refused(f"{said} [{code}]", waits=busy, code=code)
+    if isinstance(error, (ConnectionError, HTTPClientError)):
+        return _refused(f"ECS cannot be reached ({error})", waits=True)
+    if isinstance(error, (BotoCoreError, AirflowException)):
+        return _refused(str(error), waits=False)
+    # Anything may be quoted in it: only its kind is told, the rest is in the log.
+    return _refused(f"unexpected {type(error).__name__}; see the task's log", waits=False)
+
+
+def waited_in_vain(trouble: Trouble, minutes: float) -> Trouble:
+    """``trouble`` that time did not mend."""
+    return Trouble(f"{trouble.text} It stayed so for {minutes:.0f} minutes.", counts=True)
+
+
+def end_unknown(why: str) -> Trouble:
+    """ECS does not say how the container ended."""
+    return Trouble(
+        f"It is not known how the container ended ({why}). What it delivered is in the ledger; the next try resumes.",
+        counts=False,
+    )
+
+
+NOTHING_DONE = Trouble(
+    "The container ended and left its files as they were. It was started before the run was cleared: then the next try "
+    "sends them; or its image is of another release than Airflow's plugins: then deploy both of one release.",
+    counts=False,
+)
+"""What a container does that owns nothing (any more); one of an older release takes a newer order for another run's."""
+
+
+def ended(task: Mapping[str, Any]) -> Trouble | None:
+    """What is wrong with how a task ended; None if the ledger says all there is to say."""
+    container = task["containers"][0] if task.get("containers") else {}
+    code = container.get("exitCode")
+    reason = container.get("reason") or task.get("stoppedReason") or "no reason given"
+    never_began = task.get("stopCode") == "TaskFailedToStart"
+    if code in _EXPECTED and not never_began:
+        return None
+    if code is None or never_began:
+        if task.get("stopCode") in _FROM_OUTSIDE:
+            return Trouble(f"The container was stopped: {reason}. The next try resumes.", counts=False)
+        return _refused(reason, waits=_NO_ROOM.search(reason) is not None)
+    if code == ExitCode.STOPPED:
+        how = "was told to stop"
+    elif code in (137, 139, 143) or "OutOfMemory" in reason:
+        how = f"was killed (exit code {code})"
+    else:
+        return Trouble(f"The container ended with exit code {code}: {reason}. Its log says more.", counts=True)
+    return Trouble(f"The container {how}: {reason}. The next try resumes.", counts=False)
+
+
+def _refused(told: str, *, waits: bool, code: str = "") -> Trouble:
+    advice = f". What to do: {_ADVICE[code]}." if code in _ADVICE and not waits else ""
+    return Trouble(f"The container could not be started: {told}{advice}", counts=not waits, waits=waits)

@@ -1,0 +1,307 @@
+"""The pick-up: what waits in it, its done file, and the removal of what has been dealt with.
+
+Nothing is ever deleted that is not still the very object that was looked at: every removal carries its ETag. None names
+a version: a bucket that keeps them gets a delete marker, under which everything stays, and nothing older comes back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from client_delivery.ledger.identity import Fingerprint
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from client_delivery.config.model import ClientConfig
+
+_PARALLEL = 16
+_CHUNK = 1024**2
+_CONFLICT_PAUSES = (0.2, 0.5, 1.0)
+"""Seconds after each refusal of the done file's removal because somebody else was at it."""
+_VERSIONS_LOOKED_AT = 20
+_DENIED = frozenset({"AccessDenied", "403"})
+
+
+class PickupError(Exception):
+    """The pick-up cannot be used. The message says which bucket, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickupFile:
+    """One object that waits in the pick-up."""
+
+    name: str
+    """The key below the pick-up's prefix."""
+    bucket: str
+    key: str
+    etag: str
+    """Without the quotation marks."""
+    size: int
+    """Bytes."""
+    last_modified: datetime
+    version_id: str | None = field(default=None, compare=False)
+    """Known after :meth:`Pickup.identify`, where the bucket has versions."""
+    content: Fingerprint = field(default_factory=Fingerprint, compare=False)
+    """Known after :meth:`Pickup.identify`."""
+
+    @property
+    def path(self) -> str:
+        """``s3://bucket/key``, the ledger's ``filePath``."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class DoneFile:
+    """The done file as it was seen, so that only that very object is removed later (R4.5)."""
+
+    key: str
+    etag: str
+    last_modified: datetime
+    version_id: str | None
+    """None where the bucket has no versions; ``null`` for what was put while it had none."""
+    by_kms: bool = False
+    """Encrypted by KMS: S3 then gives each upload an ETag of its own, of equal bytes too."""
+
+
+class _Changed(Exception):
+    """Not deleted: it is no longer what was looked at."""
+
+
+class _Conflict(Exception):
+    """Not deleted: someone else was writing or deleting it."""
+
+
+class Pickup:
+    """The pick-up of one configuration, over an S3 client that already has its region and role."""
+
+    def __init__(self, config: ClientConfig, s3: S3Client) -> None:
+        self._config = config
+        self._bucket = config.pickup.bucket
+        self._s3 = s3
+
+    def files(self) -> Iterator[PickupFile]:
+        """Every file that waits, in key order: not the done file, no folder marker, nothing that the patterns exclude.
+
+        A folder marker is an empty object whose key ends with ``/``; one that has content is a file.
+
+        Raises :class:`PickupError` if the bucket is missing or may not be listed.
+        """
+        prefix = self._config.pickup.prefix
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        with _explained(self._config, "list", prefix):
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    key = item["Key"]
+                    name = key[len(prefix) :]
+                    marker = key.endswith("/") and not item["Size"]
+                    if marker or key == self._config.done_file_key or not self._config.pickup.matches(name):
+                        continue
+                    yield PickupFile(
+                        name, self._bucket, key, item["ETag"].strip('"'), item["Size"], item["LastModified"]
+                    )
+
+    def done_file(self) -> DoneFile | None:
+        """The done file, or None if it is not there (R4.3) or the configuration does not go by one."""
+        if not self._config.trigger_on_done_file:
+            return None
+        key = self._config.done_file_key
+        with _explained(self._config, "read", key):
+            head = self._head(key)
+        if head is None:
+            return None
+        by_kms = head.get("ServerSideEncryption", "").startswith("aws:kms")
+        return DoneFile(key, head["ETag"].strip('"'), head["LastModified"], head.get("VersionId"), by_kms)
+
+    def remove_done_file(self, seen: DoneFile) -> bool:
+        """Remove the done file if it is still the object that was ``seen``; True if it was removed (R4.5).
+
+        A newer one stays, and no older one comes back, whatever the bucket keeps of either. The delete is bound to
+        the ETag, which under KMS is this upload's alone. Elsewhere a done file, often empty, has the ETag of the one
+        before: so it is looked at once more, and a delete marker that has covered a newer version all the same is
+        taken back. Raises :class:`PickupError`.
+        """
+        with _explained(self._config, "delete", seen.key):
+            for pause in _CONFLICT_PAUSES:
+                if not seen.by_kms and self.done_file() != seen:
+                    return False
+                try:
+                    marker = self._delete(seen.key, seen.etag)
+                except _Changed:
+                    return False
+                except _Conflict:
+                    time.sleep(pause)
+                    continue
+                return seen.by_kms or not self._taken_back(seen, marker)
+        raise PickupError(
+            f"s3://{self._bucket}/{seen.key}, the done file of {self._config.name}, is being written or deleted by "
+            "someone else at this moment. It is left as it is; the next try looks again."
+        )
+
+    def _taken_back(self, seen: DoneFile, marker: str | None) -> bool:
+        """Remove the delete marker if it has covered a version that came after the one seen.
+
+        It stays where the bucket's owner does not allow to list its versions or to delete one.
+        """
+        from botocore.exceptions import ClientError
+
+        if marker is None:
+            return False
+        try:
+            page = self._s3.list_object_versions(Bucket=self._bucket, Prefix=seen.key, MaxKeys=_VERSIONS_LOOKED_AT)
+            # Newest first, each of the two kinds for itself.
+            versions = [row["VersionId"] for row in page.get("Versions", ()) if row["Key"] == seen.key]
+            markers = [row for row in page.get("DeleteMarkers", ()) if row["Key"] == seen.key]
+            on_top = bool(markers) and markers[0]["IsLatest"] and markers[0]["VersionId"] == marker
+            if not on_top or seen.version_id not in versions[1:]:
+                return False
+            self._s3.delete_object(Bucket=self._bucket, Key=seen.key, VersionId=marker)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _DENIED:
+                return False
+            raise
+        return True
+
+    def identify(self, files: Iterable[PickupFile]) -> list[PickupFile]:
+        """The files with what S3 knows of their content and version: one HeadObject request each.
+
+        One that has been overwritten since it was listed comes as it is now; one that is gone is left out. Where the
+        response is refused, the file comes as it was: reading it will show why.
+        """
+        waiting = list(files)
+        if not waiting:
+            return []
+        with (
+            _explained(self._config, "read", waiting[0].key),
+            ThreadPoolExecutor(min(_PARALLEL, len(waiting))) as pool,
+        ):
+            return [file for file in pool.map(self._identified, waiting) if file is not None]
+
+    def read(self, files: Iterable[PickupFile]) -> list[PickupFile]:
+        """The files with the CRC64NVME of their content, which is read for it. One that cannot be read, or has changed,
+        comes as it was: the attempt to send it will tell."""
+        waiting = list(files)
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            return list(pool.map(self._read, waiting))
+
+    def _read(self, file: PickupFile) -> PickupFile:
+        from awscrt import checksums
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        value = 0
+        try:
+            response = self._s3.get_object(Bucket=file.bucket, Key=file.key, IfMatch=f'"{file.etag}"')
+            with closing(response["Body"]) as body:
+                for piece in body.iter_chunks(_CHUNK):
+                    value = checksums.crc64nvme(piece, value)
+        except (BotoCoreError, ClientError):
+            return file
+        return replace(file, content=file.content.with_crc64nvme(value, file.size))
+
+    def _identified(self, file: PickupFile) -> PickupFile | None:
+        from botocore.exceptions import ClientError
+
+        try:
+            # Checksums are only told on demand (API reference, HeadObject: ChecksumMode).
+            head = self._s3.head_object(Bucket=file.bucket, Key=file.key, ChecksumMode="ENABLED")
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status == 404:
+                return None
+            if 400 <= status < 500:
+                return file
+            raise
+        version = head.get("VersionId")
+        return replace(
+            file,
+            etag=head["ETag"].strip('"'),
+            size=head["ContentLength"],
+            last_modified=head["LastModified"],
+            version_id=None if version == "null" else version,
+            content=Fingerprint.of_head(head),
+        )
+
+    def remove(self, files: Iterable[tuple[str, str]]) -> list[str]:
+        """Delete each ``(key, etag)`` that still has that ETag; returns the keys that were kept since they had changed.
+
+        An object that is gone already counts as removed. Raises :class:`PickupError` if deleting is not permitted.
+        """
+        pairs = list(files)
+        if not pairs:
+            return []
+        with (
+            _explained(self._config, "delete", pairs[0][0]),
+            ThreadPoolExecutor(min(_PARALLEL, len(pairs))) as pool,
+        ):
+            removed = pool.map(lambda pair: self._removed(*pair), pairs)
+            return [key for (key, _), gone in zip(pairs, removed, strict=True) if not gone]
+
+    def _removed(self, key: str, etag: str) -> bool:
+        try:
+            self._delete(key, etag)
+        except (_Changed, _Conflict):
+            return False
+        return True
+
+    def _delete(self, key: str, etag: str) -> str | None:
+        """Delete what has that ETag, or find it gone; the version id of the delete marker, where versions are kept.
+
+        User Guide, "How to perform conditional deletes": the current version is what is compared. Raises
+        :class:`_Changed`, :class:`_Conflict`.
+        """
+        from botocore.exceptions import ClientError
+
+        try:
+            deleted = self._s3.delete_object(Bucket=self._bucket, Key=key, IfMatch=f'"{etag}"')
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in ("PreconditionFailed", "412"):
+                raise _Changed from error
+            if code in ("ConditionalRequestConflict", "409"):
+                raise _Conflict from error
+            if code in ("NoSuchKey", "404"):
+                return None
+            raise
+        # Where versioning is suspended the marker is "null", and has replaced what was "null" before.
+        marker = deleted.get("VersionId")
+        return None if marker == "null" else marker
+
+    def _head(self, key: str) -> Any:
+        from botocore.exceptions import ClientError
+
+        try:
+            return self._s3.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            # A missing bucket is a 404 as well, but not "nothing to do": listing it tells the two apart.
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+            return None
+
+
+@contextmanager
+def _explained(config: ClientConfig, verb: str, what: str) -> Iterator[None]:
+    """Turns what S3 answers into an error that says what to do."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        pickup = config.pickup
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        identity = f"the role {pickup.role_arn}" if pickup.role_arn else "the environment's execution role"
+        denied = f"access denied to {identity}; have its policy and the bucket's policy allow it"
+        advice = {
+            "NoSuchBucket": f"there is no bucket {pickup.bucket!r}; correct pickup.bucket, or have it created",
+            "AccessDenied": denied,
+            "403": denied,
+            "ExpiredToken": "the AWS credentials have expired; the next try takes new ones",
+        }.get(code, str(error))
+        where = f"Cannot {verb} s3://{pickup.bucket}/{what} in the pick-up of {config.name}"
+        raise PickupError(f"{where}: {advice} [{code}].") from error

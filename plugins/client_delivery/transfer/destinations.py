@@ -1,0 +1,41 @@
+"""From a configuration's destination to the part of the engine that serves it (R1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from client_delivery.transfer.contract import Destination, DestinationUnavailable
+
+if TYPE_CHECKING:
+    from client_delivery.config.model import Destination as DestinationConfig
+    from client_delivery.secret import Secret
+    from client_delivery.transfer.s3.access import S3Access
+
+
+def open_destination(
+    config: DestinationConfig,
+    *,
+    secret: Secret | None,
+    source_s3: S3Access,
+    destination_s3: S3Access | None,
+    gcs_endpoint: str,
+) -> Destination:
+    """The destination, to be entered. ``secret`` is for GCS and SFTP, ``destination_s3`` for S3.
+
+    Raises :class:`DestinationUnavailable` if the credential is unusable.
+    """
+    if config.type == "s3":
+        from client_delivery.transfer.s3.destination import S3Target
+
+        if destination_s3 is None:
+            raise DestinationUnavailable("An S3 destination needs an S3 identity that may write to it.")
+        return S3Target(config, source_s3, destination_s3)
+    if secret is None:
+        raise DestinationUnavailable(f"A destination of type {config.type!r} needs a credential.")
+    if config.type == "gcs":
+        from client_delivery.transfer.gcs.destination import GcsTarget
+
+        return GcsTarget(config, secret, source_s3, gcs_endpoint)
+    from client_delivery.transfer.sftp.destination import SftpTarget
+
+    return SftpTarget(config, secret, source_s3)

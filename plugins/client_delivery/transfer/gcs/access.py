@@ -1,0 +1,108 @@
+"""Signed-in requests to Google Cloud Storage's XML API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from client_delivery.transfer.contract import TransferError
+from client_delivery.transfer.gcs.credentials import credentials_from
+from client_delivery.transfer.gcs.identity import Identity
+from client_delivery.transfer.gcs.refusals import MEANINGS
+from client_delivery.transfer.http.connection import Body, Request
+from client_delivery.transfer.http.pool import HttpPool, Response, Unreachable, error_code
+from client_delivery.transfer.objects.refusals import refusal
+
+if TYPE_CHECKING:
+    from client_delivery.config.model import GcsDestination
+    from client_delivery.secret import Secret
+
+
+class GcsAccess:
+    """One bucket, as one account sees it. For any number of threads."""
+
+    def __init__(self, config: GcsDestination, secret: Secret, endpoint: str, pool: HttpPool | None = None) -> None:
+        self.config = config
+        self._endpoint = endpoint.rstrip("/")
+        self._identity = Identity(credentials_from(secret, endpoint), secret.connection_id)
+        self._pool = pool or HttpPool()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+    def __call__(
+        self,
+        method: str,
+        key: str,
+        *,
+        verb: str,
+        new: bool = False,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Body = b"",
+        accept: tuple[int, ...] = (200,),
+        patience: int | None = None,
+    ) -> Response:
+        """One call, tried again while the trouble passes.
+
+        :param verb: what it does with the object, for messages.
+        :param new: whether it creates an object where none is known to be.
+        :param patience: seconds that the response may take, where that is longer than usual.
+
+        Raises :class:`TransferError` or one of its kinds if the answer's status is not in ``accept``.
+        """
+        url = f"{self._endpoint}/{self.config.bucket}/{quote(key, safe='/~')}"
+        if query:
+            url += f"?{query}"
+
+        def build() -> Request:
+            asked = {**self._headers(method, url), **(headers or {})}
+            return (
+                Request(method, url, asked, body) if patience is None else Request(method, url, asked, body, patience)
+            )
+
+        try:
+            answer = self._exchange(build, accept)
+        except Unreachable as error:
+            away = TransferError(
+                f"Google Cloud Storage cannot be reached ({error}). Check the network's way out; it is tried again."
+            )
+            away.alike = "unreachable"
+            raise away from error
+        if answer.status not in accept:
+            with answer:
+                raise self.refused(answer, key, verb, new=new)
+        return answer
+
+    def uri(self, key: str) -> str:
+        """Where an object is."""
+        return f"gs://{self.config.bucket}/{key}"
+
+    def refused(self, answer: Response, key: str, verb: str, *, new: bool = False) -> TransferError:
+        """The error for an answer that is not what was hoped for."""
+        config = self.config
+        return refusal(
+            MEANINGS,
+            "Google Cloud Storage",
+            (answer.status, *error_code(answer)),
+            verb=verb,
+            uri=self.uri(key),
+            new=new,
+            bucket=config.bucket,
+            connection_id=config.connection_id,
+        )
+
+    def _exchange(self, build: Callable[[], Request], accept: tuple[int, ...]) -> Response:
+        answer = self._pool.exchange(build, accept=lambda answer: answer.status in accept)
+        if answer.status == 401 and 401 not in accept:
+            # A token may be revoked before its time: one new one is asked for.
+            answer.close()
+            self._identity.forget_token()
+            answer = self._pool.exchange(build, accept=lambda answer: answer.status in accept)
+        return answer
+
+    def _headers(self, method: str, url: str) -> dict[str, str]:
+        billed = {"x-goog-user-project": self.config.project} if self.config.project else {}
+        return {**billed, **self._identity.headers(method, url)}

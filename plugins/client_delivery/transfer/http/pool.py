@@ -1,0 +1,223 @@
+"""Kept-alive connections, and requests that are tried again while the trouble is of the passing kind."""
+
+from __future__ import annotations
+
+import random
+import select
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+
+from client_delivery.transfer.http.connection import Connection, Garbled, Head, Request, tls_context
+
+_ATTEMPTS = 6
+_LONGEST_PAUSE = 16.0
+_MOST_ERROR_BYTES = 64 * 1024
+_MOST_DRAINED = 16 * 1024
+"""What is left of an answer up to here is read, so that the connection can be used again."""
+_SURELY_OPEN = 1.0
+"""Seconds for which nobody looks whether an idle connection is still open."""
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+"""Answers that mean: later. S3's Slow Down is a 503, Google's rate limit a 429."""
+_PASSING_CODES = frozenset({"RequestTimeout", "ConditionalRequestConflict", "OperationAborted"})
+"""Codes of S3 that mean the same under a 400 or 409: a body that stood still, and another write at the same moment."""
+
+
+class Unreachable(Exception):
+    """No answer: the server cannot be reached, or broke off or fell silent before it gave one."""
+
+
+class BrokenOff(Exception):
+    """The answer's body did not come to its end."""
+
+
+class Response:
+    """An answer whose head has been read. Close it, or leave its ``with`` block, to give the connection back."""
+
+    def __init__(self, connection: Connection, head: Head, release: Callable[[bool], None]) -> None:
+        self._connection = connection
+        self._head = head
+        self._left = head.length
+        self._release: Callable[[bool], None] | None = release
+        self.status = head.status
+        self.headers: Mapping[str, str] = head.headers
+        """By name in small letters."""
+        self.error: tuple[str, str] | None = None
+        """Code and reason, once :func:`error_code` has read them."""
+        self.repeated = False
+        """Whether the request was sent before, and may have taken effect, without an answer that counts."""
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer; fewer bytes at the body's end, and none behind it. Raises :class:`BrokenOff`."""
+        if self._left is None:
+            raise BrokenOff("the answer has no length")
+        wanted = min(len(buffer), self._left)
+        try:
+            count = self._connection.readinto(buffer[:wanted])
+        except OSError as error:
+            raise BrokenOff(_reason(error)) from error
+        self._left -= count
+        if not count and wanted:
+            raise BrokenOff(f"the answer ended {self._left} bytes early")
+        return count
+
+    def read(self) -> bytes:
+        """The rest of a short body. Raises :class:`BrokenOff`."""
+        if self._left is not None:
+            content = bytearray(self._left)
+            filled = 0
+            while filled < len(content):
+                filled += self.readinto(memoryview(content)[filled:])
+            return bytes(content)
+        try:
+            content = bytearray()
+            for chunk in self._connection.chunks():
+                content += chunk
+        except (OSError, ValueError) as error:
+            raise BrokenOff(_reason(error)) from error
+        self._left = 0
+        return bytes(content)
+
+    def close(self) -> None:
+        """Give the connection back if the body has been read; otherwise cut it."""
+        if self._release is None:
+            return
+        if self._left and self._left <= _MOST_DRAINED:
+            with suppress(BrokenOff):
+                self.read()
+        release, self._release = self._release, None
+        release(self._left == 0 and not self._head.closes)
+
+
+class HttpPool:
+    """Connections, kept alive for the next request to the same server. For any number of threads."""
+
+    def __init__(self) -> None:
+        self._idle: dict[tuple[str, str], list[tuple[float, Connection]]] = {}
+        self._lock = threading.Lock()
+        self._tls: ssl.SSLContext | None = None
+
+    def close(self) -> None:
+        """Close the connections that are idle."""
+        with self._lock:
+            idle, self._idle = self._idle, {}
+        for connections in idle.values():
+            for _, connection in connections:
+                connection.close()
+
+    def exchange(
+        self, build: Callable[[], Request], *, accept: Callable[[Response], bool] = lambda answer: answer.status < 300
+    ) -> Response:
+        """Send what ``build`` makes and return the answer, when it is accepted or no better one will come.
+
+        While the trouble is of the passing kind (no answer, throttling, a server's error) it is tried again, each
+        time built, and so signed, anew, after growing pauses with full jitter: streams that were turned away together
+        do not come back together. Raises :class:`Unreachable` after the last try.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            last = attempt == _ATTEMPTS
+            try:
+                answer = self.send(build())
+            except Unreachable:
+                if last:
+                    raise
+            else:
+                answer.repeated = answer.repeated or attempt > 1
+                if last or accept(answer) or not _passes(answer):
+                    return answer
+                answer.close()
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.25 * 2**attempt)))  # noqa: S311 - not for secrecy
+        raise AssertionError
+
+    def send(self, request: Request) -> Response:
+        """Send one request, once. Raises :class:`Unreachable`."""
+        scheme, _, rest = request.url.partition("://")
+        host, slash, path = rest.partition("/")
+        server = (scheme, host)
+        repeated = False
+        while True:
+            connection = self._taken(server)
+            reused = connection is not None
+            try:
+                connection = connection or Connection(server, self._tls_context() if scheme == "https" else None)
+                head = connection.exchange(request, slash + path or "/")
+            except (OSError, Garbled) as error:
+                if connection is not None:
+                    connection.close()
+                if reused and isinstance(error, ConnectionError):
+                    repeated = True
+                    continue  # it had been closed while it was idle; in the end a fresh one tells
+                raise Unreachable(f"{host}: {_reason(error)}") from error
+            except BaseException:
+                if connection is not None:
+                    connection.close()
+                raise
+            response = Response(connection, head, partial(self._done, server, connection))
+            response.repeated = repeated
+            return response
+
+    def _taken(self, server: tuple[str, str]) -> Connection | None:
+        while True:
+            with self._lock:
+                idle = self._idle.get(server)
+                if not idle:
+                    return None
+                since, connection = idle.pop()
+            # Something to read on an idle connection is its end.
+            if time.monotonic() - since < _SURELY_OPEN or not select.select([connection.sock], [], [], 0)[0]:
+                return connection
+            connection.close()
+
+    def _done(self, server: tuple[str, str], connection: Connection, keep: bool) -> None:
+        if not keep:
+            connection.close()
+            return
+        with self._lock:
+            self._idle.setdefault(server, []).append((time.monotonic(), connection))
+
+    def _tls_context(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._tls is None:
+                self._tls = tls_context()
+            return self._tls
+
+
+def error_code(answer: Response) -> tuple[str, str]:
+    """The code and the reason of an error as S3 and Google word it in XML; the status where there is none.
+
+    Google's reason is in ``Details``, and ``Message`` only words the code.
+    """
+    if answer.error is None:
+        answer.error = _error_in(answer)
+    return answer.error
+
+
+def _error_in(answer: Response) -> tuple[str, str]:
+    from xml.etree import ElementTree
+
+    code = None
+    told: list[str] = []
+    with suppress(BrokenOff, ElementTree.ParseError):
+        tree = ElementTree.fromstring(answer.read()[:_MOST_ERROR_BYTES])  # noqa: S314 - the service's own answer
+        code = tree.findtext("{*}Code")
+        told = [text for tag in ("Message", "Details") if (text := (tree.findtext(f"{{*}}{tag}") or "").strip())]
+    return code or str(answer.status), " ".join(told) or "no reason given"
+
+
+def _passes(answer: Response) -> bool:
+    return answer.status in _PASSING or (answer.status in (400, 409) and error_code(answer)[0] in _PASSING_CODES)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error) or type(error).__name__
+    return str(error) or type(error).__name__

@@ -1,0 +1,170 @@
+"""S3 as the engine uses it: botocore's client for what is rare, signed requests of its own for what moves bytes.
+
+botocore knows the credentials, where a bucket lives and how requests are signed; only the bytes' way through it is
+left out, for it copies them several times and costs about 2 ms of CPU for every small request. Where that way leads is
+in :mod:`client_delivery.transfer.s3.endpoint`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote, urlencode
+
+from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.http.connection import Request
+from client_delivery.transfer.http.pool import HttpPool, Response
+from client_delivery.transfer.s3.endpoint import TEMPORARY, Endpoint
+from client_delivery.transfer.source import CHUNK
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from client_delivery.transfer.integrity import Digest
+
+_TRAILER = "x-amz-checksum-crc32c"
+_MOST_REDIRECTS = 3
+
+
+class S3Access:
+    """One identity's access to S3.
+
+    :param credentials: botocore's, which renew themselves; None if there are none.
+    """
+
+    def __init__(self, client: S3Client, credentials: Any, pool: HttpPool | None = None) -> None:
+        self.client = client
+        self._credentials = credentials
+        self._pool = pool or HttpPool()
+        self._endpoints: dict[str, Endpoint] = {}
+        self._lock = threading.Lock()
+
+    def exchange(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: TrailedBody | None = None,
+    ) -> Response:
+        """One signed call, tried again while the trouble passes.
+
+        Raises :class:`~client_delivery.transfer.http.pool.Unreachable`, :class:`TransferError` if there are no
+        credentials.
+        """
+        path = f"/{quote(key, safe='/~')}"
+        rest = path + (f"?{urlencode(query)}" if query else "")
+        endpoint, redirects = self._endpoint(bucket), 0
+        while True:
+            build = partial(self._signed, method, endpoint, rest, headers or {}, body)
+            answer = self._pool.exchange(build)
+            onward = endpoint.redirected(answer.status, answer.headers, bucket)
+            if onward is None or redirects == _MOST_REDIRECTS:
+                return answer
+            answer.close()
+            if answer.status != TEMPORARY:
+                with self._lock:
+                    self._endpoints[bucket] = onward
+            endpoint, redirects = onward, redirects + 1
+
+    def _signed(
+        self, method: str, endpoint: Endpoint, rest: str, headers: Mapping[str, str], body: TrailedBody | None
+    ) -> Request:
+        from botocore.auth import S3SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        if self._credentials is None:
+            raise DestinationUnavailable(
+                "There are no AWS credentials. Expected the environment's execution role, or the task's role in ECS."
+            )
+        url = endpoint.url + rest
+        framed = dict(body.headers) if body else {}
+        if framed and (encoding := headers.get("content-encoding")):
+            # S3 keeps what is left when it has taken its own framing off.
+            headers = {name: value for name, value in headers.items() if name != "content-encoding"}
+            framed["Content-Encoding"] = f"{encoding},{framed['Content-Encoding']}"
+        request = AWSRequest(method, url, {**headers, **framed})
+        if body:
+            # The checksum follows the bytes, so that they need neither be read twice nor be held in memory.
+            request.context["checksum"] = {"request_algorithm": {"in": "trailer", "name": _TRAILER}}
+        S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", endpoint.region).add_auth(request)
+        return Request(method, url, dict(request.headers.items()), body or b"")
+
+    def _endpoint(self, bucket: str) -> Endpoint:
+        with self._lock:
+            if bucket not in self._endpoints:
+                self._endpoints[bucket] = Endpoint.of(self.client, bucket)
+            return self._endpoints[bucket]
+
+
+class Pieces(Protocol):
+    """Bytes in pieces, and their checksum once they have all gone by.
+
+    The pieces may have any size, but none reaches over a multiple of :data:`~client_delivery.transfer.source.CHUNK`.
+    """
+
+    @property
+    def digest(self) -> Digest:
+        """Of all of them, once they have gone by."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes | memoryview]: ...
+
+
+class TrailedBody:
+    """Bytes for S3 with their CRC32C behind them (``aws-chunked`` with a trailer): S3 refuses what does not match."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = pieces
+        self.headers = {
+            "Content-Encoding": "aws-chunked",
+            "X-Amz-Decoded-Content-Length": str(len(pieces)),
+            "X-Amz-Trailer": _TRAILER,
+        }
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self._pieces), CHUNK)
+        framed = whole * (len(_head(CHUNK)) + CHUNK + 2)
+        framed += len(_head(rest)) + rest + 2 if rest else 0
+        return framed + len(_end("12345678"))
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        left, within = len(self._pieces), 0
+        for piece in self._pieces:
+            if not within:
+                within = min(CHUNK, left)
+                yield _head(within)
+            yield piece
+            left -= len(piece)
+            within -= len(piece)
+            if not within:
+                yield b"\r\n"
+        yield _end(self._pieces.digest.crc32c)
+
+
+class Held:
+    """A small object's bytes as :class:`Pieces`."""
+
+    def __init__(self, content: bytes, digest: Digest) -> None:
+        self._content = memoryview(content)
+        self.digest = digest
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def __iter__(self) -> Iterator[memoryview]:
+        for start in range(0, len(self._content), CHUNK):
+            yield self._content[start : start + CHUNK]
+
+
+def _head(size: int) -> bytes:
+    return b"%x\r\n" % size
+
+
+def _end(checksum: str) -> bytes:
+    return f"0\r\n{_TRAILER}:{checksum}\r\n\r\n".encode()
