@@ -61,7 +61,7 @@ new-client: .venv/.ready ## a YAML file for a new client: NAME=… DESTINATION=g
 docs: .venv/.ready ## write what is generated: JSON Schema, configuration and settings reference, tables of SFTP servers
 	$(BIN)/python -m client_delivery.config.schema
 	$(BIN)/python -m client_delivery.config.reference
-	$(BIN)/python -m client_delivery.settings_reference
+	$(BIN)/python -m client_delivery.runtime.settings_reference
 	$(BIN)/python -m tests.functional.transfer.sftp.table
 
 .PHONY: measure

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 
 from client_delivery.ledger.entry import Status
-from client_delivery.sizes import human_size
+from client_delivery.notify.sizes import human_size
 from local.airflow import Airflow
 from local.demo_clients import DemoClient, prepare_clients, recipient_files
 from local.outcome import compare, print_mails, print_table, write_report

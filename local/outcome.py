@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from client_delivery.sizes import human_size
+from client_delivery.notify.sizes import human_size
 from local.demo_clients import DemoClient, recipient_files
 from local.stand_ins import StandIns
 

@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from client_delivery.attempt import Batch, Outcome
 from client_delivery.config.model import ClientConfig
-from client_delivery.disposal import Disposal
-from client_delivery.events import LineFormatter, log_event
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.ledger.orders import Orders
 from client_delivery.ledger.table import Ledger
-from client_delivery.pickup import Pickup
-from client_delivery.settings import Settings, SettingsError
+from client_delivery.pickup.disposal import Disposal
+from client_delivery.pickup.pickup import Pickup
+from client_delivery.run.attempt import Batch, Outcome
+from client_delivery.runtime.events import LineFormatter, log_event
+from client_delivery.runtime.settings import Settings, SettingsError
 from client_delivery.transfer.contract import Destination
 from client_delivery.transfer.destinations import open_destination
 
@@ -110,7 +110,7 @@ def _order(text: str, settings: Settings) -> Order:
     """The order in ``DELIVERY_ORDER``, or that which it refers to. Raises ValueError."""
     fields = json.loads(text)
     if isinstance(fields, dict) and _LEFT_IN_LEDGER in fields:
-        from client_delivery.aws import dynamodb_client
+        from client_delivery.runtime.aws import dynamodb_client
 
         orders = Orders(dynamodb_client(), settings.ledger_table, str(fields.get("delivery_key")))
         text = orders.fetch(str(fields[_LEFT_IN_LEDGER]))
@@ -140,7 +140,7 @@ def main(environment: Mapping[str, str] = os.environ) -> ExitCode:
 
 def deliver(order: Order, settings: Settings, stop: threading.Event) -> Outcome:
     """Try once what the ledger says is left of the batch."""
-    from client_delivery.aws import dynamodb_client, s3_client
+    from client_delivery.runtime.aws import dynamodb_client, s3_client
 
     config = order.config
     ledger = Ledger(dynamodb_client(), settings.ledger_table, config.delivery_key)
@@ -157,15 +157,15 @@ def deliver(order: Order, settings: Settings, stop: threading.Event) -> Outcome:
 
 
 def _source_access(config: ClientConfig) -> S3Access:
-    from client_delivery.aws import s3_access
+    from client_delivery.runtime.aws import s3_access
 
     source = config.pickup
     return s3_access(region=source.region, role_arn=source.role_arn, external_id=source.external_id)
 
 
 def _destination(config: ClientConfig, settings: Settings) -> Destination:
-    from client_delivery.aws import s3_access
-    from client_delivery.secrets_manager import resolve
+    from client_delivery.runtime.aws import s3_access
+    from client_delivery.runtime.secrets_manager import resolve
 
     destination = config.destination
     secret = destination_s3 = None

@@ -14,7 +14,7 @@ from client_delivery.config.describe import describe, describe_error, describe_r
 from client_delivery.config.loader import load_directory, load_file
 from client_delivery.config.problem import ConfigError
 from client_delivery.config.schedule import DEFAULT_SCHEDULE
-from client_delivery.ledger_view import LedgerView
+from client_delivery.ledger.view import LedgerView
 from client_delivery.operators.base import note_red_task
 from client_delivery.operators.configuration_error import ConfigurationErrorOperator
 from client_delivery.operators.database_cleanup import DatabaseCleanupOperator, note_red_cleanup
@@ -26,7 +26,7 @@ from client_delivery.operators.register_files import RegisterFilesOperator
 from client_delivery.operators.report import ReportOperator
 from client_delivery.operators.settle import SettleOperator
 from client_delivery.operators.transfer_batch import TransferBatchOperator
-from client_delivery.settings import problems, setting
+from client_delivery.runtime.settings import problems, setting
 
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from client_delivery import packages
 from client_delivery.config.loader import load_file
 from client_delivery.dag import build_dag
-from client_delivery.packages import PackagesMissingError
+from client_delivery.runtime import packages
+from client_delivery.runtime.packages import PackagesMissingError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from client_delivery.ledger.entry import Status
-from client_delivery.pickup import Pickup
+from client_delivery.pickup.pickup import Pickup
 from infra import permissions
 from infra.clients import needs_of
 from infra.permissions import Grant

@@ -9,7 +9,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from client_delivery.pickup import Pickup, PickupError
+from client_delivery.pickup.pickup import Pickup, PickupError
 from local.stand_ins import PICKUP_BUCKET, keep_versions
 from local.wait import wait_until
 from tests.support.pickups import KINDS, make_bucket, suspend_versions

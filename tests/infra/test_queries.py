@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from client_delivery.events import log_event
+from client_delivery.runtime.events import log_event
 from infra.queries import QUERIES
 
 NASTY = [
@@ -86,7 +86,7 @@ def shown(text: str, log: Any) -> str:
 
 
 def log_line(text: str) -> str:
-    from client_delivery.events import _CONTROL
+    from client_delivery.runtime.events import _CONTROL
 
     return json.dumps(text, ensure_ascii=False).translate(_CONTROL)[1:-1]
 

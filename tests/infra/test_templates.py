@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 
 from client_delivery.config.names import OWN_BUCKETS
 from client_delivery.ledger.schema import table_definition
-from client_delivery.settings import Settings
+from client_delivery.runtime.settings import Settings
 from infra.app import build, build_access
 from infra.clients import load_clients
 from infra.settings import AIRFLOW_VERSION, SettingsError, load

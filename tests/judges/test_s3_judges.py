@@ -12,8 +12,8 @@ from typing import Any
 import boto3
 import pytest
 
-from client_delivery.aws import s3_access
 from client_delivery.config.destinations import S3Destination
+from client_delivery.runtime.aws import s3_access
 from client_delivery.transfer.contract import (
     IntegrityError,
     Interrupted,

@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from client_delivery.aws import s3_access
 from client_delivery.config.model import Destination
-from client_delivery.secret import Secret
+from client_delivery.runtime.aws import s3_access
 from client_delivery.transfer.contract import Job, SourceObject
 from client_delivery.transfer.destinations import open_destination
+from client_delivery.transfer.secret import Secret
 
 
 class FileJournal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from client_delivery.asked import asked, none_found, pattern_problem
+from client_delivery.run.asked import asked, none_found, pattern_problem
 from tests.unit.test_container import CONFIG
 
 PARAMS = {

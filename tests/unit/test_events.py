@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
-from client_delivery.events import LineFormatter, as_json, log_event, one_line
+from client_delivery.runtime.events import LineFormatter, as_json, log_event, one_line
 
 
 def written(caplog, **fields) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from airflow.models.taskinstance import TaskInstance
 
-from client_delivery.intake import Take
 from client_delivery.operators.register_files import LONGEST_LABEL, RegisterFilesOperator
+from client_delivery.pickup.intake import Take
 from client_delivery.transfer.plan import split
 from tests.support.factories import a_file
 

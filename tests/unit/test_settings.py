@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from client_delivery import settings_reference
-from client_delivery.settings import PREFIX, Settings, SettingsError, problems, setting
+from client_delivery.runtime import settings_reference
+from client_delivery.runtime.settings import PREFIX, Settings, SettingsError, problems, setting
 
 TABLE = {"AIRFLOW__DELIVERY__LEDGER_TABLE": "ledger"}
 PAIR = {"AIRFLOW__DELIVERY__ECS_CLUSTER": "transfers", "AIRFLOW__DELIVERY__ECS_TASK_DEFINITION": "transfer"}

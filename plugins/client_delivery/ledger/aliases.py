@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from client_delivery.ledger.entry import Entry
     from client_delivery.ledger.reads import Reader
     from client_delivery.ledger.writes import ConditionalWriter
-    from client_delivery.pickup import PickupFile
+    from client_delivery.pickup.pickup import PickupFile
 
 PREFIX = "known#"
 _NAMES_KEPT = 400 * 86_400

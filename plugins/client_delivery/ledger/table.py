@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from client_delivery.events import as_json
 from client_delivery.ledger.aliases import Aliases, aliases_of
 from client_delivery.ledger.entry import HELD, MAX_ATTEMPTS, Entry, RunRef, Status, now, work_ref
 from client_delivery.ledger.identity import Fingerprint
@@ -23,12 +22,13 @@ from client_delivery.ledger.manifest import Manifest
 from client_delivery.ledger.reads import Reader
 from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
 from client_delivery.ledger.writes import ConditionalWriter, Write
+from client_delivery.runtime.events import as_json
 from client_delivery.transfer.contract import Receipt, Superseded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from client_delivery.pickup import PickupFile
+    from client_delivery.pickup.pickup import PickupFile
 
 _ERROR_LENGTH = 1000
 _MOST_DUPLICATE_NAMES = 100

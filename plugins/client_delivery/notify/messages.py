@@ -17,8 +17,8 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from client_delivery.notify.csv_table import Cell, csv_table
+from client_delivery.notify.sizes import human_size
 from client_delivery.notify.untrusted import elided, printable
-from client_delivery.sizes import human_size
 
 LISTED = 100
 """Files of this job in the body of an e-mail, failed ones first; the attached CSV has all (R7.4)."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from client_delivery.events import log_event
 from client_delivery.operators.run import Run, configuration_of, run_ref
+from client_delivery.runtime.events import log_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

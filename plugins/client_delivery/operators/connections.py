@@ -16,11 +16,11 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from client_delivery.connection import CREDENTIALS, UnreadableConnection, read_connection, read_parts
-from client_delivery.secret import Secret
-from client_delivery.secrets_manager import NoSecret
-from client_delivery.secrets_manager import resolve as resolve_in_secrets_manager
+from client_delivery.runtime.connection import CREDENTIALS, UnreadableConnection, read_connection, read_parts
+from client_delivery.runtime.secrets_manager import NoSecret
+from client_delivery.runtime.secrets_manager import resolve as resolve_in_secrets_manager
 from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.secret import Secret
 
 _BACKEND = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
 

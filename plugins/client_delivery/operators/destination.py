@@ -17,7 +17,7 @@ def destination_of(run: Run) -> Destination:
     config = run.config.destination
     secret = None if config.type == "s3" else resolve(config.connection_id)
     if config.type == "s3":
-        from client_delivery.aws import s3_access
+        from client_delivery.runtime.aws import s3_access
 
         destination_s3 = s3_access(region=config.region, role_arn=config.role_arn, external_id=config.external_id)
     else:

@@ -17,9 +17,9 @@ from client_delivery.operators.notify import mail_is_left
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from client_delivery.intake import Survey
     from client_delivery.operators.notify import NotifyFinishedOperator
     from client_delivery.operators.run import Run
+    from client_delivery.pickup.intake import Survey
 
 _HELD_NAMES = 20
 
@@ -69,7 +69,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
         if run.asked:
             self.log_event("form_asks", asked=run.asked)
         if pattern := run.options.file_pattern:
-            from client_delivery.asked import pattern_problem
+            from client_delivery.run.asked import pattern_problem
 
             if problem := pattern_problem(pattern, run.config.pickup.prefix):
                 raise AirflowFailException(f"{problem} Trigger the DAG again. Nothing was sent.")
@@ -124,7 +124,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
         pattern = run.options.file_pattern
         if not pattern or run.owner.generation:
             return
-        from client_delivery.asked import none_found
+        from client_delivery.run.asked import none_found
 
         pickup = run.config.pickup
         raise AirflowFailException(

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.leftovers import let_go
-from client_delivery.packages import missing_packages, refusal_of
+from client_delivery.runtime.packages import missing_packages, refusal_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from client_delivery.events import as_json, one_line
 from client_delivery.ledger.entry import Entry, RunRef
+from client_delivery.runtime.events import as_json, one_line
 
 if TYPE_CHECKING:
     from client_delivery.operators.notify import NotifyFinishedOperator
     from client_delivery.operators.run import Run
-    from client_delivery.pickup import PickupFile
+    from client_delivery.pickup.pickup import PickupFile
 
 _NAMED = 20
 _TOLD_BY_FINISH_MAIL = timedelta(hours=24)

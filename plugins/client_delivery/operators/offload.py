@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from client_delivery.operators.register_files import BatchRef
     from client_delivery.operators.run import Run
-    from client_delivery.settings import OffloadSettings
+    from client_delivery.runtime.settings import OffloadSettings
 
 LARGEST_OVERRIDES = 8_192
 """Characters that ECS takes for all overrides of a task, their JSON included (RunTask's ``overrides``)."""

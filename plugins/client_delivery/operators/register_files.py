@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, TypedDict
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from client_delivery.config.problem import visible
-from client_delivery.intake import Intake, Take
 from client_delivery.ledger.aliases import covered_name
 from client_delivery.ledger.entry import Status
 from client_delivery.ledger.manifest import HELD
 from client_delivery.ledger.table import Assignment
+from client_delivery.notify.sizes import human_size
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.leftovers import let_go
 from client_delivery.operators.notify import mail_is_left
-from client_delivery.sizes import human_size
+from client_delivery.pickup.intake import Intake, Take
 from client_delivery.transfer.plan import Plan, split
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from client_delivery.events import as_json, one_line
 from client_delivery.ledger.entry import Status
 from client_delivery.operators.base import DeliveryOperator
+from client_delivery.runtime.events import as_json, one_line
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from client_delivery.intake import Options, Survey, survey
 from client_delivery.ledger.entry import RunRef
-from client_delivery.recognition import Recognition, Rules
-from client_delivery.settings import Settings
+from client_delivery.pickup.intake import Options, Survey, survey
+from client_delivery.pickup.recognition import Recognition, Rules
+from client_delivery.runtime.settings import Settings
 from client_delivery.transfer.naming import is_deliverable
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from client_delivery.config.model import ClientConfig
-    from client_delivery.disposal import Disposal
     from client_delivery.ledger.configurations import Begun, Configurations
     from client_delivery.ledger.entry import Entry
     from client_delivery.ledger.last_delivery import LastDelivery
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     from client_delivery.ledger.registry import Registry
     from client_delivery.ledger.table import Ledger
     from client_delivery.ledger.unsent_mail import UnsentMail
-    from client_delivery.pickup import Pickup
+    from client_delivery.pickup.disposal import Disposal
+    from client_delivery.pickup.pickup import Pickup
     from client_delivery.transfer.s3.access import S3Access
 
 _UNDER_WAY = ("queued", "running")
@@ -141,14 +141,14 @@ class Run:
 
     @cached_property
     def _dynamodb(self) -> DynamoDBClient:
-        from client_delivery.aws import dynamodb_client
+        from client_delivery.runtime.aws import dynamodb_client
 
         return dynamodb_client()
 
     @cached_property
     def source_s3(self) -> S3Client:
         """An S3 client that may read the pick-up."""
-        from client_delivery.aws import s3_client
+        from client_delivery.runtime.aws import s3_client
 
         pickup = self.config.pickup
         return s3_client(region=pickup.region, role_arn=pickup.role_arn, external_id=pickup.external_id)
@@ -156,7 +156,7 @@ class Run:
     @cached_property
     def source_access(self) -> S3Access:
         """The same identity for the transfer engine."""
-        from client_delivery.aws import s3_access
+        from client_delivery.runtime.aws import s3_access
 
         pickup = self.config.pickup
         return s3_access(region=pickup.region, role_arn=pickup.role_arn, external_id=pickup.external_id)
@@ -164,14 +164,14 @@ class Run:
     @cached_property
     def pickup(self) -> Pickup:
         """The client's pick-up."""
-        from client_delivery.pickup import Pickup
+        from client_delivery.pickup.pickup import Pickup
 
         return Pickup(self.config, self.source_s3)
 
     @cached_property
     def disposal(self) -> Disposal:
         """What becomes of files that are dealt with (R5.8)."""
-        from client_delivery.disposal import Disposal
+        from client_delivery.pickup.disposal import Disposal
 
         return Disposal(self.config, self.pickup, lambda: self.source_access)
 
@@ -215,7 +215,7 @@ class Run:
     @property
     def asked(self) -> str:
         """What the trigger form asked for beyond the configuration, in words (R9.1)."""
-        from client_delivery.asked import asked
+        from client_delivery.run.asked import asked
 
         return asked(self.params, self.config)
 
@@ -280,8 +280,8 @@ def configuration_of(begun: Begun) -> ClientConfig | None:
 
 
 def _configurations() -> Configurations:
-    from client_delivery.aws import dynamodb_client
     from client_delivery.ledger.configurations import Configurations
+    from client_delivery.runtime.aws import dynamodb_client
 
     return Configurations(dynamodb_client(), Settings.from_environment().ledger_table)
 

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from client_delivery.attempt import file_fields
 from client_delivery.ledger.entry import Entry, Status
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.destination import destination_of
+from client_delivery.run.attempt import file_fields
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from client_delivery.events import as_json, one_line
-from client_delivery.intake import Intake, Take
 from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.ledger.table import Assignment
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.destination import destination_of
 from client_delivery.operators.triggers.pause import PauseTrigger
+from client_delivery.pickup.intake import Intake, Take
+from client_delivery.runtime.events import as_json, one_line
 from client_delivery.transfer.contract import Superseded
 from client_delivery.transfer.plan import longest
 
@@ -64,7 +64,7 @@ class TransferBatchOperator(DeliveryOperator):
         entries = [entry for entry in known if entry.status is Status.PROCESSING and entry.active]
         if self.batch["offloaded"]:
             return self._start(run, context, time.time(), 0) if entries else self._conclude(run, known, {})
-        from client_delivery.attempt import Batch
+        from client_delivery.run.attempt import Batch
 
         batch = Batch(
             run.ledger,

@@ -8,8 +8,8 @@ from client_delivery.transfer.contract import Destination, DestinationUnavailabl
 
 if TYPE_CHECKING:
     from client_delivery.config.model import Destination as DestinationConfig
-    from client_delivery.secret import Secret
     from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.secret import Secret
 
 
 def open_destination(

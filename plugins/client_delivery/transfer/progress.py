@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from client_delivery.events import log_event
+from client_delivery.runtime.events import log_event
 
 _INTERVAL = 10.0
 _LONG = 6 * 3600.0

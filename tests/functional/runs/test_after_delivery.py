@@ -7,7 +7,7 @@ import re
 import pytest
 
 from client_delivery.ledger.entry import Status
-from client_delivery.pickup import Pickup, PickupError
+from client_delivery.pickup.pickup import Pickup, PickupError
 
 
 @pytest.fixture

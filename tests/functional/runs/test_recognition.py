@@ -177,7 +177,9 @@ def test_r3_7_what_was_half_done_under_the_old_key_is_finished_under_the_new_one
     client.drop_done()
     old = client.ledger
     with monkeypatch.context() as patch:
-        patch.setattr("client_delivery.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+        patch.setattr(
+            "client_delivery.run.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed"))
+        )
         for task in ("settle.SettleOperator", "deactivate.DeactivateOperator", "report.ReportOperator"):
             patch.setattr(f"client_delivery.operators.{task}.execute", lambda *_: None)
         client.run()
@@ -314,7 +316,9 @@ def test_r4_2_what_the_lagging_index_hides_from_the_health_check_is_taken_over_a
     client = kms()
     client.drop("a.csv", "rows")
     with monkeypatch.context() as patch:
-        patch.setattr("client_delivery.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+        patch.setattr(
+            "client_delivery.run.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed"))
+        )
         for task in ("settle.SettleOperator", "deactivate.DeactivateOperator", "report.ReportOperator"):
             patch.setattr(f"client_delivery.operators.{task}.execute", lambda *_: None)
         client.run()
@@ -346,7 +350,7 @@ def test_r4_an_index_that_lags_costs_no_mail_no_name_and_no_run(kms, seed):
 
 
 def test_r5_2_a_file_overwritten_between_listing_and_looking_goes_as_it_is_now(kms, monkeypatch):
-    from client_delivery.pickup import Pickup
+    from client_delivery.pickup.pickup import Pickup
 
     client = kms()
     client.drop("a.csv", "old")

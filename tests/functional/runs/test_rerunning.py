@@ -82,7 +82,9 @@ def test_r5_4_clearing_a_transfer_while_the_run_goes_on_takes_over_what_it_began
     client = scenario("gcs")
     client.drop("a.csv")
     with monkeypatch.context() as patch:
-        patch.setattr("client_delivery.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+        patch.setattr(
+            "client_delivery.run.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed"))
+        )
         for task in ("settle.SettleOperator", "deactivate.DeactivateOperator", "report.ReportOperator"):
             patch.setattr(f"client_delivery.operators.{task}.execute", lambda *_: None)
         run = client.run()

@@ -7,7 +7,7 @@ import pytest
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.ledger.table import Assignment
 from client_delivery.operators.transfer_batch import TransferBatchOperator
-from client_delivery.pickup import Pickup
+from client_delivery.pickup.pickup import Pickup
 from client_delivery.transfer.contract import Receipt
 from tests.functional.runs.trouble import after
 from tests.support.runs import RunResult

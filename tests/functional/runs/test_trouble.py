@@ -136,7 +136,7 @@ def test_r6_7_what_no_attempt_lived_to_clean_up_is_cleaned_up_at_the_end(scenari
     client = scenario("gcs")
     client.drop("large.bin", bytes(40 * 1024**2))
     monkeypatch.setattr(
-        "client_delivery.attempt.Batch._finish", lambda *_: (_ for _ in ()).throw(RuntimeError("killed"))
+        "client_delivery.run.attempt.Batch._finish", lambda *_: (_ for _ in ()).throw(RuntimeError("killed"))
     )
     client.gcs_faults({"call": "UploadPart$", "status": 400, "code": "InvalidArgument", "skip": 1, "times": 0})
     run = client.run()

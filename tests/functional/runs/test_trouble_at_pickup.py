@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from client_delivery.operators.register_files import RegisterFilesOperator
-from client_delivery.pickup import Pickup
+from client_delivery.pickup.pickup import Pickup
 from tests.functional.runs.trouble import after, failed_everywhere
 
 

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from client_delivery.aws import s3_access
 from client_delivery.config.model import Destination as DestinationConfig
-from client_delivery.secret import Secret
+from client_delivery.runtime.aws import s3_access
 from client_delivery.transfer.contract import Destination, Job, Receipt, SourceObject
 from client_delivery.transfer.destinations import open_destination
+from client_delivery.transfer.secret import Secret
 from local.gcs import service_account_key
 from local.process import Service
 from local.sshd import AsyncSsh, SftpServer

@@ -14,10 +14,10 @@ import httpx
 import pytest
 from google.auth.exceptions import OAuthError, RefreshError
 
-from client_delivery.secret import Secret
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.gcs.credentials import credentials_from
 from client_delivery.transfer.gcs.identity import _ATTEMPTS, Identity, reason_of
+from client_delivery.transfer.secret import Secret
 from tests.functional.transfer.conftest import deliver
 
 AUDIENCE = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/aws"

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 import pytest
 from pydantic import TypeAdapter
 
-from client_delivery.aws import s3_access
 from client_delivery.config.model import Destination as DestinationConfig
-from client_delivery.secret import Secret
+from client_delivery.runtime.aws import s3_access
 from client_delivery.transfer.contract import Job, SourceObject
 from client_delivery.transfer.destinations import open_destination
+from client_delivery.transfer.secret import Secret
 from local.stand_ins import GCS_BUCKET, PICKUP_BUCKETS, S3_BUCKET
 from tests.functional.transfer.conftest import MIB, Journal
 

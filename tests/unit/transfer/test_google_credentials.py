@@ -15,9 +15,9 @@ from botocore.credentials import Credentials as AwsCredentials
 from google.auth import aws, identity_pool, impersonated_credentials
 from google.oauth2 import service_account
 
-from client_delivery.secret import Secret
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.gcs.credentials import credentials_from
+from client_delivery.transfer.secret import Secret
 from local.gcs import service_account_key
 
 KEY = {**service_account_key("https://oauth2.googleapis.com"), "universe_domain": "googleapis.com"}

@@ -14,8 +14,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from client_delivery.secret import Secret
 from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.secret import Secret
 from client_delivery.transfer.sftp.credentials import nothing_to_log_in_with, password_of, private_key_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "keys"

@@ -16,7 +16,7 @@ from client_delivery.transfer.objects.refusals import refusal
 
 if TYPE_CHECKING:
     from client_delivery.config.model import GcsDestination
-    from client_delivery.secret import Secret
+    from client_delivery.transfer.secret import Secret
 
 
 class GcsAccess:

@@ -22,8 +22,8 @@ from client_delivery.transfer.parts import PartLimits, Parts
 
 if TYPE_CHECKING:
     from client_delivery.config.model import GcsDestination
-    from client_delivery.secret import Secret
     from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.secret import Secret
 
 _SMALL = 4 * 1024**2
 

@@ -16,7 +16,7 @@ from client_delivery.transfer.sftp.session import SftpSession
 
 if TYPE_CHECKING:
     from client_delivery.config.model import SftpDestination
-    from client_delivery.secret import Secret
+    from client_delivery.transfer.secret import Secret
 
 _CONNECT_SECONDS = 20
 _LOGIN_SECONDS = 90

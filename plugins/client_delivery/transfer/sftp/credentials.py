@@ -6,13 +6,13 @@ import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from client_delivery.secret import field_of
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.pem import UnusableKey, is_private_key, is_putty, private_key_lines, unwrapped
+from client_delivery.transfer.secret import field_of
 from client_delivery.transfer.sftp.putty import from_putty
 
 if TYPE_CHECKING:
-    from client_delivery.secret import Secret
+    from client_delivery.transfer.secret import Secret
 
 KEY_FIELDS: Final = ("private_key",)
 PASSPHRASE_FIELDS: Final = ("private_key_passphrase", "passphrase", "private_key_pass")

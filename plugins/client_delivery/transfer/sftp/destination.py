@@ -31,8 +31,8 @@ from client_delivery.transfer.throttle import Throttle
 
 if TYPE_CHECKING:
     from client_delivery.config.model import SftpDestination
-    from client_delivery.secret import Secret
     from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.secret import Secret
 
 _SMALL = 4 * 1024**2
 _JOBS_PER_CONNECTION = 8

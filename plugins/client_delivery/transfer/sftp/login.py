@@ -14,7 +14,7 @@ from client_delivery.transfer.sftp.credentials import nothing_to_log_in_with, pa
 
 if TYPE_CHECKING:
     from client_delivery.config.model import SftpDestination
-    from client_delivery.secret import Secret
+    from client_delivery.transfer.secret import Secret
 
 _METHODS = {
     0x02: "password",

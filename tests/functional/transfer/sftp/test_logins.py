@@ -11,8 +11,8 @@ import asyncssh
 import pytest
 
 from client_delivery.config.model import SftpDestination
-from client_delivery.secret import Secret
 from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.secret import Secret
 from client_delivery.transfer.sftp.connection import Connection
 from tests.support.habits import HabitServer, PasswordLogin
 

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.config.destinations import S3Destination
-from client_delivery.pickup import PickupError
+from client_delivery.pickup.pickup import PickupError
 from client_delivery.transfer.contract import Job, SourceChanged, SourceObject, TransferError
 
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
-    from client_delivery.pickup import Pickup, PickupFile
+    from client_delivery.pickup.pickup import Pickup, PickupFile
     from client_delivery.transfer.s3.access import S3Access
 
 _PARALLEL = 8
@@ -46,8 +46,8 @@ class Disposal:
     def clear_away(self, files: Sequence[PickupFile], at: datetime | None = None) -> set[str]:
         """Remove the files; returns the keys of those that stay, for they have changed or are to be kept.
 
-        Raises :class:`~client_delivery.pickup.PickupError` if S3 refuses to delete or to archive; what could not be
-        archived is then still there.
+        Raises :class:`~client_delivery.pickup.pickup.PickupError` if S3 refuses to delete or to archive; what could not
+        be archived is then still there.
         """
         if self.keeps:
             return {file.key for file in files}

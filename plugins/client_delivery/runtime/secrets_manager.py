@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from client_delivery.aws import passes, secrets_manager_client
-from client_delivery.connection import UnreadableConnection, Words, read_connection
+from client_delivery.runtime.aws import passes, secrets_manager_client
+from client_delivery.runtime.connection import UnreadableConnection, Words, read_connection
 from client_delivery.transfer.contract import DestinationUnavailable
 
 if TYPE_CHECKING:
-    from client_delivery.secret import Secret
+    from client_delivery.transfer.secret import Secret
 
 
 class NoSecret(DestinationUnavailable):

@@ -18,7 +18,7 @@ from client_delivery.ledger.identity import identity
 
 if TYPE_CHECKING:
     from client_delivery.ledger.table import Ledger
-    from client_delivery.pickup import Pickup, PickupFile
+    from client_delivery.pickup.pickup import Pickup, PickupFile
 
 
 @dataclass(slots=True)

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from client_delivery.secret import Secret, shown_name
 from client_delivery.transfer.pem import UnusableKey, described, is_private_key, unwrapped
+from client_delivery.transfer.secret import Secret, shown_name
 
 Words = Mapping[str, Sequence[str]]
 """More names for a connection's parts, as ``extra_conn_words`` of Airflow's backend for Secrets Manager has them."""

@@ -1,6 +1,6 @@
 """The reference of all settings for the people who run an environment, made from their model so that it cannot drift.
 
-``python -m client_delivery.settings_reference`` writes it to ``docs/operators/settings.md``.
+``python -m client_delivery.runtime.settings_reference`` writes it to ``docs/operators/settings.md``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from client_delivery.settings import PREFIX, Settings
+from client_delivery.runtime.settings import PREFIX, Settings
 
 REFERENCE_FILE = Path("docs/operators/settings.md")
 

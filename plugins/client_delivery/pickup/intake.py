@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from client_delivery.ledger.aliases import Alias, aliases_of, covered_name, earlier_name
 from client_delivery.ledger.entry import Entry, RunRef, Status
-from client_delivery.recognition import Group, Recognition, Rules, Sighting, grouped
+from client_delivery.pickup.recognition import Group, Recognition, Rules, Sighting, grouped
 
 if TYPE_CHECKING:
     from client_delivery.ledger.table import Ledger
-    from client_delivery.pickup import DoneFile, Pickup, PickupFile
+    from client_delivery.pickup.pickup import DoneFile, Pickup, PickupFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from client_delivery.events import as_json, log_event
 from client_delivery.ledger.entry import Entry, RunRef, Status
-from client_delivery.pickup import PickupError
+from client_delivery.pickup.pickup import PickupError
+from client_delivery.runtime.events import as_json, log_event
 from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import (
     Destination,
@@ -28,8 +28,8 @@ from client_delivery.transfer.contract import (
 from client_delivery.transfer.progress import Progress
 
 if TYPE_CHECKING:
-    from client_delivery.disposal import Disposal
     from client_delivery.ledger.table import Ledger
+    from client_delivery.pickup.disposal import Disposal
 
 _CONFIRMATION_VALID = 2.0
 """Seconds for which an attempt's beginning counts as its confirmation: small files need no second look."""

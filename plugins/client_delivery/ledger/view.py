@@ -15,8 +15,8 @@ from client_delivery.config.model import S3Destination
 from client_delivery.config.neighbours import Claim
 from client_delivery.config.schedule import DEFAULT_SCHEDULE
 from client_delivery.config.timing import timing_of
-from client_delivery.events import log_event
-from client_delivery.settings import setting
+from client_delivery.runtime.events import log_event
+from client_delivery.runtime.settings import setting
 
 if TYPE_CHECKING:
     from client_delivery.config.loader import LoadedConfig
@@ -84,8 +84,8 @@ class LedgerView:
         table = setting("ledger_table")
         if not table:
             return None
-        from client_delivery.aws import dynamodb_client
         from client_delivery.ledger.configurations import Configurations
+        from client_delivery.runtime.aws import dynamodb_client
 
         try:
             return Configurations(dynamodb_client(patient=False), table)

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from client_delivery.config.patterns import Pattern, refuse_repeated_prefix
 from client_delivery.config.problem import quoted
-from client_delivery.events import as_json
+from client_delivery.runtime.events import as_json
 
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
