@@ -12,13 +12,12 @@ from client_delivery.transfer.contract import IntegrityError, Journal, SourceCha
 from client_delivery.transfer.http.pool import BrokenOff, Response, Unreachable, error_code
 from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 from client_delivery.transfer.objects.carried import NOTHING, Carried
+from client_delivery.transfer.s3.chunked import CHUNK
 
 if TYPE_CHECKING:
     from client_delivery.transfer.s3.access import S3Access
     from client_delivery.transfer.throttle import Throttle
 
-CHUNK = 1024 * 1024
-"""Bytes held at a time by one stream."""
 _ATTEMPTS = 5
 _LONGEST_PAUSE = 8.0
 

@@ -10,8 +10,8 @@ import pytest
 from client_delivery.runtime.aws import s3_client
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.integrity import Digest
-from client_delivery.transfer.s3.access import S3Access, TrailedBody
-from client_delivery.transfer.source import CHUNK
+from client_delivery.transfer.s3.access import S3Access
+from client_delivery.transfer.s3.chunked import CHUNK, TrailedBody
 
 
 class Cut:

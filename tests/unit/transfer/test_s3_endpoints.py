@@ -8,7 +8,8 @@ import pytest
 from botocore.credentials import Credentials
 
 from client_delivery.runtime.aws import s3_access, s3_client
-from client_delivery.transfer.s3.access import Held, S3Access, TrailedBody
+from client_delivery.transfer.s3.access import S3Access
+from client_delivery.transfer.s3.chunked import Held, TrailedBody
 from client_delivery.transfer.s3.endpoint import Endpoint
 
 REGIONS = (

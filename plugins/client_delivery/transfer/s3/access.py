@@ -8,23 +8,20 @@ in :mod:`client_delivery.transfer.s3.endpoint`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.http.connection import Request
 from client_delivery.transfer.http.pool import HttpPool, Response
+from client_delivery.transfer.s3.chunked import TRAILER, TrailedBody
 from client_delivery.transfer.s3.endpoint import TEMPORARY, Endpoint
-from client_delivery.transfer.source import CHUNK
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from client_delivery.transfer.integrity import Digest
-
-_TRAILER = "x-amz-checksum-crc32c"
 _MOST_REDIRECTS = 3
 
 
@@ -90,7 +87,7 @@ class S3Access:
         request = AWSRequest(method, url, {**headers, **framed})
         if body:
             # The checksum follows the bytes, so that they need neither be read twice nor be held in memory.
-            request.context["checksum"] = {"request_algorithm": {"in": "trailer", "name": _TRAILER}}
+            request.context["checksum"] = {"request_algorithm": {"in": "trailer", "name": TRAILER}}
         S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", endpoint.region).add_auth(request)
         return Request(method, url, dict(request.headers.items()), body or b"")
 
@@ -99,72 +96,3 @@ class S3Access:
             if bucket not in self._endpoints:
                 self._endpoints[bucket] = Endpoint.of(self.client, bucket)
             return self._endpoints[bucket]
-
-
-class Pieces(Protocol):
-    """Bytes in pieces, and their checksum once they have all gone by.
-
-    The pieces may have any size, but none reaches over a multiple of :data:`~client_delivery.transfer.source.CHUNK`.
-    """
-
-    @property
-    def digest(self) -> Digest:
-        """Of all of them, once they have gone by."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[bytes | memoryview]: ...
-
-
-class TrailedBody:
-    """Bytes for S3 with their CRC32C behind them (``aws-chunked`` with a trailer): S3 refuses what does not match."""
-
-    def __init__(self, pieces: Pieces) -> None:
-        self._pieces = pieces
-        self.headers = {
-            "Content-Encoding": "aws-chunked",
-            "X-Amz-Decoded-Content-Length": str(len(pieces)),
-            "X-Amz-Trailer": _TRAILER,
-        }
-
-    def __len__(self) -> int:
-        whole, rest = divmod(len(self._pieces), CHUNK)
-        framed = whole * (len(_head(CHUNK)) + CHUNK + 2)
-        framed += len(_head(rest)) + rest + 2 if rest else 0
-        return framed + len(_end("12345678"))
-
-    def __iter__(self) -> Iterator[bytes | memoryview]:
-        left, within = len(self._pieces), 0
-        for piece in self._pieces:
-            if not within:
-                within = min(CHUNK, left)
-                yield _head(within)
-            yield piece
-            left -= len(piece)
-            within -= len(piece)
-            if not within:
-                yield b"\r\n"
-        yield _end(self._pieces.digest.crc32c)
-
-
-class Held:
-    """A small object's bytes as :class:`Pieces`."""
-
-    def __init__(self, content: bytes, digest: Digest) -> None:
-        self._content = memoryview(content)
-        self.digest = digest
-
-    def __len__(self) -> int:
-        return len(self._content)
-
-    def __iter__(self) -> Iterator[memoryview]:
-        for start in range(0, len(self._content), CHUNK):
-            yield self._content[start : start + CHUNK]
-
-
-def _head(size: int) -> bytes:
-    return b"%x\r\n" % size
-
-
-def _end(checksum: str) -> bytes:
-    return f"0\r\n{_TRAILER}:{checksum}\r\n\r\n".encode()

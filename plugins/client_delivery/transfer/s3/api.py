@@ -16,8 +16,8 @@ from client_delivery.transfer.contract import SourceObject, TransferError
 from client_delivery.transfer.http.pool import BrokenOff, error_code
 from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 from client_delivery.transfer.objects.api import LookDenied, Occupied, Stored
-from client_delivery.transfer.s3.access import Held, TrailedBody
 from client_delivery.transfer.s3.bucket import DENIED, OCCUPIED, NotAllowed, S3Bucket
+from client_delivery.transfer.s3.chunked import Held, TrailedBody
 
 if TYPE_CHECKING:
     from client_delivery.transfer.objects.carried import Carried
