@@ -72,7 +72,8 @@ What the account at the destination must be allowed to do:
 | Google Cloud Storage | on the bucket `roles/storage.objectCreator`: delivers every file whose name is new. `storage.objects.get` and `storage.objects.delete` besides (`roles/storage.objectUser` has both) replace what is there already; `storage.multipartUploads.list` removes what interrupted attempts left |
 | S3 | `s3:PutObject` delivers every file whose name is new; `s3:GetObject` and `s3:ListBucket` besides replace what is there already. See [who may do what](../operators/deployment.md#who-may-do-what) |
 
-An account that may only create never overwrites: a file whose name is taken fails with a message that says so, and is sent once the recipient has taken the older one away.
+An account that may only create never overwrites: a file whose name is taken fails with a message that says so, and is
+sent once the recipient has taken the older one away.
 [What each permission buys](../developers/conditional-requests.md#what-each-permission-buys) is tried row by row.
 """  # noqa: E501 - a table's row is one line
 

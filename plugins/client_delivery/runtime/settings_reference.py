@@ -18,8 +18,9 @@ _INTRODUCTION = f"""\
 
 <!-- Made from the model by `make docs`; change that, not this file. -->
 
-Each is an Airflow configuration option `delivery.<name>` of MWAA, which makes it the variable `{PREFIX}<NAME>`;
-a container's task definition has variables of the same names. `infra/platform_stack.py` (`_airflow_options`) sets them
+Each is an Airflow configuration option `delivery.<name>` of MWAA, which makes it the variable
+`{PREFIX}<NAME>`; a container's task definition has variables of the same names.
+`infra/platform_stack.py` (`_airflow_options`) sets them
 when the environment is deployed.
 
 A setting that is wrong or unknown, or half of a pair, takes no client down: it counts as not set. What is wrong is told
