@@ -42,7 +42,7 @@ test-compose: .venv/.ready ## boot docker-compose.yaml, deliver, kill a worker a
 	$(BIN)/pytest -m compose -rA tests/compose
 
 .PHONY: check
-check: .venv/.ready check-config ## format, lint and types
+check: .venv/.ready check-config site ## format, lint, types, the clients' YAML, the documentation's links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy plugins/client_delivery
@@ -63,6 +63,15 @@ docs: .venv/.ready ## write what is generated: JSON Schema, configuration and se
 	$(BIN)/python -m client_delivery.config.reference
 	$(BIN)/python -m client_delivery.runtime.settings_reference
 	$(BIN)/python -m tests.functional.transfer.sftp.table
+
+.PHONY: site
+site: .venv/.ready ## the documentation as a site, in dist/site; a broken link or anchor fails
+	@$(BIN)/python -m local.site
+
+.PHONY: screenshots
+screenshots: .venv/.ready ## renew the pictures in docs/images: the browser tests take them (needs chromium and chromedriver)
+	$(BIN)/pytest tests/browser -rs
+	@for picture in docs/images/*.png; do cp .local/screenshots/$$(basename $$picture) $$picture || exit 1; done
 
 .PHONY: measure
 measure: .venv/.ready ## the measurements in benchmarks/README.md

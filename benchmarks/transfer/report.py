@@ -53,7 +53,8 @@ def write(results: list[CaseResult]) -> list[str]:
         "# The transfer engine against its peers",
         "",
         f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}. Medians [range]; ratios are medians of the ratios within the rounds.",
+        f"Python {platform.python_version()}.",
+        "Medians [range]; ratios are medians of the ratios within the rounds.",
         "",
         "![Chart](transfer.svg)",
     ]

@@ -1,4 +1,4 @@
-"""DEXTR's day in the Airflow UI (R9.1), clicked in a real browser; screenshots are kept in .local/screenshots."""
+"""DEXTR's day in the Airflow UI (R9.1), clicked in a real browser; `make screenshots` puts them into the docs."""
 
 from __future__ import annotations
 
@@ -90,6 +90,16 @@ def test_r8_3_a_broken_destination_is_red_with_file_and_reason_and_clearing_make
     page.until(lambda _: "Failed" not in page.text() and page.text().count("Success") >= 9, "the run is green", 240)
     page.screenshot("run-green-again")
     assert recipient_files(stack, client.config)[LATE.name][0] == LATE.content()
+
+
+def test_r7_1_the_finish_e_mail_of_the_red_run_names_file_and_reason(signed_in, stack):
+    """After the test above."""
+    page = signed_in
+    page.open(stack.mailbox.url)
+    page.link("demo: [H1001] Job finished: 1 FAILED")
+    page.sees(LATE.name)
+    page.sees("forbidden")
+    page.screenshot("email-job-finished")
 
 
 def run_of(page) -> str:

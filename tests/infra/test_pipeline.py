@@ -17,7 +17,7 @@ from infra.settings import load
 from local.process import ROOT
 
 ENVIRONMENT = load("example")
-WORKFLOW = ROOT / "docs" / "operators" / "pipeline.example.yaml"
+WORKFLOW = ROOT / ".github" / "workflows" / "deliveries.yaml"
 TEMPLATE = pipeline.template(ENVIRONMENT, "owner/repository")
 
 
@@ -137,3 +137,13 @@ def test_the_make_targets_that_the_workflow_calls_exist():
     called = set(re.findall(r"make ([a-z-]+)", WORKFLOW.read_text()))
     assert called
     assert called <= targets
+
+
+def test_the_gate_is_what_a_developer_runs_and_nothing_deploys_before_the_roles_are_there():
+    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+    assert ".ci/run" in [step.get("run") for step in jobs["tests"]["steps"]]
+    deploying = {name for name, job in jobs.items() if "configure-aws-credentials" in str(job["steps"])}
+    assert deploying == {"what-would-change", "clients", "staging", "platform"}
+    for name in deploying - {"platform"}:
+        assert "vars.PLAN_ROLE != ''" in jobs[name]["if"], name
+    assert jobs["platform"]["needs"] == "staging", "a skipped job skips what needs it"
