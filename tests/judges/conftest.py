@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,8 +106,7 @@ def judge(request: pytest.FixtureRequest, running: Callable[[str], Judge], monke
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the credentials of whoever asked first
-    monkeypatch.setattr("client_delivery.transfer.http.pool._LONGEST_PAUSE", 0.05)
-    monkeypatch.setattr("client_delivery.transfer.source._LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("client_delivery.runtime.backoff.sleep", lambda seconds: time.sleep(min(seconds, 0.05)))
     client = boto3.client("s3")
 
     def has_buckets() -> bool:

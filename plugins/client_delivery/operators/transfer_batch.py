@@ -18,6 +18,7 @@ from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.destination import destination_of
 from client_delivery.operators.triggers.pause import PauseTrigger
 from client_delivery.pickup.intake import Intake, Take
+from client_delivery.runtime.backoff import Backoff
 from client_delivery.runtime.events import as_json, one_line
 from client_delivery.transfer.contract import Superseded
 from client_delivery.transfer.plan import longest
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _INDEX_PATIENCE = 60.0
 _CAPACITY_PATIENCE = 3_600.0
 """Seconds for which a try waits for room in ECS before that is a failed attempt."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 30.0, 600.0
+_NO_ROOM = Backoff(first=30.0, longest=600.0, jitter=False)
 _GRACE = timedelta(minutes=15)
 _NAMED = 10
 
@@ -135,7 +136,7 @@ class TransferBatchOperator(DeliveryOperator):
         waited = time.time() - since
         if trouble.waits and waited < _CAPACITY_PATIENCE:
             self._note(run, trouble)
-            pause = min(_FIRST_PAUSE * 2**refusals, _LONGEST_PAUSE)
+            pause = _NO_ROOM.pause(refusals + 1)
             self.log_event(
                 "container_waits", level=logging.WARNING, trouble=trouble.text, again_in_seconds=round(pause)
             )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from client_delivery.runtime.backoff import Backoff
 from client_delivery.transfer.contract import IntegrityError, Journal, SourceChanged, SourceObject, TransferError
 from client_delivery.transfer.http.pool import BrokenOff, Response, Unreachable, error_code
 from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from client_delivery.transfer.throttle import Throttle
 
 _ATTEMPTS = 5
-_LONGEST_PAUSE = 8.0
+_BACKOFF = Backoff(first=0.4, longest=8.0)
 
 
 class Source:
@@ -169,8 +168,7 @@ class Source:
                 f"Reading {self.where} broke off at byte {offset} of {self.object.size}, {failures} times in a row: "
                 f"{error}."
             ) from error
-        # Full jitter, so that many streams do not come back at once.
-        time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2**failures)))  # noqa: S311 - not for secrecy
+        _BACKOFF.wait(failures)
 
 
 class Span:

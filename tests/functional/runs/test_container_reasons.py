@@ -9,6 +9,7 @@ import pytest
 from client_delivery.ledger.entry import Status
 from client_delivery.operators import transfer_batch
 from client_delivery.operators.triggers.pause import PauseTrigger
+from client_delivery.runtime.backoff import Backoff
 from tests.functional.runs.test_offload import MIB, offloading, tasks_of
 from tests.support import runs
 
@@ -27,8 +28,7 @@ def client(scenario):
 @pytest.fixture
 def hurried(monkeypatch):
     """Pauses of an hour pass in no time."""
-    monkeypatch.setattr(transfer_batch, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(transfer_batch, "_LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(transfer_batch, "_NO_ROOM", Backoff(0.01, 0.02))
 
 
 def told(client, run):

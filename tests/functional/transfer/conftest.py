@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -149,8 +150,7 @@ def servers(started: Servers, monkeypatch: pytest.MonkeyPatch) -> Servers:
     started.s3_faults()
     started.gcs_faults()
     # Pauses between tries are for real services.
-    monkeypatch.setattr("client_delivery.transfer.http.pool._LONGEST_PAUSE", 0.05)
-    monkeypatch.setattr("client_delivery.transfer.source._LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("client_delivery.runtime.backoff.sleep", lambda seconds: time.sleep(min(seconds, 0.05)))
     return started
 
 

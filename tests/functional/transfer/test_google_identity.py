@@ -26,7 +26,7 @@ ACCOUNT = "landing@partner.iam.gserviceaccount.com"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("client_delivery.transfer.gcs.identity._LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("client_delivery.runtime.backoff.sleep", lambda seconds: time.sleep(min(seconds, 0.05)))
 
 
 @pytest.fixture

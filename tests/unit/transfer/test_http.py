@@ -59,7 +59,7 @@ class Scripted:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr("client_delivery.transfer.http.pool._LONGEST_PAUSE", 0)
+    monkeypatch.setattr("client_delivery.runtime.backoff.sleep", lambda seconds: None)
 
 
 def get(pool: HttpPool, server: Scripted) -> bytes:

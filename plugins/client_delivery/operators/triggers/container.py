@@ -12,6 +12,8 @@ from airflow.providers.amazon.aws.triggers import ecs
 from airflow.triggers.base import TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
+from client_delivery.runtime.backoff import Backoff
+
 _MOST_TROUBLES = 15
 """In a row; with the pauses between them about an hour."""
 _FORGOTTEN = 3
@@ -53,7 +55,7 @@ class TaskDoneTrigger(ecs.TaskDoneTrigger):
                         {"status": "unknown", "why": why, "task_arn": self.task_arn, "cluster": self.cluster}
                     )
                     return
-                pause = min(self.waiter_delay * 2**troubles, _LONGEST_PAUSE)
+                pause = Backoff(2.0 * self.waiter_delay, _LONGEST_PAUSE, jitter=False).pause(troubles)
                 self.log.warning("ECS does not answer (%s); asked again in %.0f s", type(error).__name__, pause)
                 await asyncio.sleep(pause)
             else:

@@ -7,7 +7,6 @@ person who is told to renew a key that is valid loses trust in every other messa
 from __future__ import annotations
 
 import json
-import random
 import re
 import threading
 import time
@@ -16,12 +15,13 @@ from typing import Any
 
 from google.auth.exceptions import GoogleAuthError, TransportError
 
+from client_delivery.runtime.backoff import Backoff
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.gcs.federation import NoAwsCredentials
 from client_delivery.transfer.http.connection import trusted_authorities
 
 _ATTEMPTS = 4
-_LONGEST_PAUSE = 8.0
+_BACKOFF = Backoff(first=1.0, longest=8.0)
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
 _REMEMBERED = 10.0
 """Seconds for which every thread gets the answer that one of them got: they do not all wait one behind the other."""
@@ -124,7 +124,7 @@ class Identity:
                         return answer
                     if attempt == _ATTEMPTS:
                         raise _Busy(f"HTTP {answer.status}")
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.5 * 2**attempt)))  # noqa: S311 - not for secrecy
+                _BACKOFF.wait(attempt)
             raise AssertionError
 
         return patiently

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import select
 import ssl
 import threading
@@ -11,10 +10,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
+from client_delivery.runtime.backoff import Backoff
 from client_delivery.transfer.http.connection import Connection, Garbled, Head, Request, tls_context
 
 _ATTEMPTS = 6
-_LONGEST_PAUSE = 16.0
+_BACKOFF = Backoff(first=0.5, longest=16.0)
 _MOST_ERROR_BYTES = 64 * 1024
 _MOST_DRAINED = 16 * 1024
 """What is left of an answer up to here is read, so that the connection can be used again."""
@@ -135,7 +135,7 @@ class HttpPool:
                 if last or accept(answer) or not _passes(answer):
                     return answer
                 answer.close()
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.25 * 2**attempt)))  # noqa: S311 - not for secrecy
+            _BACKOFF.wait(attempt)
         raise AssertionError
 
     def send(self, request: Request) -> Response:

@@ -5,13 +5,13 @@ What becomes visible does so in the place of what was looked at, or not at all (
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+from client_delivery.runtime.backoff import Backoff
 from client_delivery.transfer.contract import SourceObject, TransferError
 from client_delivery.transfer.http.pool import BrokenOff, error_code
 from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from client_delivery.transfer.source import Span
 
 _COPY_ATTEMPTS = 5
+_COPY_BACKOFF = Backoff(first=0.4, longest=8.0)
 _PARAMETERS = {
     "content-type": "ContentType",
     "content-encoding": "ContentEncoding",
@@ -133,7 +134,7 @@ class S3Api(S3Bucket):
                     etag = None
                 if etag:
                     return etag
-            time.sleep(0.2 * 2**attempt)
+            _COPY_BACKOFF.wait(attempt)
         raise TransferError(f"S3 did not copy part {number} of {self.uri(key)}. It is tried again.")
 
     def parts(self, key: str, upload_id: str) -> dict[int, str] | None:
