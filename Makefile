@@ -31,7 +31,7 @@ test: check judges ## everything that CI runs: format, lint, types, all tests bu
 
 .PHONY: test-unit
 test-unit: .venv/.ready ## the tests that need no server
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit $(PARALLEL)
 
 .PHONY: test-slow
 test-slow: .venv/.ready ## the tests that take minutes, and the whole fault campaign, which takes an hour or two
@@ -45,7 +45,7 @@ test-compose: .venv/.ready ## boot docker-compose.yaml, deliver, kill a worker a
 check: .venv/.ready check-config site ## format, lint, types, the clients' YAML, the documentation's links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy plugins/client_delivery
+	$(BIN)/mypy plugins/client_delivery local infra
 
 # The rules of an environment (whose accounts files may go to) are held where it is known: ENV=…, or production's.
 CHECKED_FOR = $(or $(ENV),$(basename $(notdir $(wildcard infra/environments/production.yaml))))

@@ -191,7 +191,7 @@ class MonitoringStack(cdk.Stack):
         return f"{self._environment.name}-{metric}"
 
     def _alarm(self, name: str, means: str, do: str, **metric: Any) -> None:
-        defaults = {
+        defaults: dict[str, Any] = {
             "comparison_operator": "GreaterThanThreshold",
             "evaluation_periods": 1,
             "treat_missing_data": "notBreaching",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -81,7 +81,10 @@ class NetworkStack(cdk.Stack):
         )
         self._make_flow_log(vpc)
         for subnet in vpc.public_subnets:
-            explain(subnet, HIPAA_VPCNoUnrestrictedRouteToIGW="nothing but the NAT gateways is in the public subnets")
+            explain(
+                cast(Construct, subnet),
+                HIPAA_VPCNoUnrestrictedRouteToIGW="nothing but the NAT gateways is in the public subnets",
+            )
         explain(
             vpc,
             HIPAA_VPCDefaultSecurityGroupClosed="nothing uses that group; to close it takes a Lambda function of CDK",

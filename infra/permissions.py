@@ -146,7 +146,8 @@ def _deliver(environment: Environment, needs: Needs) -> list[Grant]:
 
 def _keys(environment: Environment, names: Iterable[str]) -> list[Grant]:
     """Keys that encrypt objects, by ARN, id or alias. IAM knows keys only by ARN; an alias goes into the condition."""
-    keys, aliases = set(), set()
+    keys: set[str] = set()
+    aliases: set[str] = set()
     for name in names:
         arn = name if name.startswith("arn:") else environment.arn("kms", name if "/" in name else f"key/{name}")
         (aliases if ":alias/" in arn else keys).add(arn)

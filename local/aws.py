@@ -141,7 +141,7 @@ def target(environ: dict[str, Any], call: str) -> str:
     if service == "s3":
         copied = environ.get("HTTP_X_AMZ_COPY_SOURCE")
         version = "versionId=" in environ.get("QUERY_STRING", "")
-        return environ["PATH_INFO"] + (f" from {unquote(copied)}" if copied else "") + " of a version" * version
+        return str(environ["PATH_INFO"]) + (f" from {unquote(copied)}" if copied else "") + " of a version" * version
     if environ.get("HTTP_X_AMZ_TARGET"):
         fields = json.loads(_body(environ) or b"{}")
         if "TransactItems" in fields:

@@ -50,7 +50,7 @@ def _install_reads() -> None:
     def response_dict(self: FakeKey) -> dict[str, Any]:
         answer: dict[str, Any] = facts(self)
         answer.pop("x-amz-version-id", None)
-        bucket = s3_backends[self.account_id][self.partition].buckets.get(self.bucket_name)
+        bucket = s3_backends[self.account_id][self.partition].buckets.get(self.bucket_name or "")
         if bucket is not None and bucket.is_versioned:
             answer["x-amz-version-id"] = self.version_id
         return answer

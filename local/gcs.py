@@ -131,14 +131,15 @@ class Handler(JsonApi, XmlApi, TokenApi):
                 bucket, prefix = request.removeprefix("objects/"), self.query.get("prefix", "")
                 if self.command == "DELETE":
                     self.server.store.forget(bucket, prefix)
-                answer = [blob.name for blob in self.server.store.list(bucket, prefix)]
+                answer = [blob.name for blob in self.server.store.listing(bucket, prefix)]
             case request if request.startswith("uploads/"):
                 answer = [blob.name for _, blob in self.server.store.open_uploads(request.removeprefix("uploads/"))]
             case request if request.startswith("content/"):
                 self._download(*_bucket_and_name(request.removeprefix("content/")))
                 return
             case _:
-                answer = self.server.store.create_bucket(path.removeprefix("/_local/buckets/"))
+                self.server.store.create_bucket(path.removeprefix("/_local/buckets/"))
+                answer = None
         self.json(200, answer)
 
     # -- errors ------------------------------------------------------------------------------------------------------

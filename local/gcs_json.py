@@ -27,7 +27,7 @@ class JsonApi(GcsHandler):
         return self.server.store.get(bucket, name).resource()
 
     def _list(self, bucket: str) -> None:
-        items = [blob.resource() for blob in self.server.store.list(bucket, self.query.get("prefix", ""))]
+        items = [blob.resource() for blob in self.server.store.listing(bucket, self.query.get("prefix", ""))]
         self.json(200, {"kind": "storage#objects", "items": items})
 
     def _delete(self, bucket: str, name: str) -> None:

@@ -175,7 +175,7 @@ class ObjectStore:
             raise StandInError(404, "NoSuchKey", f"No such object: {bucket}/{name}")
         return blob
 
-    def list(self, bucket: str, prefix: str) -> list[Blob]:
+    def listing(self, bucket: str, prefix: str) -> list[Blob]:
         """Visible objects in the order of their names."""
         return [blob for name, blob in sorted(self.require_bucket(bucket).items()) if name.startswith(prefix)]
 
@@ -192,7 +192,7 @@ class ObjectStore:
         """Remove what is visible or open below the prefix, with its bytes, as if it had never been."""
         with self._lock:
             objects = self.require_bucket(bucket)
-            blobs = [objects.pop(blob.name) for blob in self.list(bucket, prefix)]
+            blobs = [objects.pop(blob.name) for blob in self.listing(bucket, prefix)]
             for upload_id, blob in self.open_uploads(bucket):
                 if blob.name.startswith(prefix):
                     blobs += [blob, *self._uploads.pop(upload_id)[1].values()]

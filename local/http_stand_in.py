@@ -144,7 +144,7 @@ class StandInHandler(BaseHTTPRequestHandler):
         self.rule = {}
         connection = self.rfile
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
-            self.rfile = io.BufferedReader(io.BytesIO(self._unchunked()))  # type: ignore[arg-type]
+            self.rfile = io.BufferedReader(io.BytesIO(self._unchunked()))
         try:
             self._serve(parts.path)
         finally:
@@ -202,7 +202,7 @@ class StandInHandler(BaseHTTPRequestHandler):
         rate, began, total = self.server.network.rate, time.monotonic(), 0
         cut_at = self.rule.get("cut_after_bytes")
         while self.left:
-            count = self.rfile.readinto(buffer[: min(self.left, len(buffer))])  # type: ignore[attr-defined]
+            count = self.rfile.readinto(buffer[: min(self.left, len(buffer))])
             if not count:
                 raise ConnectionCutError
             self.left -= count

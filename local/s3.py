@@ -377,7 +377,7 @@ class Handler(StandInHandler):
         buffer = memoryview(bytearray(CHUNK))
         while size := int(self._line().partition(b";")[0], 16):
             while size:
-                count = self.rfile.readinto(buffer[: min(size, CHUNK)])  # type: ignore[attr-defined]
+                count = self.rfile.readinto(buffer[: min(size, CHUNK)])
                 if not count:
                     raise ConnectionCutError
                 size -= count
@@ -409,7 +409,8 @@ class Handler(StandInHandler):
             written = dict(self.server.written)
             if self.command == "DELETE":
                 for name in written:
-                    self.server.objects.pop(tuple(name.split("/", 1)), None)  # type: ignore[call-overload]
+                    bucket, key = name.split("/", 1)
+                    self.server.objects.pop((bucket, key), None)
                 self.server.written.clear()
             self.json(
                 200,

@@ -27,8 +27,9 @@ class Stack(StandIns):
                 return server
 
             logs = self.directory / "logs"
-            self.mailbox = started(MailboxProcess(self.directory / "mailbox"))
-            smtp = f"127.0.0.1:{self.mailbox.smtp_port}"
+            self.mailbox = mailbox = MailboxProcess(self.directory / "mailbox")
+            starting.callback(mailbox.stop)
+            smtp = f"127.0.0.1:{mailbox.smtp_port}"
             self.aws_url = self.ecs_url = url_of(started(Service("local.aws", "--smtp", smtp, log=logs / "aws.log")))
             objects = str(self.directory / "gcs")
             self.gcs_url = url_of(started(Service("local.gcs", "--directory", objects, log=logs / "gcs.log")))

@@ -63,7 +63,8 @@ class StandIns:
 
     def client(self, service: str) -> Any:
         """A boto3 client for the AWS stand-in."""
-        return self._session.client(service, endpoint_url=self.ecs_url if service in ("ecs", "logs") else self.aws_url)
+        session: Any = self._session  # its stubs want the service's name as a literal
+        return session.client(service, endpoint_url=self.ecs_url if service in ("ecs", "logs") else self.aws_url)
 
     @cached_property
     def gcs_key(self) -> str:
