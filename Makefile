@@ -93,8 +93,8 @@ audit: .venv/.ready ## look for known vulnerabilities in all that is deployed (a
 	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip -r docker/transfer/requirements.lock -r .local/mwaa.lock
 
 .PHONY: image
-image: ## build the transfer container's image (needs Docker)
-	docker build --file docker/transfer/Dockerfile $(DOCKER_BUILD_FLAGS) --tag delivery-transfer .
+image: ## build the transfer container's image (needs Docker; BASE=… takes another base than the pinned one)
+	docker build --file docker/transfer/Dockerfile $(if $(BASE),--build-arg BASE=$(BASE)) $(DOCKER_BUILD_FLAGS) --tag delivery-transfer .
 
 .PHONY: renew-base
 renew-base: .venv/.ready ## pin the transfer image to its base's newest digest, with its security fixes (needs Docker)

@@ -22,7 +22,8 @@ from infra.package import ROOT, Package
 from infra.settings import Environment
 
 DOCKERFILE = ROOT / "docker" / "transfer" / "Dockerfile"
-_BASE = re.compile(r"^(FROM )(?P<image>\S+?)(?:@(?P<digest>\S+))?(?P<rest>( AS \w+)?)$", re.MULTILINE)
+_BASE = re.compile(r"^ARG BASE=(?P<image>\S+?)(?:@\S+)?$", re.MULTILINE)
+"""What every stage is built on unless a build says otherwise; nothing that is deployed does."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -56,18 +57,19 @@ class TransferImage:
 
 
 def renew_base(path: Path, newest: Callable[[str], str]) -> bool:
-    """Pin every stage of the Dockerfile to the newest digest of its base. Says whether that changed anything.
+    """Pin the Dockerfile's base to its newest digest. Says whether that changed anything.
 
-    Raises :class:`DeploymentError` if what ``newest`` says is no digest.
+    Raises :class:`DeploymentError` if the Dockerfile names no base, or what ``newest`` says is no digest.
     """
     text = path.read_text()
-    digests: dict[str, str] = {}
-    for found in _BASE.finditer(text):
-        image = found["image"]
-        digests[image] = digests.get(image) or newest(image).strip()
-        if not _DIGEST.fullmatch(digests[image]):
-            raise DeploymentError(f"The registry's digest of {image} is not one: {digests[image][:100]!r}")
-    renewed = _BASE.sub(lambda found: f"FROM {found['image']}@{digests[found['image']]}{found['rest']}", text)
+    found = _BASE.search(text)
+    if found is None:
+        raise DeploymentError(f"{path} has no line ARG BASE=<image>@<digest>: nothing can be renewed.")
+    image = found["image"]
+    digest = newest(image).strip()
+    if not _DIGEST.fullmatch(digest):
+        raise DeploymentError(f"The registry's digest of {image} is not one: {digest[:100]!r}")
+    renewed = text[: found.start()] + f"ARG BASE={image}@{digest}" + text[found.end() :]
     path.write_text(renewed)
     return renewed != text
 

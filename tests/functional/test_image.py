@@ -30,7 +30,10 @@ def image() -> str:
         or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
     ):
         pytest.skip("no Docker engine answers: the image is neither built nor run")
-    build = ["docker", "build", "-q", "--network=host", "-f", "docker/transfer/Dockerfile", "."]
+    # Named without values, these are taken from the environment, where it has them: another registry, another base.
+    given = ("BASE", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST")
+    arguments = [part for name in given for part in ("--build-arg", name)]
+    build = ["docker", "build", "-q", "--network=host", *arguments, "-f", "docker/transfer/Dockerfile", "."]
     return subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
