@@ -23,7 +23,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from client_delivery.config.loader import load_directory
 from client_delivery.config.model import ClientConfig
+from client_delivery.config.neighbours import at_odds
 from infra.app import Stacks, build, build_access
 from infra.clients import CONFIGS, ConfigurationsError, load_clients, needs_of
 from infra.cloudformation import PATIENCE, DeploymentError, Stack, UnfinishedError
@@ -42,7 +43,7 @@ from infra.package import build as build_package
 from infra.policies import TooManyGrantsError
 from infra.release import Release
 from infra.settings import Environment, SettingsError, load
-from infra.upload import Bucket
+from infra.upload import Bucket, Upload, in_order
 
 _CONFIGS_PREFIX = "dags/include/client_configs/"
 _MAINTENANCE_POLL = 60.0
@@ -88,7 +89,7 @@ class Deployment:
             self._push_image(package)
         self._release(package, [*new, *leaving])
         self._sync("dags/", _DAG_FILES, whole=False)
-        self._sync_clients()
+        self._sync_clients(new, leaving)
         self._shrink(new, leaving)
         self._deploy(stacks.monitoring.stack_name)
         self._say_what_partners_need(stacks.data.stack_name)
@@ -97,7 +98,7 @@ class Deployment:
         """The configurations, and the permissions that they need; nothing that runs is touched."""
         new, leaving = load_clients(self._environment), self._leaving_clients()
         self._deploy_access([*new, *leaving])
-        self._sync_clients()
+        self._sync_clients(new, leaving)
         self._shrink(new, leaving)
 
     def _leaving_clients(self) -> list[ClientConfig]:
@@ -202,17 +203,33 @@ class Deployment:
         for change in changes:
             say(f"    {change}")
 
-    def _sync_clients(self) -> None:
-        self._sync(_CONFIGS_PREFIX, {path.name: path for path in sorted(CONFIGS.glob("*.yaml"))}, whole=True)
+    def _sync_clients(self, new: Sequence[ClientConfig], leaving: Sequence[ClientConfig]) -> None:
+        before, after = (
+            {f"{_CONFIGS_PREFIX}{config.name}.yaml": config for config in configs} for configs in (leaving, new)
+        )
 
-    def _sync(self, prefix: str, files: dict[str, Path], *, whole: bool) -> None:
+        def makes_room(one: Upload, other: Upload) -> bool:
+            old, wanted = before.get(one.key), after.get(other.key) if other.action == "put" else None
+            return old is not None and wanted is not None and at_odds(old, wanted)
+
+        files = {path.name: path for path in sorted(CONFIGS.glob("*.yaml"))}
+        self._sync(_CONFIGS_PREFIX, files, whole=True, makes_room=makes_room)
+
+    def _sync(
+        self,
+        prefix: str,
+        files: dict[str, Path],
+        *,
+        whole: bool,
+        makes_room: Callable[[Upload, Upload], bool] = lambda one, other: False,
+    ) -> None:
         """``whole``: what is below the prefix and not among the files is removed."""
         try:
             uploads = self._bucket.differences(prefix, files)
         except self._session.client("s3").exceptions.NoSuchBucket:
             uploads = []
             say(f"{prefix}: {len(files)} files to be uploaded")
-        uploads = [upload for upload in uploads if whole or upload.action == "put"]
+        uploads = in_order([upload for upload in uploads if whole or upload.action == "put"], makes_room)
         for upload in uploads:
             say(f"    {upload}")
         say(f"{prefix}: {len(uploads) or 'no'} {'change' if len(uploads) == 1 else 'changes'}")

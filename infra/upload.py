@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,32 @@ class Upload:
         return f"{self.action:<7}{self.key}"
 
 
+def in_order(uploads: Sequence[Upload], makes_room: Callable[[Upload, Upload], bool]) -> list[Upload]:
+    """Puts first, deletes last; but what makes room for a put comes right before it.
+
+    Otherwise the old file of a client that was renamed and the new one would be there together for a moment, and MWAA
+    may copy the bucket in just that moment: two files with one delivery key, of which the newcomer is wrong, red and
+    alarming. The other way round nothing is lost: the file's DAG has another id after a rename in any case, and a run
+    of the old one that is under way ends as it began. Where two files change places, no order has no such moment:
+    they are written one after the other, and neither is ever gone.
+
+    :param makes_room: whether the first, once done, no longer has what the second is going to have.
+    """
+    ordered: dict[str, Upload] = {}
+
+    def add(upload: Upload, waiting: frozenset[str]) -> None:
+        if upload.key in ordered or upload.key in waiting:
+            return
+        for other in uploads:
+            if other.key != upload.key and makes_room(other, upload):
+                add(other, waiting | {upload.key})
+        ordered[upload.key] = upload
+
+    for upload in sorted(uploads, key=lambda one: one.action == "delete"):
+        add(upload, frozenset())
+    return list(ordered.values())
+
+
 class Bucket:
     """MWAA's bucket. Objects are small and encrypted with S3's own key, so that an ETag is an MD5."""
 
@@ -35,9 +62,9 @@ class Bucket:
         changed = [Upload("put", key, path) for key, path in sorted(wanted.items()) if there.get(key) != _md5(path)]
         return changed + [Upload("delete", key) for key in sorted(there.keys() - wanted.keys())]
 
-    def carry_out(self, uploads: list[Upload]) -> None:
-        """Puts first: while both old and new name of a file exist, nothing is missing."""
-        for upload in sorted(uploads, key=lambda one: one.action == "delete"):
+    def carry_out(self, uploads: Sequence[Upload]) -> None:
+        """One after the other, as they are given: see :func:`in_order`."""
+        for upload in uploads:
             if upload.path is not None:
                 self._s3.put_object(Bucket=self.name, Key=upload.key, Body=upload.path.read_bytes())
             else:

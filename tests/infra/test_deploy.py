@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 import boto3
@@ -10,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra import deploy as deploy_module
+from infra.clients import load_clients
 from infra.cloudformation import Change, Stack, UnfinishedError
 from infra.deploy import Deployment
 from infra.settings import Environment
@@ -171,6 +173,71 @@ def test_r1_4_clients_are_deployed_without_touching_what_runs(session, said, tmp
     assert policies[-1] > uploaded, "and what was moved or removed is forbidden after its YAML is gone"
     keys = session.client("s3").list_objects_v2(Bucket=environment.bucket, Prefix="dags/")["Contents"]
     assert {"dags/client_deliveries.py", "dags/.airflowignore"} <= {one["Key"] for one in keys}, "the DAG stays"
+
+
+def test_r2_7_a_renamed_file_never_meets_its_old_self_and_files_that_change_places_are_never_gone(
+    session, said, tmp_path, monkeypatch
+):
+    """After each request MWAA may copy the bucket: what is in it then is what Airflow sees."""
+    environment = ENVIRONMENT.model_copy(update={"name": "renames"})
+    s3, prefix = session.client("s3"), "dags/include/client_configs/"
+    s3.create_bucket(Bucket=environment.bucket)
+    configs = tmp_path / "client_configs"
+    configs.mkdir()
+    numbers = ("acme", "left", "right", "first", "second", "gone", "stays")
+    before = {name: f"H200000{number}" for number, name in enumerate(numbers)}
+    after = {name: before[name] for name in ("stays",)} | {
+        "a_new_name": before["acme"],
+        "left": before["right"],
+        "right": before["left"],
+        "first": before["second"],
+        "second": "H2000008",
+        "new": "H2000009",
+    }
+    for name, number in before.items():
+        s3.put_object(Bucket=environment.bucket, Key=f"{prefix}{name}.yaml", Body=yaml_of(name, number).encode())
+    for name, number in after.items():
+        (configs / f"{name}.yaml").write_text(yaml_of(name, number))
+    monkeypatch.setattr(deploy_module, "CONFIGS", configs)
+    deployment = Deployment(environment, session, dry_run=False, work=tmp_path / "dist")
+    moments: list[dict[str, str]] = []
+    request = deployment._bucket._s3._make_api_call
+
+    def watched(operation: str, parameters: dict[str, Any]) -> Any:
+        answer = request(operation, parameters)
+        if operation in ("PutObject", "DeleteObject"):
+            listed = request("ListObjectsV2", {"Bucket": environment.bucket, "Prefix": prefix})["Contents"]
+            keys = [one["Key"] for one in listed]
+            bodies = [request("GetObject", {"Bucket": environment.bucket, "Key": key})["Body"].read() for key in keys]
+            numbers = [re.findall(r"H20000\d\d", body.decode())[0] for body in bodies]
+            moments.append(dict(zip((key.removeprefix(prefix)[:-5] for key in keys), numbers, strict=True)))
+        return answer
+
+    monkeypatch.setattr(deployment._bucket._s3, "_make_api_call", watched)
+    deployment._sync_clients(load_clients(environment, configs), deployment._leaving_clients())
+    assert moments[-1] == after
+    for moment in moments:
+        there = list(moment.values())
+        twice = {number for number in there if there.count(number) > 1}
+        assert twice <= {before["left"], before["right"]}, "only those that change places meet for a moment"
+        assert {"left", "right", "first", "second", "stays"} <= set(moment)
+    without = [moment for moment in moments if before["acme"] not in moment.values()]
+    assert len(without) == 1, "from the one request to the next"
+    assert "gone" in moments[-2], "what nobody waits for goes last"
+
+
+def yaml_of(name: str, number: str) -> str:
+    return f"""
+name: {name}
+client_h_number: {number}
+contacts: [a@example.com]
+send_notifications: true
+pickup: {{bucket: example-pickup, prefix: {number}/}}
+schedule: null
+bypass_file_checks: false
+trigger_on_done_file: false
+destination: {{type: s3, bucket: example-destination, prefix: {number}/}}
+"""
 
 
 original = deploy_module.load_clients

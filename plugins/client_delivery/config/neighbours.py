@@ -56,6 +56,13 @@ def conflicts(loaded: Mapping[Path, tuple[ClientConfig, Document]], since: Since
     return {path: ConfigError(d.problems, d.omitted) for path, (_, d) in loaded.items() if d.problems}
 
 
+def at_odds(one: ClientConfig, other: ClientConfig) -> bool:
+    """Whether the two cannot be there together."""
+    both = {Path("one"): one, Path("other"): other}
+    neighbours = _Neighbours(both)
+    return any(True for path in both for _ in neighbours.clashes(path))
+
+
 @dataclass(frozen=True, slots=True)
 class _Clash:
     """One file is at odds with others, over what it claims and what they claim."""
