@@ -12,6 +12,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from client_delivery.runtime.events import LOGGER
 from infra.alarm_topic import make_topic
 from infra.alarms import CLIENT_WATCHES, PLATFORM_ALARMS, QUARTER, WATCHES, ClientWatch, PlatformAlarm, Watch
 from infra.platform_stack import PlatformStack
@@ -42,16 +43,19 @@ class MonitoringStack(cdk.Stack):
         self._save_queries()
 
     def _count(self, watch: Watch) -> None:
-        """Count the event in the tasks' log and in the containers'; a name stands for itself, quoted or escaped.
+        """Count the event in the tasks' log and in the containers', by a field that holds nothing but its name.
 
-        The trigger that waits for a container repeats its lines in the task's log: those are left out.
+        A container's line is the event's own JSON. A task's is Airflow's, with ours in it as a text; but its field
+        ``logger`` names the event (:data:`client_delivery.runtime.events.LOGGER`). No file's name and no server's word
+        is ever in these fields, nor are the container's lines that the waiting trigger repeats.
         """
+        fields = {"Tasks": f'$.logger = "{LOGGER.name}.{watch.event}"', "Containers": f'$.event = "{watch.event}"'}
         for part, group in self._log_groups():
             logs.CfnMetricFilter(
                 self,
                 f"{watch.metric}In{part}",
                 log_group_name=group,
-                filter_pattern=f'"{watch.event}" -"TaskDoneTrigger"',
+                filter_pattern=f"{{ {fields[part]} }}",
                 metric_transformations=[
                     {
                         "metricNamespace": NAMESPACE,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from client_delivery.runtime.events import log_event
+from client_delivery.runtime.events import LOGGER, LineFormatter, log_event
+from infra.alarms import WATCHES
 from infra.queries import QUERIES
 
 NASTY = [
@@ -33,7 +34,7 @@ def written(caplog, event: str, **fields: Any) -> str:
     return caplog.records[-1].getMessage()
 
 
-def wrapped(message: str, logger: str = "client_delivery.operators.base", **more: Any) -> str:
+def wrapped(message: str, logger: str = "client_delivery.event.any", **more: Any) -> str:
     """A line as Airflow's handler writes it: watchtower makes JSON of the event, with Python's own ``json``."""
     return json.dumps(
         {"event": message, "level": "info", "logger": logger, "filename": "events.py", "lineno": 22} | more
@@ -162,3 +163,61 @@ def test_queries_are_of_what_insights_can_do():
         text = "\n| ".join(lines)
         assert not re.search(r"\(\?[=!]|\(\?<[=!]", text)
         assert len(text) < 10_000
+
+
+def counted(templates, group: str, metric: str, lines: list[str]) -> list[str]:
+    """The lines that the metric's filter on that log counts; as much of the language as our filters use.
+
+    CloudWatch Logs' user guide, "Using filter patterns to match terms in JSON log events": a line that is no JSON
+    object matches nothing, and a string matches as a whole.
+    """
+    (pattern,) = [
+        one["Properties"]["FilterPattern"]
+        for one in templates.resources("AWS::Logs::MetricFilter").values()
+        if one["Properties"]["LogGroupName"].endswith(group)
+        and one["Properties"]["MetricTransformations"][0]["MetricName"] == f"example-{metric}"
+    ]
+    terms = re.fullmatch(r"\{ (.*) \}", pattern)[1].split(" && ")
+    wanted = dict(re.fullmatch(r'\$\.(\w+) = "([\w.]+)"', term).groups() for term in terms)
+    found = []
+    for line in lines:
+        fields = json.loads(line) if line.startswith("{") else {}
+        if all(fields.get(name) == value for name, value in wanted.items()):
+            found.append(line)
+    return found
+
+
+def task_log(record: logging.LogRecord) -> str:
+    """A record of a task as Airflow writes it."""
+    return wrapped(record.getMessage(), record.name)
+
+
+@pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.metric)
+def test_r8_1_an_event_is_counted_once_and_no_text_is_counted_for_it(templates, caplog, watch):
+    def ours(event: str, **fields: Any) -> logging.LogRecord:
+        with caplog.at_level(logging.INFO):
+            log_event(LOGGER, event, **fields)
+        return caplog.records[-1]
+
+    true = ours(watch.event, client_h_number="H1", file="a.csv")
+    hostile = [*NASTY, watch.event, f'"{watch.event}"', true.getMessage(), f"client_delivery.event.{watch.event}"]
+    texts = [
+        *hostile,
+        *(f'", "event": "{watch.event}", "x": "{name}' for name in NASTY),
+        f'", "logger": "client_delivery.event.{watch.event}", "x": "',
+        f'\\", \\"logger\\": \\"client_delivery.event.{watch.event}',
+    ]
+    others = [ours("file_attempt_failed", client_h_number="H1", file=text, error=text) for text in texts]
+    tasks = [task_log(record) for record in others]
+    tasks += [wrapped(text, "paramiko.transport") for text in texts]
+    tasks += [wrapped(text, "airflow.task", error_detail=text) for text in texts]
+    # What the trigger repeats of a container's log, in the log of the task that waits for it.
+    repeated = [true.getMessage(), f"[2026-03-01 12:00:00] {true.getMessage()}"]
+    tasks += [wrapped(text, "client_delivery.operators.triggers.container.TaskDoneTrigger") for text in repeated]
+    assert counted(templates, "-Task", watch.metric, [*tasks, task_log(true)]) == [task_log(true)]
+    containers = [record.getMessage() for record in others]
+    for text in texts:
+        logging.getLogger("paramiko").warning("%s", text)
+        containers.append(LineFormatter().format(caplog.records[-1]))
+    container_true = true.getMessage()
+    assert counted(templates, "-transfer", watch.metric, [*containers, container_true]) == [container_true]

@@ -40,6 +40,12 @@ def events(system: System, name: str, run_id: str, task_id: str, map_index: int 
     return [json.loads(line) for line in log.splitlines() if line.startswith('{"event":')]
 
 
+def loggers(system: System, name: str, run_id: str) -> set[str]:
+    """The field ``logger`` of each line of a run's task logs, as Airflow stores them."""
+    logs = (system.airflow.directory / "logs" / f"dag_id={name}" / f"run_id={run_id}").rglob("*.log")
+    return {str(json.loads(line).get("logger")) for path in logs for line in path.read_text().splitlines()}
+
+
 @pytest.mark.parametrize("name", ["aurora_health", "cedar_care", "harbor_benefits", "pinnacle_plan"])
 def test_r1_a_triggered_run_delivers_to(system, name):
     run_id, state = deliver(system, name, FILES)
@@ -48,6 +54,7 @@ def test_r1_a_triggered_run_delivers_to(system, name):
     tasks = {task["task_id"]: task for task in system.airflow.tasks(name, run_id)}
     assert {task["state"] for task in tasks.values()} == {"success"}
     assert tasks["transfer_batch"]["rendered_map_index"] == "batch 1 of 1: 3 files, 11.4 MiB"
+    assert "client_delivery.event.file_delivered" in loggers(system, name, run_id), "what the alarms' filters go by"
     lines = events(system, name, run_id, "transfer_batch", 0)
     done = {str(line["file"]) for line in lines if line["event"] == "file_delivered"}
     assert done == {file.name for file in FILES}

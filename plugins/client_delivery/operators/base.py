@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from client_delivery.operators.run import Run, configuration_of, run_ref
-from client_delivery.runtime.events import log_event
+from client_delivery.runtime.events import LOGGER, log_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -65,7 +65,7 @@ class DeliveryOperator(BaseOperator):
         """One structured line that names the client (R8.1)."""
         config = self._acting_for or self.config
         names = {"configuration": config.name, "client_h_number": config.delivery_key} if config else {}
-        log_event(logging.getLogger(__name__), event, level=level, **names, **fields)
+        log_event(LOGGER, event, level=level, **names, **fields)
 
     def alarm(self, name: str) -> None:
         """A line that an alarm counts by client."""

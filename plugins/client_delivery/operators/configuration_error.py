@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from client_delivery.operators.run import Run, configuration_of, run_ref
-from client_delivery.runtime.events import log_event
+from client_delivery.runtime.events import LOGGER, log_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -43,7 +43,7 @@ class ConfigurationErrorOperator(BaseOperator):
         """Raises in any case."""
         if self.downstream_task_ids and self._run_has_begun(context):
             raise AirflowSkipException("This run began before the file became wrong: it ends as it began.")
-        log_event(logging.getLogger(__name__), "configuration_wrong", level=logging.ERROR, configuration=self.dag_id)
+        log_event(LOGGER, "configuration_wrong", level=logging.ERROR, configuration=self.dag_id)
         let_go = self._let_go(context) if self.removed else ""
         raise AirflowFailException(f"{self.message}{let_go}\n{self.advice}")
 

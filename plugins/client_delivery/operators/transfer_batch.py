@@ -19,7 +19,7 @@ from client_delivery.operators.destination import destination_of
 from client_delivery.operators.triggers.pause import PauseTrigger
 from client_delivery.pickup.intake import Intake, Take
 from client_delivery.runtime.backoff import Backoff
-from client_delivery.runtime.events import as_json, one_line
+from client_delivery.runtime.events import LOGGER, as_json, one_line
 from client_delivery.transfer.contract import Superseded
 from client_delivery.transfer.plan import longest
 
@@ -72,7 +72,7 @@ class TransferBatchOperator(DeliveryOperator):
             run.owner,
             disposal=run.disposal,
             bypass=run.bypass,
-            logger=logging.getLogger(__name__),
+            logger=LOGGER,
             stop=self._stop,
         )
         limit = threading.Timer(self._longest(run.config).total_seconds(), self._stop.set)

@@ -13,6 +13,11 @@ from typing import Any
 _CONTROL = {code: f"\\u{code:04x}" for code in (*range(32), 127, *range(0x80, 0xA0), 0x2028, 0x2029)}
 
 
+LOGGER = logging.getLogger("client_delivery.event")
+"""What a task's events are written to. Each has a logger of its own below it, named by the event: where Airflow wraps
+the line into another JSON object, its field ``logger`` says which event it is, and no file's name gets there."""
+
+
 class EventLine(str):
     """A line that :func:`log_event` made."""
 
@@ -47,9 +52,11 @@ def one_line(text: str) -> str:
 
 
 def log_event(logger: logging.Logger, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
-    """Write one event. ``fields`` are names, counts and states; never a credential.
+    """Write one event, to the child of ``logger`` that has its name.
+
+    ``fields`` are names, counts and states; never a credential.
 
     File names are untrusted: JSON escapes their control characters, so that no name can forge a line.
     """
     shown = {name: value for name, value in fields.items() if value is not None}
-    logger.log(level, "%s", EventLine(as_json({"event": event, **shown})))
+    logger.getChild(event).log(level, "%s", EventLine(as_json({"event": event, **shown})))

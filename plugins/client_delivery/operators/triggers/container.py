@@ -27,8 +27,6 @@ _A_WHILE = 600.0
 class TaskDoneTrigger(ecs.TaskDoneTrigger):
     """Airflow's trigger, which ends at the first question that ECS does not answer; this one asks again.
 
-    It keeps Airflow's name: the metric filters leave out, by that word, the container's lines that it repeats.
-
     A container is not less at work because nobody can ask for it: giving up would cost tries of the task, and with the
     last one the file. A task that ECS has forgotten (an hour after its end) yields an event as well: the ledger then
     says what it did. Log lines that cannot be read never end the wait.
