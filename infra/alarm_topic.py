@@ -18,8 +18,11 @@ _EVENTS = "events.amazonaws.com"
 EventBridge" (its user guide, "Using resource-based policies"). A condition would silently drop every message."""
 
 
-def make_topic(scope: Construct, environment: Environment) -> sns.CfnTopic:
-    """Encrypted with a key of its own, for CloudWatch and EventBridge must be allowed to use it."""
+_SES = "ses.amazonaws.com"
+
+
+def make_topic(scope: Construct, environment: Environment) -> tuple[sns.CfnTopic, sns.CfnTopicPolicy]:
+    """Encrypted with a key of its own, for CloudWatch, EventBridge and SES must be allowed to use it."""
     own_account = {"StringEquals": {"aws:SourceAccount": environment.account}}
     key = kms.Key(
         scope,
@@ -28,7 +31,8 @@ def make_topic(scope: Construct, environment: Environment) -> sns.CfnTopic:
         removal_policy=cdk.RemovalPolicy.DESTROY,
         description=f"Alarms of the client file delivery, {environment.name}",
     )
-    for service, conditions in ((_CLOUDWATCH, own_account), (_EVENTS, {})):
+    # SES, too, is to have the key without a condition (its developer guide, "Set up an Amazon SNS event destination").
+    for service, conditions in ((_CLOUDWATCH, own_account), (_EVENTS, {}), (_SES, {})):
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal(service)],
@@ -55,10 +59,17 @@ def make_topic(scope: Construct, environment: Environment) -> sns.CfnTopic:
     publish: dict[str, Any] = {"Effect": "Allow", "Action": "sns:Publish", "Resource": topic.ref}
     alarms = {"Sid": "Alarms", **publish, "Principal": {"Service": _CLOUDWATCH}, "Condition": own_account}
     findings = {"Sid": "ImageFindings", **publish, "Principal": {"Service": _EVENTS}}
-    sns.CfnTopicPolicy(
+    own_mails = {
+        "StringEquals": {
+            "AWS:SourceAccount": environment.account,
+            "AWS:SourceArn": environment.arn("ses", f"configuration-set/{environment.ses_configuration_set}"),
+        }
+    }
+    mails = {"Sid": "Mails", **publish, "Principal": {"Service": _SES}, "Condition": own_mails}
+    policy = sns.CfnTopicPolicy(
         scope,
         "AlarmsPolicy",
         topics=[topic.ref],
-        policy_document={"Version": "2012-10-17", "Statement": [statement, alarms, findings]},
+        policy_document={"Version": "2012-10-17", "Statement": [statement, alarms, findings, mails]},
     )
-    return topic
+    return topic, policy

@@ -15,6 +15,7 @@ from constructs import Construct
 from client_delivery.runtime.events import LOGGER
 from infra.alarm_topic import make_topic
 from infra.alarms import CLIENT_WATCHES, PLATFORM_ALARMS, QUARTER, WATCHES, ClientWatch, PlatformAlarm, Watch
+from infra.mail_events import watch_mails
 from infra.platform_stack import PlatformStack
 from infra.queries import QUERIES
 from infra.settings import Environment
@@ -30,7 +31,7 @@ class MonitoringStack(cdk.Stack):
         super().__init__(scope, f"{environment.prefix}-monitoring", **kwargs)
         self._environment = environment
         self.add_stack_dependency(platform)
-        self._topic = make_topic(self, environment)
+        self._topic, self._topic_policy = make_topic(self, environment)
         for watch in WATCHES:
             self._count(watch)
         for client_watch in CLIENT_WATCHES:
@@ -38,6 +39,7 @@ class MonitoringStack(cdk.Stack):
         for alarm in PLATFORM_ALARMS:
             self._watch_airflow(alarm)
         self._watch_images()
+        self._alarm(**watch_mails(self, environment, self._topic, self._topic_policy), threshold=0)
         self._watch_costs()
         self._make_dashboard()
         self._save_queries()

@@ -27,7 +27,7 @@ _LONGEST_SESSION = 12 * 3600
 _CONFIGS = "dags/include/client_configs"
 _SERVICES = (
     "airflow", "budgets", "cloudformation", "cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "events", "kms", "logs",
-    "s3", "sns",
+    "s3", "ses", "sns",
 )  # fmt: skip
 """Whose resources the stacks hold, apart from IAM."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_mwaa as mwaa
+from aws_cdk import aws_ses as ses
 from constructs import Construct
 
 from infra.access_stack import AccessStack
@@ -46,7 +47,11 @@ class PlatformStack(cdk.Stack):
         self.add_stack_dependency(access)  # MWAA is not made before its role may do what it needs
         self._make_cluster()
         self._make_task_definition(release)
+        # Before Airflow, for SES refuses an e-mail under a name that it does not know. Where its events go is in the
+        # monitoring stack.
+        mails = ses.CfnConfigurationSet(self, "Mails", name=environment.ses_configuration_set)
         self.airflow = self._make_airflow(release)
+        self.airflow.add_resource_dependency(mails)
 
     def _make_cluster(self) -> None:
         ecs.CfnCluster(
@@ -151,6 +156,7 @@ class PlatformStack(cdk.Stack):
             "secrets.backend_kwargs": json.dumps(_SECRETS_BACKEND),
             "delivery.ledger_table": environment.ledger_table,
             "delivery.mail_sender": environment.mail_sender,
+            "delivery.ses_configuration_set": environment.ses_configuration_set,
             "delivery.environment": "" if environment.name == "production" else environment.name,
             "delivery.connections_prefix": CONNECTIONS_PREFIX,
             "delivery.mwaa_environment": environment.prefix,

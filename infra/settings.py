@@ -118,6 +118,11 @@ class Environment(_Section):
         return self.airflow_role, self.container_role
 
     @property
+    def ses_configuration_set(self) -> str:
+        """What SES does with every e-mail that is sent under this name: it tells of bounces and complaints."""
+        return self.prefix
+
+    @property
     def bucket(self) -> str:
         """MWAA's bucket: DAGs, YAML, plugins, requirements."""
         return f"{self.prefix}-airflow-{self.account}"

@@ -31,7 +31,7 @@ def test_every_event_that_is_watched_is_one_that_the_code_logs():
 
 def test_every_alarm_says_what_it_means_and_what_to_do_and_reaches_somebody(templates, alarms):
     expected = {watch.metric for watch in WATCHES if watch.means} | {one.metric for one in CLIENT_WATCHES}
-    assert set(alarms) == expected | {alarm.name for alarm in PLATFORM_ALARMS}
+    assert set(alarms) == expected | {alarm.name for alarm in PLATFORM_ALARMS} | {"MailsNotDelivered"}
     (topic,) = templates.resources("AWS::SNS::Topic")
     for name, alarm in alarms.items():
         assert alarm["AlarmActions"] == [{"Ref": topic}], name
@@ -113,3 +113,44 @@ def test_the_budget_tells_the_same_people(templates):
     assert budget["Properties"]["Budget"]["BudgetLimit"] == {"Amount": 1500, "Unit": "USD"}
     for notification in budget["Properties"]["NotificationsWithSubscribers"]:
         assert notification["Subscribers"] == [{"SubscriptionType": "EMAIL", "Address": "platform@example.org"}]
+
+
+def test_bounces_and_complaints_reach_people_and_an_alarm_and_every_e_mail_is_sent_so(templates, alarms):
+    """SES's developer guide: "Set up an Amazon SNS event destination", "… a CloudWatch event destination"."""
+    (mails,) = templates.resources("AWS::SES::ConfigurationSet").values()
+    name = mails["Properties"]["Name"]
+    (airflow,) = templates.resources("AWS::MWAA::Environment").values()
+    assert airflow["Properties"]["AirflowConfigurationOptions"]["delivery.ses_configuration_set"] == name
+    assert set(airflow["DependsOn"]) >= set(templates.resources("AWS::SES::ConfigurationSet")), "it is there first"
+    found = templates.resources("AWS::SES::ConfigurationSetEventDestination").values()
+    destinations = {one["Properties"]["EventDestination"]["Name"]: one for one in found}
+    troubles = {"bounce", "complaint", "reject", "deliveryDelay"}
+    (topic,) = templates.resources("AWS::SNS::Topic")
+    (policy,) = templates.resources("AWS::SNS::TopicPolicy")
+    assert destinations.keys() == {"topic", "metrics"}
+    for one in destinations.values():
+        assert one["Properties"]["ConfigurationSetName"] == name
+        assert one["Properties"]["EventDestination"]["Enabled"] is True
+        assert set(one["Properties"]["EventDestination"]["MatchingEventTypes"]) >= troubles
+        assert policy in one["DependsOn"], "SES refuses a topic that it may not publish to"
+    told = destinations["topic"]["Properties"]["EventDestination"]
+    assert told["SnsDestination"] == {"TopicARN": {"Ref": topic}}
+    assert set(told["MatchingEventTypes"]) == troubles, "nobody wants an e-mail about each e-mail"
+    (dimension,) = destinations["metrics"]["Properties"]["EventDestination"]["CloudWatchDestination"][
+        "DimensionConfigurations"
+    ]
+    assert (dimension["DimensionName"], dimension["DimensionValueSource"]) == ("ses:configuration-set", "messageTag")
+    *parts, total = alarms["MailsNotDelivered"]["Metrics"]
+    metrics = {part["Id"]: part["MetricStat"]["Metric"] for part in parts}
+    assert {one["MetricName"] for one in metrics.values()} == {"Bounce", "Complaint", "Reject"}
+    assert all(one["Dimensions"] == [{"Name": "ses:configuration-set", "Value": name}] for one in metrics.values())
+    assert total["Expression"] == f"SUM([{','.join(metrics)}])"
+    statements = templates.resources("AWS::SNS::TopicPolicy")[policy]["Properties"]["PolicyDocument"]["Statement"]
+    (publish,) = [one for one in statements if one["Principal"] == {"Service": "ses.amazonaws.com"}]
+    assert publish["Condition"]["StringEquals"] == {
+        "AWS:SourceAccount": templates.environment.account,
+        "AWS:SourceArn": templates.environment.arn("ses", f"configuration-set/{name}"),
+    }
+    (key,) = templates.resources("AWS::KMS::Key", "monitoring").values()
+    services = [one["Principal"].get("Service") for one in key["Properties"]["KeyPolicy"]["Statement"]]
+    assert "ses.amazonaws.com" in services, "the topic is encrypted"
