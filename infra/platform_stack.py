@@ -161,6 +161,7 @@ class PlatformStack(cdk.Stack):
             "delivery.connections_prefix": CONNECTIONS_PREFIX,
             "delivery.mwaa_environment": environment.prefix,
             "delivery.airflow_history_days": str(environment.airflow_history_days),
+            "delivery.record_days": str(environment.record_days),
             "delivery.offload_threshold": str(environment.offload_threshold_bytes),
             "delivery.ecs_cluster": environment.prefix,
             "delivery.ecs_task_definition": f"{environment.prefix}-transfer",

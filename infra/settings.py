@@ -81,6 +81,9 @@ class Environment(_Section):
     log_retention_days: LogRetention = 400
     airflow_history_days: int = Field(30, ge=7)
     """What Airflow's UI remembers of runs; the ledger remembers everything. A failed run can be cleared for so long."""
+    record_days: int = Field(2557, ge=30, le=36_500)
+    """How long the record of deliveries keeps each of them: seven years. A change concerns what is recorded from then
+    on."""
 
     @property
     def prefix(self) -> str:

@@ -128,6 +128,16 @@ class Entry:
     """It failed for its name: under another name the content is a new wish (R5.9)."""
     reopened: bool = False
     """Delivered in an earlier run, and open again only to report names that were not sent (R5.7)."""
+    created_at: str | None = None
+    """When the file was registered."""
+    armed_at: str | None = None
+    """When it was last set to be sent with fresh attempts; an older release did not say."""
+    attempt_started_at: str | None = None
+    asked_by: str | None = None
+    """Who triggered the run that armed it; None for a run by schedule."""
+    asked_why: str | None = None
+    record_days: int | None = None
+    """How long the record of its outcome is kept; an older release did not say."""
 
     @property
     def bucket(self) -> str:
@@ -187,6 +197,12 @@ class Entry:
             version_id=item.get("versionId"),
             name_refused=item.get("nameRefused", False),
             reopened=item.get("reopened", False),
+            created_at=item.get("createdAt"),
+            armed_at=item.get("armedAt"),
+            attempt_started_at=item.get("attemptStartedAt"),
+            asked_by=item.get("askedBy"),
+            asked_why=item.get("askedWhy"),
+            record_days=int(item["recordDays"]) if "recordDays" in item else None,
         )
 
 

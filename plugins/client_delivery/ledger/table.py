@@ -20,6 +20,7 @@ from client_delivery.ledger.entry import HELD, MAX_ATTEMPTS, Entry, RunRef, Stat
 from client_delivery.ledger.identity import Fingerprint
 from client_delivery.ledger.manifest import Manifest
 from client_delivery.ledger.reads import Reader
+from client_delivery.ledger.record import DEFAULT_DAYS, Recorded, Request
 from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
 from client_delivery.ledger.writes import ConditionalWriter, Write
 from client_delivery.runtime.events import as_json
@@ -71,6 +72,13 @@ def _owned_by_life_of(owner: RunRef) -> ConditionBase:
     return Attr("ownedBy").is_in([spelling for life in lives for spelling in life.spellings])
 
 
+def _superseded(entry: Entry) -> Superseded:
+    return Superseded(
+        f"Attempt {entry.fencing_token} of {as_json(entry.file_name)} no longer owns the file: "
+        "its ledger entry has been taken over, finished or set inactive since."
+    )
+
+
 def shortened(names: Iterable[str]) -> set[str]:
     """As many names as an entry has room for: thousands of files can be equal, empty ones for example."""
     room, found = _MOST_DUPLICATE_BYTES, set[str]()
@@ -91,12 +99,15 @@ class Ledger:
         table: str,
         delivery_key: str,
         *,
+        request: Request | None = None,
         clock: Callable[[], str] = now,
     ) -> None:
+        """``request``: who asked for what is armed here."""
         self._reader = Reader(dynamodb, table)
         self._writer = ConditionalWriter(dynamodb)
         self._table = table
         self.delivery_key = delivery_key
+        self._request = request or Request()
         self._clock = clock
         self.aliases = Aliases(self._reader, self._writer, table, delivery_key)
         self.manifest = Manifest(self._reader, self._writer, table, delivery_key)
@@ -150,7 +161,9 @@ class Ledger:
                         "sendAttempts": 0,
                         "fencingToken": 0,
                         "armedBy": str(owner),
+                        "armedAt": timestamp,
                         "createdAt": timestamp,
+                        **self._request.attributes,
                     },
                     Attr(SORT_KEY).not_exists(),
                 )
@@ -193,6 +206,8 @@ class Ledger:
             "status": Status.PROCESSING,
             "sendAttempts": 0,
             "armedBy": str(owner),
+            "armedAt": timestamp,
+            **self._request.attributes,
             **dict.fromkeys(_OUTCOME),
         }
         return self._writer.write_all(
@@ -287,7 +302,8 @@ class Ledger:
             raise Superseded(f"Attempt {entry.fencing_token} of {as_json(entry.file_name)} no longer owns the file.")
 
     def delivered(self, entry: Entry, receipt: Receipt, *, remove_source: bool = False) -> Entry:
-        """R6.2: the verified delivery; ``remove_source`` notes that the source is removed next (R5.6).
+        """R6.2, R3.8: the verified delivery, in the record as well; ``remove_source`` notes that the source is removed
+        next (R5.6).
 
         The recipient has the file by now, so this is not given up at the first refusal: another attempt would send it
         again. Raises :class:`Superseded`.
@@ -306,7 +322,19 @@ class Ledger:
             "lastError": None,
             "resumeState": None,
         }
-        return self._change(entry, assign, self._held_by(entry), patience=_DELIVERED_PATIENCE)
+        after = replace(
+            entry,
+            status=Status.SUCCESS,
+            timestamp=timestamp,
+            content=content,
+            delivered_to=receipt.uri,
+            checksum=receipt.checksum,
+            verified_by=receipt.verified_by,
+            remove_source=remove_source,
+            last_error=None,
+            resume=None,
+        )
+        return self._conclude(after, assign, entry.send_attempts + 1, patience=_DELIVERED_PATIENCE)
 
     def archived(self, entry: Entry, uri: str) -> None:
         """R5.8: where the delivered source is kept, to be sent again from there. Raises :class:`Superseded`."""
@@ -331,9 +359,31 @@ class Ledger:
         """
         timestamp, attempts = self._clock(), entry.send_attempts + 1
         assign: dict[str, Any] = {"timestamp": timestamp, "sendAttempts": attempts, "lastError": error[:_ERROR_LENGTH]}
-        if permanent or attempts >= MAX_ATTEMPTS:
-            assign |= {"status": Status.FAIL, "finishedAt": timestamp, "nameRefused": name_refused or None}
-        return self._change(entry, assign, self._held_by(entry))
+        if not permanent and attempts < MAX_ATTEMPTS:
+            return self._change(entry, assign, self._held_by(entry))
+        assign |= {"status": Status.FAIL, "finishedAt": timestamp, "nameRefused": name_refused or None}
+        after = replace(
+            entry,
+            status=Status.FAIL,
+            timestamp=timestamp,
+            send_attempts=attempts,
+            last_error=assign["lastError"],
+            name_refused=name_refused,
+        )
+        return self._conclude(after, assign, attempts)
+
+    def _conclude(self, after: Entry, assign: Mapping[str, Any], attempts: int, *, patience: float = 0) -> Entry:
+        """An attempt's outcome and its record, both or neither. Raises :class:`Superseded`."""
+        writes = [
+            self._update(after.etag, assign, self._held_by(after)),
+            *self._record(after, attempts),
+        ]
+        if not self._writer.change_together(writes, patience=patience):
+            raise _superseded(after)
+        return after
+
+    def _record(self, after: Entry, attempts: int) -> list[Write]:
+        return Recorded.of(after, attempts=attempts).writes(self._table, after.record_days or DEFAULT_DAYS)
 
     def hindered(self, entry: Entry, error: str) -> Entry:
         """Note what keeps an attempt from beginning or going on, where it does not count as one (R8.3).
@@ -355,14 +405,20 @@ class Ledger:
             "finishedAt": timestamp,
         }
         condition = self._sending() & _owned_by_life_of(owner)
-        return self._writer.write_all(
-            {
-                entry.etag: self._update(
-                    entry.etag, {**assign, "lastError": entry.last_error or error}, condition, add={"fencingToken": 1}
-                )
-                for entry in entries
-            }
-        )
+        groups = {}
+        for entry in entries:
+            after = replace(
+                entry,
+                status=Status.FAIL,
+                timestamp=timestamp,
+                fencing_token=entry.fencing_token + 1,
+                last_error=entry.last_error or error,
+            )
+            update = self._update(
+                entry.etag, {**assign, "lastError": after.last_error}, condition, add={"fencingToken": 1}
+            )
+            groups[entry.etag] = [update, *self._record(after, entry.send_attempts)]
+        return self._writer.write_groups(groups)
 
     def deactivate(self, entries: Sequence[Entry]) -> list[str]:
         """R4.2: set inactive, and lock out whoever may still be at it. The entries stay open: nothing is lost."""
@@ -452,10 +508,7 @@ class Ledger:
     ) -> Entry:
         item = self._writer.change(self._update(entry.etag, assign, condition, add=add), patience=patience)
         if item is None:
-            raise Superseded(
-                f"Attempt {entry.fencing_token} of {as_json(entry.file_name)} no longer owns the file: "
-                "its ledger entry has been taken over, finished or set inactive since."
-            )
+            raise _superseded(entry)
         return Entry.from_item(item)
 
     def _query(self, open_key: str, run: RunRef | None, batch: int | None) -> list[Entry]:

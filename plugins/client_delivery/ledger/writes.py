@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +22,7 @@ _TRANSACTION = 100
 _PUTS = 25
 """DynamoDB's limit of BatchWriteItem."""
 _LONGEST_PAUSE = 5.0
+_CONFLICT_PATIENCE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,51 @@ class ConditionalWriter:
                 done += [etag for etag, write in chunk if self.change(write) is not None]
         return done
 
+    def write_groups(self, groups: Mapping[str, Sequence[Write]]) -> list[str]:
+        """Carry groups of writes out, each wholly or not at all; returns the keys of those whose conditions held.
+
+        The first write of a group is the one that tells whether it has been carried out already.
+        """
+        done: list[str] = []
+        pairs = list(groups.items())
+        while pairs:
+            chunk, pairs = _fitting(pairs)
+            if len(chunk) > 1 and self._transact([write for _, group in chunk for write in group]):
+                done += [key for key, _ in chunk]
+            else:
+                # One group of the chunk was not as expected, or there is only one: each for itself.
+                done += [key for key, group in chunk if self.change_together(group)]
+        return done
+
+    def change_together(self, writes: Sequence[Write], *, patience: float = 0) -> bool:
+        """Carry all of these out, or none; False if a condition did not hold.
+
+        If the first is found carried out already, by this very call whose answer got lost, all of them are. What the
+        client library could not overcome is tried again for ``patience`` seconds; a conflict with another writer, or a
+        want of capacity, which cancel a transaction without saying anything of its conditions, for half a minute at
+        least.
+        """
+        started, pause, token = time.monotonic(), 0.05, uuid.uuid4().hex
+        jitter = random.SystemRandom()
+        while True:
+            try:
+                # With the same token DynamoDB carries it out once, however often it is asked within ten minutes (API
+                # reference, TransactWriteItems).
+                self._dynamodb.transact_write_items(TransactItems=_items(writes), ClientRequestToken=token)
+            except self._dynamodb.exceptions.TransactionCanceledException as cancelled:
+                reasons: Sequence[Mapping[str, Any]] = cancelled.response.get("CancellationReasons", ())
+                if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
+                    return writes[0].is_in(expressions.from_item(reasons[0].get("Item", {})))
+                if time.monotonic() + pause > started + max(patience, _CONFLICT_PATIENCE):
+                    raise
+            except (BotoCoreError, ClientError):
+                if time.monotonic() + pause > started + patience:
+                    raise
+            else:
+                return True
+            time.sleep(jitter.uniform(pause / 2, pause))
+            pause = min(2 * pause, 20)
+
     def write_together(self, writes: Sequence[Write]) -> bool:
         """Carry all of these out, or none; False if a condition did not hold."""
         return self._transact(writes)
@@ -122,7 +170,24 @@ class ConditionalWriter:
 
     def _transact(self, writes: Sequence[Write]) -> bool:
         try:
-            self._dynamodb.transact_write_items(TransactItems=[{write.verb: write.request} for write in writes])  # type: ignore[misc]
+            self._dynamodb.transact_write_items(TransactItems=_items(writes))
         except self._dynamodb.exceptions.TransactionCanceledException:
             return False
         return True
+
+
+def _items(writes: Sequence[Write]) -> Any:
+    return [{write.verb: {**write.request, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}} for write in writes]
+
+
+def _fitting(
+    pairs: list[tuple[str, Sequence[Write]]],
+) -> tuple[list[tuple[str, Sequence[Write]]], list[tuple[str, Sequence[Write]]]]:
+    """As many groups as one transaction takes, at least one, and the rest."""
+    room, count = _TRANSACTION, 0
+    for _, group in pairs:
+        room -= len(group)
+        if room < 0 and count:
+            break
+        count += 1
+    return pairs[:count], pairs[count:]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from client_delivery.ledger.last_delivery import LastDelivery
     from client_delivery.ledger.mail_marks import MailMarks
     from client_delivery.ledger.orders import Orders
+    from client_delivery.ledger.record import Request
     from client_delivery.ledger.registry import Registry
     from client_delivery.ledger.table import Ledger
     from client_delivery.ledger.unsent_mail import UnsentMail
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from client_delivery.transfer.s3.access import S3Access
 
 _UNDER_WAY = ("queued", "running")
+_LONGEST_NOTE = 1000
+"""Characters of a run's note that are kept with each of its files: that is what Airflow takes."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,25 @@ class Run:
     params: Mapping[str, Any]
     state_of: Callable[[RunRef], str | None] = lambda ref: None
     """Airflow's state of another run; None if there is no such run (any more)."""
+    asked_by: str | None = None
+    """The user who triggered the run, as Airflow knows them. Who cleared it, Airflow does not tell its tasks."""
+    note: str | None = None
+    """The run's note, as it was when this task began."""
 
     @classmethod
     def of(cls, config: ClientConfig, context: Context, params: Mapping[str, Any] | None = None) -> Run:
         """The run that ``context`` belongs to; ``params`` are those that it began with, where they are known."""
         owner = run_ref(context)
         state_of = partial(airflow_state_of, context["ti"], owner.dag_id)
-        return cls(config, owner, context["params"] if params is None else params, state_of)
+        dag_run: Any = context["dag_run"]
+        return cls(
+            config,
+            owner,
+            context["params"] if params is None else params,
+            state_of,
+            asked_by=getattr(dag_run, "triggering_user_name", None) if owner.generation == 0 else None,
+            note=getattr(dag_run, "note", None),
+        )
 
     @staticmethod
     def begun(owner: RunRef) -> Begun | None:
@@ -68,7 +83,14 @@ class Run:
         """The client's part of the ledger."""
         from client_delivery.ledger.table import Ledger
 
-        return Ledger(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+        return Ledger(self._dynamodb, self.settings.ledger_table, self.config.delivery_key, request=self._request)
+
+    @property
+    def _request(self) -> Request:
+        from client_delivery.ledger.record import Request
+
+        note = self.note[:_LONGEST_NOTE] if self.note else None
+        return Request(self.asked_by, note, self.settings.record_days)
 
     def begin(self) -> None:
         """The run has files in hand from now on: whatever happens to the file, it ends as it began (R4.7)."""

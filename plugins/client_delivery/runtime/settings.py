@@ -125,6 +125,13 @@ class Settings(BaseModel):
         ge=1,
         le=3650,
     )
+    record_days: int = _field(
+        2557,
+        "How many days the record of deliveries keeps each of them; seven years, if nothing else is set.",
+        "a whole number of days, 30 to 36500",
+        ge=30,
+        le=36_500,
+    )
     worker_batches: int = _field(
         4,
         "Into how many task instances a run's files are split at most.",

@@ -112,7 +112,7 @@ def test_r3_5_a_transaction_whose_answer_is_lost_is_known_to_have_been_made(ledg
 def test_r6_2_the_outcome_of_what_has_arrived_is_written_although_it_is_refused_at_first(ledger, refused):
     begun = ledger.begin(added(ledger), RUN)
     befallen = refused(lambda: ledger.delivered(begun, RECEIPT), times=3)
-    assert befallen == ["dynamodb.UpdateItem"] * 3
+    assert befallen == ["dynamodb.TransactWriteItems"] * 3
     assert the(ledger).status is Status.SUCCESS
 
 
