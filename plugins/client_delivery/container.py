@@ -30,10 +30,10 @@ from client_delivery.ledger.table import Ledger
 from client_delivery.pickup.disposal import Disposal
 from client_delivery.pickup.pickup import Pickup
 from client_delivery.run.attempt import Batch, Outcome
+from client_delivery.run.destination import destination_of
 from client_delivery.runtime.events import LineFormatter, log_event
 from client_delivery.runtime.settings import Settings, SettingsError
 from client_delivery.transfer.contract import Destination
-from client_delivery.transfer.destinations import open_destination
 
 if TYPE_CHECKING:
     from client_delivery.transfer.s3.access import S3Access
@@ -164,23 +164,13 @@ def _source_access(config: ClientConfig) -> S3Access:
 
 
 def _destination(config: ClientConfig, settings: Settings) -> Destination:
-    from client_delivery.runtime.aws import s3_access
     from client_delivery.runtime.secrets_manager import resolve
 
-    destination = config.destination
-    secret = destination_s3 = None
-    if destination.type == "s3":
-        destination_s3 = s3_access(
-            region=destination.region, role_arn=destination.role_arn, external_id=destination.external_id
-        )
-    else:
-        secret = resolve(destination.connection_id, settings.connections_prefix)
-    return open_destination(
-        destination,
-        secret=secret,
-        source_s3=_source_access(config),
-        destination_s3=destination_s3,
-        gcs_endpoint=settings.gcs_endpoint,
+    return destination_of(
+        config,
+        settings,
+        _source_access(config),
+        lambda connection_id: resolve(connection_id, settings.connections_prefix),
     )
 
 

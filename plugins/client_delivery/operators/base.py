@@ -10,7 +10,8 @@ import structlog
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from client_delivery.operators.run import Run, configuration_of, run_ref
+from client_delivery.operators.run import run_in, run_ref
+from client_delivery.run.context import Run, configuration_of
 from client_delivery.runtime.events import LOGGER, log_event
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class DeliveryOperator(BaseOperator):
             config, params = configuration_of(begun) or config, {**params, **begun.params}
         if config is None:
             raise AirflowFailException(self.problem)
-        return self.acting_for(Run.of(config, context, params))
+        return self.acting_for(run_in(context, config, params))
 
     def acting_for(self, run: Run) -> Run:
         """Let the task's log lines name the client of this run; returns the run."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from client_delivery.operators.run import Run, configuration_of, run_ref
+from client_delivery.operators.run import run_in, run_ref
+from client_delivery.run.context import Run, configuration_of
 from client_delivery.runtime.events import LOGGER, log_event
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class ConfigurationErrorOperator(BaseOperator):
         config = configuration_of(begun) if begun else None
         if begun is None or config is None:
             return ""
-        run = Run.of(config, context)
+        run = run_in(context, config)
         abandoned = [entry for entry in run.ledger.open_entries() if entry.active]
         if others := run.others_under_way(abandoned):
             return f"\nIts last run is under way still, and ends as it began: {', '.join(map(str, others))}."

@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
 from client_delivery.operators.base import DeliveryOperator
-from client_delivery.operators.held import remind, why
-from client_delivery.operators.notify import mail_is_left
+from client_delivery.operators.notify import post_of
+from client_delivery.run.held import remind, why
+from client_delivery.run.mails import FinishedMail, mail_is_left
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from client_delivery.operators.notify import NotifyFinishedOperator
-    from client_delivery.operators.run import Run
     from client_delivery.pickup.intake import Survey
+    from client_delivery.run.context import Run
 
 _HELD_NAMES = 20
 
@@ -115,7 +115,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
                 self.log_event("files_overdue", level=logging.ERROR, days=round(days, 1), expected_every_days=expected)
                 self.alarm("files_overdue")
         if held := survey.intake.held:
-            remind(cast("NotifyFinishedOperator", self.dag.get_task("notify_finished")), run, held)
+            remind(FinishedMail(run, post_of(run)), held)
             raise AirflowFailException(why(held, run.config.delivery_key))
         raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from client_delivery.operators.base import DeliveryOperator
-from client_delivery.operators.leftovers import let_go
+from client_delivery.run.leftovers import let_go
 from client_delivery.runtime.packages import missing_packages, refusal_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from client_delivery.ledger.entry import Entry
-    from client_delivery.operators.run import Run
+    from client_delivery.run.context import Run
 
 
 ERROR_TASK = "configuration_error"
@@ -59,7 +59,7 @@ class HealthCheckOperator(DeliveryOperator):
                 "one has done nothing; its next try looks again. If that run hangs, mark it as failed in the Airflow "
                 "UI: the next run then takes over what it left."
             )
-        let_go(self, run, abandoned)
+        let_go(run, abandoned)
 
     def _require_same_client(self, run: Run) -> None:
         config, keys = run.config, run.delivery_keys

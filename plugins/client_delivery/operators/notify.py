@@ -2,277 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
-from client_delivery.ledger.entry import Entry, RunRef, Status
-from client_delivery.ledger.manifest import HELD
-from client_delivery.ledger.unsent_mail import Unsent
 from client_delivery.operators.base import DeliveryOperator
+from client_delivery.run.mails import FinishedMail, JobMail, MailUnknown, Post, StartedMail
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from mypy_boto3_ses import SESClient
 
-    from client_delivery.notify.messages import FileLine, JobSummary
-    from client_delivery.operators.run import Run
+    from client_delivery.run.context import Run
 
 
 class NotifyOperator(DeliveryOperator):
-    """Sends one e-mail of one kind, at most once for each life of a run.
-
-    The right to send is claimed in the ledger first (R7.2): when a process dies between claim and send, the e-mail
-    is not sent a second time. What did not go to every contact is noted in the ledger, with whom it went to: another
-    try, or a life of the run after it was cleared, sends it to the others. When a mail service keeps refusing, the
-    task is red and the delivery goes on (R7.3).
-    """
+    """Sends one kind of e-mail. When a mail service keeps refusing, the task is red and the delivery goes on (R7.3)."""
 
     winds_up = True
-    kind: str
+    mail: type[JobMail]
 
     def execute(self, context: Context) -> None:
         """Send the e-mail if it is due."""
         run = self.run_of(context)
-        if run.notifies:
-            self.notify(run)
-        else:
+        if not run.notifies:
             # Not skipped: a task that is skipped would skip the wind-up after it.
-            self.log_event("mail_switched_off", kind=self.kind)
-
-    def notify(self, run: Run) -> None:
-        """Send what is due, and what an earlier try or life of this run could not send."""
-        # Everything is read before the claim: who dies after it must not have had anything left to do but to send.
-        entries = self.subjects(run)
-        lives = {self.life(entry) for entry in entries}
-        pending = run.unsent_mail.of_run(run.owner, [self.kind])
-        left = [unsent for unsent in pending if unsent.left(run.config.contacts)]
-        known = {entry.etag: entry for entry in entries} | run.ledger.find(
-            etag for unsent in left for etag in unsent.etags
-        )
-        held = self.held(run) if lives or left else []
-        ses = self._ses_or_error(run) if lives or left else None
-        claimed = self._claim(run, lives)
-        due = Unsent(self.kind, run.owner, [entry.etag for entry in entries if self.life(entry) in claimed])
-        mails = _mails(due, left)
-        for unsent in left:
-            run.unsent_mail.note(replace(unsent, done=True))
-        troubles = []
-        for unsent in mails:
-            about = [known[etag] for etag in unsent.etags if etag in known]
-            try:
-                self._send(run, ses, about, held, unsent.left(run.config.contacts))
-            except Exception as error:
-                troubles.append(error)
-                self._keep(run, unsent, error, claimed)
-        if not mails:
-            # Announced already by the run that died, or nothing to announce.
-            self.log_event("mail_not_due", kind=self.kind)
-            self._tell_unknown(pending)
-        for trouble in troubles:
-            if getattr(trouble, "final", False):
-                # Another try could do no more: people are to see this (R7.3).
-                raise AirflowFailException(str(trouble)) from trouble
-            raise trouble
-
-    def _claim(self, run: Run, lives: set[RunRef]) -> set[RunRef]:
-        marks = run.mail_marks
+            run.log_event("mail_switched_off", kind=self.mail.kind)
+            return
         try:
-            return {life for life in lives if marks.claim(self.kind, life)}
-        except Exception:
-            for life in lives:
-                marks.release(self.kind, life)
-            raise
-
-    def _keep(self, run: Run, unsent: Unsent, error: Exception, claimed: set[RunRef]) -> None:
-        """Note what is left of an e-mail; where that fails too, another try may at least claim it again."""
-        has = (*unsent.has, *getattr(error, "has", ()))
-        unknown = (*unsent.unknown, *getattr(error, "unknown", ()))
-        try:
-            run.unsent_mail.note(replace(unsent, has=has, unknown=unknown, reason=str(error)))
-        except Exception:
-            if not (has or unknown):
-                for life in claimed:
-                    run.mail_marks.release(self.kind, life)
-            raise
-
-    def _tell_unknown(self, pending: Sequence[Unsent]) -> None:
-        """A task that was cleared because nobody knew whether the e-mail was sent stays red, and says so."""
-        reasons = [unsent for unsent in pending if unsent.unknown]
-        if reasons:
-            contacts = ", ".join(dict.fromkeys(contact for unsent in reasons for contact in unsent.unknown))
-            raise AirflowFailException(
-                f"It is not known whether the {self.kind!r} e-mail of this run reached {contacts}, so it is not sent "
-                f"to them again: {reasons[-1].reason} `report` and the ledger say what became of the files."
-            )
-
-    def subjects(self, run: Run) -> list[Entry]:
-        """The entries that the e-mail is about."""
-        raise NotImplementedError
-
-    def life(self, entry: Entry) -> RunRef:
-        """The life of a run in which this kind of e-mail is due for ``entry``."""
-        raise NotImplementedError
-
-    def held(self, run: Run) -> list[FileLine]:
-        """What the e-mail lists as held."""
-        return []
-
-    def duplicates(self, entries: Sequence[Entry]) -> list[FileLine]:
-        """What the e-mail lists as not sent, since its content had been."""
-        return []
-
-    @staticmethod
-    def _ses(run: Run) -> SESClient:
-        from airflow.providers.amazon.aws.hooks.ses import SesHook
-        from botocore.config import Config
-
-        # One call and no more: one whose answer was lost may have sent the e-mail (R7.2). Airflow retries the rest.
-        once = Config(retries={"total_max_attempts": 1})
-        client: SESClient = SesHook(aws_conn_id=run.settings.ses_connection_id, config=once).get_conn()
-        return client
-
-    def _ses_or_error(self, run: Run) -> SESClient | Exception:
-        """The mail service, or why there is none: it is told when what is due is known."""
-        try:
-            return self._ses(run)
+            self.mail(run, post_of(run)).send_due()
+        except MailUnknown as error:
+            raise AirflowFailException(str(error)) from error
         except Exception as error:
-            return error
-
-    def _send(
-        self,
-        run: Run,
-        ses: SESClient | Exception | None,
-        entries: Sequence[Entry],
-        held: list[FileLine],
-        recipients: Sequence[str],
-    ) -> None:
-        from client_delivery.notify import messages
-        from client_delivery.notify.sending import send
-
-        if isinstance(ses, Exception):
-            raise ses
-        build = messages.started if self.kind == "started" else messages.finished
-        message = build(self._summary(run, entries, held), run.settings.mail_sender, run.config.contacts)
-        message_id = send(message, cast("SESClient", ses), recipients, run.settings.ses_configuration_set)
-        self.log_event("mail_sent", kind=self.kind, recipients=len(recipients), message_id=message_id)
-
-    def _summary(self, run: Run, entries: Sequence[Entry], held: list[FileLine]) -> JobSummary:
-        from client_delivery.notify.messages import JobSummary
-
-        pickup = run.config.pickup
-        base_url = conf.get("api", "base_url", fallback="")
-        run_id = run.owner.run_id
-        return JobSummary(
-            client_h_number=run.config.client_h_number,
-            feed=run.config.feed,
-            configuration=run.config.name,
-            run_id=run_id,
-            asked=run.asked,
-            time=datetime.now(UTC),
-            source=f"s3://{pickup.bucket}/{pickup.prefix}",
-            destination=run.config.destination.uri,
-            files=[file_line(e) for e in sorted(entries, key=lambda e: e.file_name) if not e.reopened],
-            run_url=f"{base_url.rstrip('/')}/dags/{self.dag_id}/runs/{quote(run_id)}" if base_url else None,
-            environment=run.settings.environment or None,
-            held=held,
-            duplicates=self.duplicates(entries),
-        )
-
-
-def mail_is_left(run: Run) -> bool:
-    """Whether an e-mail of an earlier life of this run is left to be sent, or to be told of."""
-    if not (run.owner.generation and run.notifies):
-        return False
-    kinds = (NotifyStartedOperator.kind, NotifyFinishedOperator.kind)
-    unsent = run.unsent_mail.of_run(run.owner, kinds)
-    return any(one.unknown or one.left(run.config.contacts) for one in unsent)
-
-
-def _mails(due: Unsent, left: Sequence[Unsent]) -> list[Unsent]:
-    """What nobody has yet goes as one e-mail; what some have goes to the others, each for itself."""
-    whole = [unsent for unsent in left if not (unsent.has or unsent.unknown)]
-    etags = dict.fromkeys(etag for unsent in (due, *whole) for etag in unsent.etags)
-    merged = [replace(due, etags=list(etags))] if etags else []
-    return [*merged, *(unsent for unsent in left if unsent not in whole)]
+            if getattr(error, "final", False):
+                # Another try could do no more: people are to see this (R7.3).
+                raise AirflowFailException(str(error)) from error
+            raise
 
 
 class NotifyStartedOperator(NotifyOperator):
-    """'Job started' (R7.1): the files that are active and that no run has announced yet.
+    """'Job started' (R7.1)."""
 
-    A restart that resumes what a dead run had announced announces nothing again (R7.2).
-    """
-
-    kind = "started"
-
-    def subjects(self, run: Run) -> list[Entry]:
-        """Every active entry, but for those of another run that is under way."""
-        entries = run.to_wind_up(run.ledger.open_now(run.owner))
-        return [entry for entry in entries if entry.active and not entry.reopened]
-
-    def life(self, entry: Entry) -> RunRef:
-        """The run that armed the file."""
-        return entry.armed_by
+    mail = StartedMail
 
 
 class NotifyFinishedOperator(NotifyOperator):
-    """'Job finished' (R7.1): every file with its final status, what is held, and what came under a second name."""
+    """'Job finished' (R7.1)."""
 
-    kind = "finished"
-
-    def subjects(self, run: Run) -> list[Entry]:
-        """Every entry with an outcome that is not closed yet, those of a run that died included."""
-        entries = run.to_wind_up(run.ledger.open_now(run.owner))
-        return [entry for entry in entries if entry.status is not Status.PROCESSING]
-
-    def life(self, entry: Entry) -> RunRef:
-        """The run that dealt with the file."""
-        return entry.owned_by
-
-    def remind(self, run: Run, entries: Sequence[Entry]) -> None:
-        """Send the reminder of what is held (R5.9)."""
-        from client_delivery.notify import messages
-        from client_delivery.notify.sending import send
-
-        summary = self._summary(run, [], [file_line(entry) for entry in entries])
-        contacts = run.config.contacts
-        message = messages.held(summary, run.settings.mail_sender, contacts)
-        message_id = send(message, self._ses(run), contacts, run.settings.ses_configuration_set)
-        self.log_event("mail_sent", kind="held", recipients=len(contacts), message_id=message_id)
-
-    def held(self, run: Run) -> list[FileLine]:
-        """What failed before and waits in the pick-up until somebody asks for it (R5.4)."""
-        etags = [*(e.etag for e in run.ledger.held_entries()), *run.ledger.manifest.etags(run.owner.run_id, HELD)]
-        entries = run.ledger.find(etags).values()
-        held = {(e.key, e.source_etag): e for e in entries if e.status is Status.FAIL and not e.open}
-        waiting = {(file.key, file.etag) for file in run.pickup.files()} if held else set()
-        return [file_line(entry) for where, entry in held.items() if where in waiting]
-
-    def duplicates(self, entries: Sequence[Entry]) -> list[FileLine]:
-        """What came under other names as well (R5.7)."""
-        return [
-            file_line(entry, name=name, note=f"same content as {entry.file_name}")
-            for entry in entries
-            for name in sorted(entry.duplicate_names)
-        ]
+    mail = FinishedMail
 
 
-def file_line(entry: Entry, **changes: Any) -> FileLine:
-    """An entry as an e-mail shows it."""
-    from client_delivery.notify.messages import FileLine
+def post_of(run: Run) -> Post:
+    """SES by Airflow's connection, and the run's page."""
+    base_url, owner = conf.get("api", "base_url", fallback="").rstrip("/"), run.owner
+    dag_id = owner.dag_id or run.config.name
+    return Post(
+        ses=lambda: _ses(run.settings.ses_connection_id),
+        run_url=f"{base_url}/dags/{dag_id}/runs/{quote(owner.run_id)}" if base_url else None,
+    )
 
-    shown: dict[str, Any] = {
-        "name": entry.file_name,
-        "size": entry.size,
-        "status": entry.status.value,
-        "attempts": entry.send_attempts,
-        "error": entry.last_error,
-        "delivered_to": entry.delivered_to,
-        "timestamp": entry.timestamp,
-    }
-    return FileLine(**shown | changes)
+
+def _ses(connection_id: str) -> SESClient:
+    from airflow.providers.amazon.aws.hooks.ses import SesHook
+    from botocore.config import Config
+
+    # One call and no more: one whose answer was lost may have sent the e-mail (R7.2). Airflow retries the rest.
+    client: SESClient = SesHook(aws_conn_id=connection_id, config=Config(retries={"total_max_attempts": 1})).get_conn()
+    return client

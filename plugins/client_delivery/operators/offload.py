@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from client_delivery.operators.register_files import BatchRef
-    from client_delivery.operators.run import Run
+    from client_delivery.run.context import Run
     from client_delivery.runtime.settings import OffloadSettings
 
 LARGEST_OVERRIDES = 8_192

@@ -16,15 +16,15 @@ from client_delivery.ledger.manifest import HELD
 from client_delivery.ledger.table import Assignment
 from client_delivery.notify.sizes import human_size
 from client_delivery.operators.base import DeliveryOperator
-from client_delivery.operators.leftovers import let_go
-from client_delivery.operators.notify import mail_is_left
 from client_delivery.pickup.intake import Intake, Take
+from client_delivery.run.leftovers import let_go
+from client_delivery.run.mails import mail_is_left
 from client_delivery.transfer.plan import Plan, split
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from client_delivery.operators.run import Run
+    from client_delivery.run.context import Run
 
 
 LONGEST_LABEL = 250
@@ -58,7 +58,7 @@ class RegisterFilesOperator(DeliveryOperator):
         survey = run.survey()
         if run.delivery_keys[-1:] != [run.config.delivery_key]:
             run.registry.use(run.config.delivery_key, run.delivery_keys)
-        let_go(self, run, run.to_wind_up(survey.intake.abandoned))
+        let_go(run, run.to_wind_up(survey.intake.abandoned))
         run.ledger.aliases.note(survey.intake.aliases)
         if in_hand := bool(survey.intake.take or survey.intake.duplicates or survey.intake.unconcluded):
             run.begin()

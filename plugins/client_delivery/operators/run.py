@@ -1,286 +1,38 @@
-"""What a task knows of its run: the configuration, the trigger form's parameters, the ledger and the pick-up."""
+"""A task's run, from what Airflow tells the task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from client_delivery.ledger.entry import RunRef
-from client_delivery.pickup.intake import Options, Survey, survey
-from client_delivery.pickup.recognition import Recognition, Rules
+from client_delivery.run.context import Run
 from client_delivery.runtime.settings import Settings
-from client_delivery.transfer.naming import is_deliverable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_s3 import S3Client
 
     from client_delivery.config.model import ClientConfig
-    from client_delivery.ledger.configurations import Begun, Configurations
-    from client_delivery.ledger.entry import Entry
-    from client_delivery.ledger.last_delivery import LastDelivery
-    from client_delivery.ledger.mail_marks import MailMarks
-    from client_delivery.ledger.orders import Orders
-    from client_delivery.ledger.record import Request
-    from client_delivery.ledger.registry import Registry
-    from client_delivery.ledger.table import Ledger
-    from client_delivery.ledger.unsent_mail import UnsentMail
-    from client_delivery.pickup.disposal import Disposal
-    from client_delivery.pickup.pickup import Pickup
-    from client_delivery.transfer.s3.access import S3Access
-
-_UNDER_WAY = ("queued", "running")
-_LONGEST_NOTE = 1000
-"""Characters of a run's note that are kept with each of its files: that is what Airflow takes."""
+    from client_delivery.transfer.secret import Secret
 
 
-@dataclass(frozen=True)
-class Run:
-    """One life of one DAG run, as its tasks see it."""
-
-    config: ClientConfig
-    owner: RunRef
-    params: Mapping[str, Any]
-    state_of: Callable[[RunRef], str | None] = lambda ref: None
-    """Airflow's state of another run; None if there is no such run (any more)."""
-    asked_by: str | None = None
-    """The user who triggered the run, as Airflow knows them. Who cleared it, Airflow does not tell its tasks."""
-    note: str | None = None
-    """The run's note, as it was when this task began."""
-
-    @classmethod
-    def of(cls, config: ClientConfig, context: Context, params: Mapping[str, Any] | None = None) -> Run:
-        """The run that ``context`` belongs to; ``params`` are those that it began with, where they are known."""
-        owner = run_ref(context)
-        state_of = partial(airflow_state_of, context["ti"], owner.dag_id)
-        dag_run: Any = context["dag_run"]
-        return cls(
-            config,
-            owner,
-            context["params"] if params is None else params,
-            state_of,
-            asked_by=getattr(dag_run, "triggering_user_name", None) if owner.generation == 0 else None,
-            note=getattr(dag_run, "note", None),
-        )
-
-    @staticmethod
-    def begun(owner: RunRef) -> Begun | None:
-        """With what the latest run of this DAG that had files in hand began (R4.7)."""
-        return _configurations().get(owner.dag_id)
-
-    @cached_property
-    def settings(self) -> Settings:
-        """This environment's settings."""
-        return Settings.from_environment()
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """The client's part of the ledger."""
-        from client_delivery.ledger.table import Ledger
-
-        return Ledger(self._dynamodb, self.settings.ledger_table, self.config.delivery_key, request=self._request)
-
-    @property
-    def _request(self) -> Request:
-        from client_delivery.ledger.record import Request
-
-        note = self.note[:_LONGEST_NOTE] if self.note else None
-        return Request(self.asked_by, note, self.settings.record_days)
-
-    def begin(self) -> None:
-        """The run has files in hand from now on: whatever happens to the file, it ends as it began (R4.7)."""
-        configuration = self.config.model_dump_json(exclude_defaults=True)
-        _configurations().begin(self.owner.dag_id, self.owner, configuration, self.params)
-
-    def end(self) -> None:
-        """The run has let go of its files."""
-        _configurations().end(self.owner.dag_id, self.owner)
-
-    @staticmethod
-    def forget(begun: Begun) -> None:
-        """That run is over, and what it had in hand has been let go of by another."""
-        _configurations().end(begun.name, begun.life)
-
-    @cached_property
-    def mail_marks(self) -> MailMarks:
-        """Which e-mails of the client have been sent."""
-        from client_delivery.ledger.mail_marks import MailMarks
-
-        return MailMarks(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
-
-    @cached_property
-    def unsent_mail(self) -> UnsentMail:
-        """Which e-mails of the client did not go to everybody."""
-        from client_delivery.ledger.unsent_mail import UnsentMail
-
-        return UnsentMail(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
-
-    @cached_property
-    def last_delivery(self) -> LastDelivery:
-        """When the client last got a file."""
-        from client_delivery.ledger.last_delivery import LastDelivery
-
-        return LastDelivery(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
-
-    @cached_property
-    def orders(self) -> Orders:
-        """Where containers' orders are left that are too long for ECS."""
-        from client_delivery.ledger.orders import Orders
-
-        return Orders(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
-
-    @cached_property
-    def registry(self) -> Registry:
-        """Under which delivery keys the pick-up has been delivered."""
-        from client_delivery.ledger.registry import Registry
-
-        pickup = self.config.pickup
-        return Registry(self._dynamodb, self.settings.ledger_table, pickup.bucket, pickup.prefix)
-
-    @cached_property
-    def delivery_keys(self) -> list[str]:
-        """The pick-up's delivery keys so far, the one in use last, as they were when this task began."""
-        return self.registry.delivery_keys()
-
-    @cached_property
-    def earlier_ledgers(self) -> list[Ledger]:
-        """Where the history of the pick-up is, beside the ledger in use (R3.7)."""
-        from client_delivery.ledger.table import Ledger
-
-        own = self.config.delivery_key
-        keys = self.delivery_keys or ([self.config.client_h_number] if self.config.feed else [])
-        return [Ledger(self._dynamodb, self.settings.ledger_table, key) for key in keys if key != own]
-
-    @property
-    def place(self) -> str:
-        """What the path of every file of the pick-up begins with."""
-        return f"s3://{self.config.pickup.bucket}/{self.config.pickup.prefix}"
-
-    @cached_property
-    def _dynamodb(self) -> DynamoDBClient:
-        from client_delivery.runtime.aws import dynamodb_client
-
-        return dynamodb_client()
-
-    @cached_property
-    def source_s3(self) -> S3Client:
-        """An S3 client that may read the pick-up."""
-        from client_delivery.runtime.aws import s3_client
-
-        pickup = self.config.pickup
-        return s3_client(region=pickup.region, role_arn=pickup.role_arn, external_id=pickup.external_id)
-
-    @cached_property
-    def source_access(self) -> S3Access:
-        """The same identity for the transfer engine."""
-        from client_delivery.runtime.aws import s3_access
-
-        pickup = self.config.pickup
-        return s3_access(region=pickup.region, role_arn=pickup.role_arn, external_id=pickup.external_id)
-
-    @cached_property
-    def pickup(self) -> Pickup:
-        """The client's pick-up."""
-        from client_delivery.pickup.pickup import Pickup
-
-        return Pickup(self.config, self.source_s3)
-
-    @cached_property
-    def disposal(self) -> Disposal:
-        """What becomes of files that are dealt with (R5.8)."""
-        from client_delivery.pickup.disposal import Disposal
-
-        return Disposal(self.config, self.pickup, lambda: self.source_access)
-
-    @property
-    def offload_threshold(self) -> int | None:
-        """Bytes from which on a file gets a container of its own (R6.1); None if there are no containers."""
-        if self.settings.offload is None:
-            return None
-        return self.config.offload_threshold or self.settings.offload_threshold
-
-    @property
-    def bypass(self) -> bool:
-        """Whether files that were sent before are sent again."""
-        return bool(self.params["bypass_file_checks"])
-
-    @property
-    def needs_done_file(self) -> bool:
-        """Whether only a done file lets new files go (R4.3)."""
-        return self.config.trigger_on_done_file and not self.params["ignore_done_file"]
-
-    @property
-    def notifies(self) -> bool:
-        """Whether e-mails are sent (R7.1)."""
-        return bool(self.params["send_notifications"])
-
-    def others_under_way(self, entries: Iterable[Entry]) -> list[RunRef]:
-        """The other runs that own some of these entries and that are not over, says Airflow (R4.1).
-
-        ``max_active_runs`` alone does not prevent them: a renamed configuration has another DAG, and the command line
-        can start a run beside another.
-        """
-        owners = {entry.owned_by for entry in entries if not entry.owned_by.is_same_run(self.owner)}
-        return sorted((ref for ref in owners if self.state_of(ref) in _UNDER_WAY), key=str)
-
-    def to_wind_up(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Those that this run may conclude: its own, and what runs that are over have left (R4.2)."""
-        known = list(entries)
-        others = self.others_under_way(known)
-        return [entry for entry in known if not any(entry.owned_by.is_same_run(other) for other in others)]
-
-    @property
-    def asked(self) -> str:
-        """What the trigger form asked for beyond the configuration, in words (R9.1)."""
-        from client_delivery.run.asked import asked
-
-        return asked(self.params, self.config)
-
-    def look(self) -> Survey:
-        """Is there anything to do? Asks S3 for nothing but the done file and the listing, and changes nothing."""
-        recognition = Recognition(self.ledger, self.rules)
-        return survey(
-            self.pickup,
-            self.ledger,
-            self.options,
-            needs_done_file=self.needs_done_file,
-            recognition=recognition,
-            thorough=False,
-        )
-
-    def survey(self, *, needs_done_file: bool | None = None) -> Survey:
-        """What is to be done with each file that waits."""
-        return survey(
-            self.pickup,
-            self.ledger,
-            self.options,
-            needs_done_file=self.needs_done_file if needs_done_file is None else needs_done_file,
-            recognition=Recognition(self.ledger, self.rules, self.earlier_ledgers, self.place),
-        )
-
-    @property
-    def rules(self) -> Rules:
-        """What makes two files the same. Under bypass every name is sent, whatever the content (R5.3)."""
-        by_name = self.bypass or self.config.dedupe_by == "content_and_name"
-        return Rules(by_name=by_name, by_content=self.config.dedupe_by != "etag")
-
-    @property
-    def options(self) -> Options:
-        """How this run treats what it finds."""
-        return Options(
-            owner=self.owner,
-            rules=self.rules,
-            bypass=self.bypass,
-            resend_failed=bool(self.params["resend_failed"]),
-            file_pattern=self.params["file_pattern"] or None,
-            keep=self.disposal.keeps,
-            deliverable=partial(is_deliverable, self.config.destination),
-        )
+def run_in(context: Context, config: ClientConfig, params: Mapping[str, Any] | None = None) -> Run:
+    """The run that ``context`` belongs to; ``params`` are those that it began with, where they are known."""
+    owner = run_ref(context)
+    dag_run: Any = context["dag_run"]
+    return Run(
+        config,
+        owner,
+        context["params"] if params is None else params,
+        state_of=partial(airflow_state_of, context["ti"], owner.dag_id),
+        asked_by=getattr(dag_run, "triggering_user_name", None) if owner.generation == 0 else None,
+        note=getattr(dag_run, "note", None),
+        secret_of=_secret_of,
+        stop_containers=_stop_containers,
+    )
 
 
 def run_ref(context: Context) -> RunRef:
@@ -289,23 +41,20 @@ def run_ref(context: Context) -> RunRef:
     return RunRef(dag_run.run_id, getattr(dag_run, "clear_number", None) or 0, dag_run.dag_id)
 
 
-def configuration_of(begun: Begun) -> ClientConfig | None:
-    """The configuration that a run began with; None if a release came in between that cannot read it."""
-    from pydantic import ValidationError
+def _secret_of(connection_id: str) -> Secret:
+    from client_delivery.operators.connections import resolve
 
-    from client_delivery.config.model import ClientConfig
-
-    try:
-        return ClientConfig.model_validate_json(begun.configuration)
-    except ValidationError:
-        return None
+    return resolve(connection_id)
 
 
-def _configurations() -> Configurations:
-    from client_delivery.ledger.configurations import Configurations
-    from client_delivery.runtime.aws import dynamodb_client
+def _stop_containers(delivery_key: str, reason: str) -> Sequence[str]:
+    offload = Settings.from_environment().offload
+    if offload is None:
+        return ()
+    # Imported here: Airflow's ECS operator costs seconds, which every task of every client would pay.
+    from client_delivery.operators.offload import stop_containers
 
-    return Configurations(dynamodb_client(), Settings.from_environment().ledger_table)
+    return stop_containers(offload, delivery_key, reason)
 
 
 def airflow_state_of(task_instance: Any, dag_id: str, ref: RunRef) -> str | None:

@@ -15,7 +15,6 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.ledger.table import Assignment
 from client_delivery.operators.base import DeliveryOperator
-from client_delivery.operators.destination import destination_of
 from client_delivery.operators.triggers.pause import PauseTrigger
 from client_delivery.pickup.intake import Intake, Take
 from client_delivery.runtime.backoff import Backoff
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from client_delivery.operators.container_trouble import Trouble
     from client_delivery.operators.offload import ContainerOperator
     from client_delivery.operators.register_files import BatchRef
-    from client_delivery.operators.run import Run
+    from client_delivery.run.context import Run
 
 _INDEX_PATIENCE = 60.0
 _CAPACITY_PATIENCE = 3_600.0
@@ -79,7 +78,7 @@ class TransferBatchOperator(DeliveryOperator):
         limit.daemon = True
         limit.start()
         try:
-            outcome = batch.deliver(entries, lambda: destination_of(run))
+            outcome = batch.deliver(entries, run.open_destination)
         finally:
             limit.cancel()
         if self._stop.is_set():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
 from local.aws import SUPPRESSED
@@ -112,11 +114,9 @@ def test_r7_2_what_nobody_knows_is_not_sent_again_and_says_why(scenario):
 
 
 def test_r7_3_a_missing_aws_connection_loses_no_email(scenario, monkeypatch):
-    from client_delivery.operators.notify import NotifyOperator
-
     client = scenario("s3")
     with monkeypatch.context() as patch:
-        patch.setattr(NotifyOperator, "_ses", staticmethod(lambda run: (_ for _ in ()).throw(LookupError("aws_mail"))))
+        patch.setattr("client_delivery.operators.notify._ses", Mock(side_effect=LookupError("aws_mail")))
         run = fails(client)
     assert run.states["notify_finished"] == "failed"
     assert client.clear_task(run, "notify_finished").states["notify_finished"] == "success"

@@ -290,7 +290,7 @@ def test_r5_9_after_a_day_the_contacts_are_reminded_once_a_day(kms, monkeypatch)
     client = kms()
     client.drop("a\tb.csv", "rows")
     client.run()
-    monkeypatch.setattr("client_delivery.operators.held._TOLD_BY_FINISH_MAIL", timedelta(0))
+    monkeypatch.setattr("client_delivery.run.held._TOLD_BY_FINISH_MAIL", timedelta(0))
     for _ in range(3):
         client.run()
     assert mails(client)[2:] == ["Still held: 1 held"]

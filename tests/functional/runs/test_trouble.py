@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from client_delivery.ledger.entry import Status
-from client_delivery.operators.notify import NotifyFinishedOperator
 from client_delivery.operators.register_files import RegisterFilesOperator
 from client_delivery.operators.transfer_batch import TransferBatchOperator
+from client_delivery.run.mails import FinishedMail
 from tests.functional.runs.trouble import after
 
 
@@ -105,7 +105,7 @@ def test_r7_3_trouble_before_the_e_mail_is_sent_does_not_lose_it(scenario, monke
     client = scenario("gcs")
     client.drop("a.csv")
     method = {"before the claim": "held", "after it": "duplicates"}[when]
-    real, calls = getattr(NotifyFinishedOperator, method), []
+    real, calls = getattr(FinishedMail, method), []
 
     def fails_once(self, *arguments):
         calls.append(method)
@@ -113,7 +113,7 @@ def test_r7_3_trouble_before_the_e_mail_is_sent_does_not_lose_it(scenario, monke
             raise RuntimeError("no answer")
         return real(self, *arguments)
 
-    monkeypatch.setattr(NotifyFinishedOperator, method, fails_once)
+    monkeypatch.setattr(FinishedMail, method, fails_once)
     run = client.run()
     assert run.state == "success"
     assert run.tries["notify_finished"] == 2

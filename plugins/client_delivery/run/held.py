@@ -11,9 +11,8 @@ from client_delivery.ledger.entry import Entry, RunRef
 from client_delivery.runtime.events import as_json, one_line
 
 if TYPE_CHECKING:
-    from client_delivery.operators.notify import NotifyFinishedOperator
-    from client_delivery.operators.run import Run
     from client_delivery.pickup.pickup import PickupFile
+    from client_delivery.run.mails import FinishedMail
 
 _NAMED = 20
 _TOLD_BY_FINISH_MAIL = timedelta(hours=24)
@@ -37,18 +36,19 @@ def why(held: Held, delivery_key: str) -> str:
     )
 
 
-def remind(mailer: NotifyFinishedOperator, run: Run, held: Held) -> None:
+def remind(mail: FinishedMail, held: Held) -> None:
     """One e-mail a day (UTC) while something has been held for a day. Never fails the task (R7.3)."""
     now = datetime.now(UTC)
     known_long = any(now - datetime.fromisoformat(entry.timestamp) >= _TOLD_BY_FINISH_MAIL for entry, _ in held)
+    run = mail.run
     today = RunRef(f"held-{now:%Y-%m-%d}")
     if not (run.notifies and known_long):
         return
     try:
         if not run.mail_marks.claim("held", today):
             return
-        mailer.remind(run, [entry for entry, _ in held])
+        mail.remind([entry for entry, _ in held])
     except Exception as error:
-        mailer.log_event("mail_not_sent", level=logging.ERROR, kind="held", error=str(error))
+        run.log_event("mail_not_sent", level=logging.ERROR, kind="held", error=str(error))
         if not (getattr(error, "has", ()) or getattr(error, "unknown", ())):
             run.mail_marks.release("held", today)

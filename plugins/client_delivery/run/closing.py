@@ -1,0 +1,106 @@
+"""The end of a run: every file gets an outcome, the run lets go of them, and what failed is told (R7.2, R8.2, R8.3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict
+
+from client_delivery.ledger.entry import Entry, Status
+from client_delivery.run.attempt import file_fields
+from client_delivery.runtime.events import as_json, one_line
+
+if TYPE_CHECKING:
+    from client_delivery.run.context import Run
+
+_NO_OUTCOME = (
+    "No attempt left an outcome: the worker or container that had the file died, or the task was ended by hand, "
+    "before it could be delivered. Clear the run to send it again."
+)
+_NAMED = 20
+
+
+class WoundUp(TypedDict):
+    """That a run let go of its files."""
+
+    life: str
+    """Which life of the run: clearing only its failed tasks gives it a new one in which nobody lets go."""
+    failed: int
+    """How many files ended in ``fail``."""
+
+
+def settle(run: Run) -> dict[str, int]:
+    """When the tries are over, end what is still ``processing`` in ``fail`` (R6.2, R7.2); returns counts by status.
+
+    Logs the final state of each file that failed, and the job's counts (R8.1).
+    """
+    entries = run.to_wind_up(run.ledger.open_now(run.owner))
+    unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
+    run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME)
+    final = list(run.ledger.find(entry.etag for entry in entries).values())
+    _clean_up(run, [entry for entry in final if entry.status is Status.FAIL and entry.resume])
+    for entry in final:
+        if entry.status is Status.FAIL:
+            fields = {name: value for name, value in file_fields(entry).items() if name != "client_h_number"}
+            run.log_event("file_final", level=logging.ERROR, **fields, error=entry.last_error)
+    ours = [entry for entry in final if not entry.reopened]
+    counts = {status.value: sum(entry.status is status for entry in ours) for status in Status}
+    counts["not_sent"] = sum(len(entry.duplicate_names) for entry in final)
+    run.log_event(
+        "job_finished", run=str(run.owner), **counts, bytes=sum(entry.size for entry in ours), files=len(ours)
+    )
+    return counts
+
+
+def let_go(run: Run) -> WoundUp:
+    """Set all of the client's entries inactive (R8.2): what is sent is closed, what failed is held (R5.4).
+
+    An entry that still is ``processing`` stays open, for the next run to resume (R4.6).
+    """
+    entries = run.to_wind_up(run.ledger.open_now(run.owner))
+    terminal = [entry for entry in entries if entry.status is not Status.PROCESSING]
+    unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
+    delivered = any(entry.status is Status.SUCCESS and not entry.reopened for entry in terminal)
+    if run.config.expected_every_days and delivered:
+        run.last_delivery.note()  # first: what is closed is not seen again by another try
+    counts = {
+        "closed": len(run.ledger.close(terminal, run.owner)),
+        "failed": sum(entry.status is Status.FAIL for entry in terminal),
+        "unfinished": len(run.ledger.deactivate(unfinished)),
+    }
+    run.log_event("entries_deactivated", **counts)
+    return WoundUp(life=str(run.owner), failed=counts["failed"])
+
+
+def failures(run: Run, wound_up: WoundUp) -> str | None:
+    """What to tell of the files of this run that ended in ``fail`` (R8.3); None if there are none."""
+    entries = run.ledger.of_run(run.owner)
+    failed = [entry for entry in entries if entry.status is Status.FAIL and not entry.active]
+    # What the ledger holds of this run may be more: another batch's files, or what an earlier try closed.
+    count = max(len(failed), wound_up["failed"])
+    if not count:
+        return None
+    run.log_event("run_failed", level=logging.ERROR, run=str(run.owner), failed=count)
+    lines = [f"  {as_json(entry.file_name)}: {one_line(str(entry.last_error))}" for entry in failed[:_NAMED]]
+    if count > len(lines):
+        lines.append(f"  and {count - len(lines)} more; each is in the ledger and in the finish e-mail")
+    files = "1 file was" if count == 1 else f"{count} files were"
+    return (
+        f"{files} not delivered for {run.config.delivery_key}:\n"
+        + "\n".join(lines)
+        + "\nMend the cause, then clear this run: only the files that failed are sent again."
+    )
+
+
+def _clean_up(run: Run, entries: Sequence[Entry]) -> None:
+    """No attempt will resume these: what they left at the destination is removed, if that can be done now."""
+    if not entries:
+        return
+    try:
+        with run.open_destination() as destination:
+            for entry in entries:
+                destination.discard(entry.file_name, entry.resume or {})
+    except Exception as error:
+        # Leftovers do no harm: they are hidden or incomplete, and are said here.
+        names = [entry.file_name for entry in entries]
+        run.log_event("leftovers_not_removed", level=logging.WARNING, files=names, error=type(error).__name__)

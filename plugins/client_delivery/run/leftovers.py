@@ -1,0 +1,27 @@
+"""What a run that died left active (R4.2): logged, its containers stopped, its entries let go of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from client_delivery.run.attempt import file_fields
+
+if TYPE_CHECKING:
+    from client_delivery.ledger.entry import Entry
+    from client_delivery.run.context import Run
+
+
+def let_go(run: Run, abandoned: Sequence[Entry]) -> None:
+    """Set the entries inactive, so that they can be resumed and whoever is still at one is locked out (R3.5)."""
+    for entry in abandoned:
+        fields = {name: value for name, value in file_fields(entry).items() if name != "client_h_number"}
+        run.log_event("entry_left_active", level=logging.ERROR, left_by=str(entry.owned_by), **fields)
+    if not abandoned:
+        return
+    # Before the entries are let go of: a try that dies here leaves them for the next one to find.
+    for key in {entry.delivery_key for entry in abandoned}:
+        for arn in run.stop_containers(key, f"left over; {run.owner} begins"):
+            run.log_event("container_left_over_stopped", level=logging.WARNING, task=arn)
+    run.ledger.deactivate([entry for entry in abandoned if entry.delivery_key == run.ledger.delivery_key])

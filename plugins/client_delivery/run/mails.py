@@ -1,0 +1,276 @@
+"""R7: the e-mails of a run. What they say is in ``notify``; here is when one is due, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from client_delivery.ledger.entry import Entry, RunRef, Status
+from client_delivery.ledger.manifest import HELD
+from client_delivery.ledger.unsent_mail import Unsent
+
+if TYPE_CHECKING:
+    from mypy_boto3_ses import SESClient
+
+    from client_delivery.notify.messages import FileLine, JobSummary
+    from client_delivery.run.context import Run
+
+
+class MailUnknown(Exception):
+    """It is not known whether an e-mail reached its contacts; it is not sent to them again."""
+
+
+@dataclass(frozen=True)
+class Post:
+    """How e-mails leave, and where they point to."""
+
+    ses: Callable[[], SESClient]
+    """The mail service. Each call of it is to be made once: one whose answer was lost may have sent the e-mail."""
+    run_url: str | None
+    """Where the run is in the Airflow UI."""
+
+
+class JobMail:
+    """One e-mail of one kind, at most once for each life of a run.
+
+    The right to send is claimed in the ledger first (R7.2): when a process dies between claim and send, the e-mail
+    is not sent a second time. What did not go to every contact is noted in the ledger, with whom it went to: another
+    try, or a life of the run after it was cleared, sends it to the others.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, run: Run, post: Post) -> None:
+        self.run = run
+        self._post = post
+
+    def send_due(self) -> None:
+        """Send what is due, and what an earlier try or life of this run could not send.
+
+        Raises :class:`MailUnknown`, :class:`~client_delivery.notify.sending.NotificationError`, and what kept the mail
+        service from being asked.
+        """
+        run = self.run
+        # Everything is read before the claim: who dies after it must not have had anything left to do but to send.
+        entries = self.subjects()
+        lives = {self.life(entry) for entry in entries}
+        pending = run.unsent_mail.of_run(run.owner, [self.kind])
+        left = [unsent for unsent in pending if unsent.left(run.config.contacts)]
+        known = {entry.etag: entry for entry in entries} | run.ledger.find(
+            etag for unsent in left for etag in unsent.etags
+        )
+        held = self.held() if lives or left else []
+        ses = self._ses_or_error() if lives or left else None
+        claimed = self._claim(lives)
+        due = Unsent(self.kind, run.owner, [entry.etag for entry in entries if self.life(entry) in claimed])
+        mails = _mails(due, left)
+        for unsent in left:
+            run.unsent_mail.note(replace(unsent, done=True))
+        troubles = []
+        for unsent in mails:
+            about = [known[etag] for etag in unsent.etags if etag in known]
+            try:
+                self._send(ses, about, held, unsent.left(run.config.contacts))
+            except Exception as error:
+                troubles.append(error)
+                self._keep(unsent, error, claimed)
+        if not mails:
+            # Announced already by the run that died, or nothing to announce.
+            run.log_event("mail_not_due", kind=self.kind)
+            self._tell_unknown(pending)
+        if troubles:
+            raise troubles[0]
+
+    def subjects(self) -> list[Entry]:
+        """The entries that the e-mail is about."""
+        raise NotImplementedError
+
+    def life(self, entry: Entry) -> RunRef:
+        """The life of a run in which this kind of e-mail is due for ``entry``."""
+        raise NotImplementedError
+
+    def held(self) -> list[FileLine]:
+        """What the e-mail lists as held."""
+        return []
+
+    def duplicates(self, entries: Sequence[Entry]) -> list[FileLine]:
+        """What the e-mail lists as not sent, since its content had been."""
+        return []
+
+    def summary(self, entries: Sequence[Entry], held: list[FileLine]) -> JobSummary:
+        """What the e-mail is made from."""
+        from client_delivery.notify.messages import JobSummary
+
+        run = self.run
+        pickup = run.config.pickup
+        return JobSummary(
+            client_h_number=run.config.client_h_number,
+            feed=run.config.feed,
+            configuration=run.config.name,
+            run_id=run.owner.run_id,
+            asked=run.asked,
+            time=datetime.now(UTC),
+            source=f"s3://{pickup.bucket}/{pickup.prefix}",
+            destination=run.config.destination.uri,
+            files=[file_line(e) for e in sorted(entries, key=lambda e: e.file_name) if not e.reopened],
+            run_url=self._post.run_url,
+            environment=run.settings.environment or None,
+            held=held,
+            duplicates=self.duplicates(entries),
+        )
+
+    # -- plumbing ----------------------------------------------------------------------------------------------------
+
+    def _claim(self, lives: set[RunRef]) -> set[RunRef]:
+        marks = self.run.mail_marks
+        try:
+            return {life for life in lives if marks.claim(self.kind, life)}
+        except Exception:
+            for life in lives:
+                marks.release(self.kind, life)
+            raise
+
+    def _keep(self, unsent: Unsent, error: Exception, claimed: set[RunRef]) -> None:
+        """Note what is left of an e-mail; where that fails too, another try may at least claim it again."""
+        has = (*unsent.has, *getattr(error, "has", ()))
+        unknown = (*unsent.unknown, *getattr(error, "unknown", ()))
+        try:
+            self.run.unsent_mail.note(replace(unsent, has=has, unknown=unknown, reason=str(error)))
+        except Exception:
+            if not (has or unknown):
+                for life in claimed:
+                    self.run.mail_marks.release(self.kind, life)
+            raise
+
+    def _tell_unknown(self, pending: Sequence[Unsent]) -> None:
+        """A task that was cleared because nobody knew whether the e-mail was sent stays red, and says so."""
+        reasons = [unsent for unsent in pending if unsent.unknown]
+        if reasons:
+            contacts = ", ".join(dict.fromkeys(contact for unsent in reasons for contact in unsent.unknown))
+            raise MailUnknown(
+                f"It is not known whether the {self.kind!r} e-mail of this run reached {contacts}, so it is not sent "
+                f"to them again: {reasons[-1].reason} `report` and the ledger say what became of the files."
+            )
+
+    def _ses_or_error(self) -> SESClient | Exception:
+        """The mail service, or why there is none: it is told when what is due is known."""
+        try:
+            return self._post.ses()
+        except Exception as error:
+            return error
+
+    def _send(
+        self,
+        ses: SESClient | Exception | None,
+        entries: Sequence[Entry],
+        held: list[FileLine],
+        recipients: Sequence[str],
+    ) -> None:
+        from client_delivery.notify import messages
+        from client_delivery.notify.sending import send
+
+        if isinstance(ses, Exception):
+            raise ses
+        assert ses is not None  # noqa: S101 - who has something to send has asked for it
+        run = self.run
+        build = messages.started if self.kind == "started" else messages.finished
+        message = build(self.summary(entries, held), run.settings.mail_sender, run.config.contacts)
+        message_id = send(message, ses, recipients, run.settings.ses_configuration_set)
+        run.log_event("mail_sent", kind=self.kind, recipients=len(recipients), message_id=message_id)
+
+
+class StartedMail(JobMail):
+    """'Job started' (R7.1): the files that are active and that no run has announced yet.
+
+    A restart that resumes what a dead run had announced announces nothing again (R7.2).
+    """
+
+    kind = "started"
+
+    def subjects(self) -> list[Entry]:
+        """Every active entry, but for those of another run that is under way."""
+        entries = self.run.to_wind_up(self.run.ledger.open_now(self.run.owner))
+        return [entry for entry in entries if entry.active and not entry.reopened]
+
+    def life(self, entry: Entry) -> RunRef:
+        """The run that armed the file."""
+        return entry.armed_by
+
+
+class FinishedMail(JobMail):
+    """'Job finished' (R7.1): every file with its final status, what is held, and what came under a second name."""
+
+    kind = "finished"
+
+    def subjects(self) -> list[Entry]:
+        """Every entry with an outcome that is not closed yet, those of a run that died included."""
+        entries = self.run.to_wind_up(self.run.ledger.open_now(self.run.owner))
+        return [entry for entry in entries if entry.status is not Status.PROCESSING]
+
+    def life(self, entry: Entry) -> RunRef:
+        """The run that dealt with the file."""
+        return entry.owned_by
+
+    def remind(self, entries: Sequence[Entry]) -> None:
+        """Send the reminder of what is held (R5.9)."""
+        from client_delivery.notify import messages
+        from client_delivery.notify.sending import send
+
+        run = self.run
+        contacts = run.config.contacts
+        message = messages.held(
+            self.summary([], [file_line(entry) for entry in entries]), run.settings.mail_sender, contacts
+        )
+        message_id = send(message, self._post.ses(), contacts, run.settings.ses_configuration_set)
+        run.log_event("mail_sent", kind="held", recipients=len(contacts), message_id=message_id)
+
+    def held(self) -> list[FileLine]:
+        """What failed before and waits in the pick-up until somebody asks for it (R5.4)."""
+        run = self.run
+        etags = [*(e.etag for e in run.ledger.held_entries()), *run.ledger.manifest.etags(run.owner.run_id, HELD)]
+        entries = run.ledger.find(etags).values()
+        held = {(e.key, e.source_etag): e for e in entries if e.status is Status.FAIL and not e.open}
+        waiting = {(file.key, file.etag) for file in run.pickup.files()} if held else set()
+        return [file_line(entry) for where, entry in held.items() if where in waiting]
+
+    def duplicates(self, entries: Sequence[Entry]) -> list[FileLine]:
+        """What came under other names as well (R5.7)."""
+        return [
+            file_line(entry, name=name, note=f"same content as {entry.file_name}")
+            for entry in entries
+            for name in sorted(entry.duplicate_names)
+        ]
+
+
+def mail_is_left(run: Run) -> bool:
+    """Whether an e-mail of an earlier life of this run is left to be sent, or to be told of."""
+    if not (run.owner.generation and run.notifies):
+        return False
+    unsent = run.unsent_mail.of_run(run.owner, (StartedMail.kind, FinishedMail.kind))
+    return any(one.unknown or one.left(run.config.contacts) for one in unsent)
+
+
+def file_line(entry: Entry, **changes: Any) -> FileLine:
+    """An entry as an e-mail shows it."""
+    from client_delivery.notify.messages import FileLine
+
+    shown: dict[str, Any] = {
+        "name": entry.file_name,
+        "size": entry.size,
+        "status": entry.status.value,
+        "attempts": entry.send_attempts,
+        "error": entry.last_error,
+        "delivered_to": entry.delivered_to,
+        "timestamp": entry.timestamp,
+    }
+    return FileLine(**shown | changes)
+
+
+def _mails(due: Unsent, left: Sequence[Unsent]) -> list[Unsent]:
+    """What nobody has yet goes as one e-mail; what some have goes to the others, each for itself."""
+    whole = [unsent for unsent in left if not (unsent.has or unsent.unknown)]
+    etags = dict.fromkeys(etag for unsent in (due, *whole) for etag in unsent.etags)
+    merged = [replace(due, etags=list(etags))] if etags else []
+    return [*merged, *(unsent for unsent in left if unsent not in whole)]
