@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from infra.monitoring_stack import MonitoringStack
     from infra.network_stack import NetworkStack
     from infra.platform_stack import PlatformStack
+    from infra.second_region import CopiesStack, VaultStack
 
 OUTPUT = Path(__file__).resolve().parent.parent / "dist" / "infra"
 
@@ -44,11 +45,15 @@ class Stacks:
     access: AccessStack
     platform: PlatformStack
     monitoring: MonitoringStack
+    vault: VaultStack | None = None
+    """In the second region; None without one, like the next."""
+    copies: CopiesStack | None = None
 
     @property
     def in_order(self) -> tuple[cdk.Stack, ...]:
         """What each stack needs comes before it."""
-        return (self.data, self.network, self.access, self.platform, self.monitoring)
+        always = (self.data, self.network, self.access, self.platform, self.monitoring)
+        return always if self.vault is None or self.copies is None else (*always, self.vault, self.copies)
 
 
 def build(
@@ -61,6 +66,7 @@ def build(
     from infra.monitoring_stack import MonitoringStack
     from infra.network_stack import NetworkStack
     from infra.platform_stack import PlatformStack
+    from infra.second_region import CopiesStack, VaultStack
 
     app = _new_app(environment, output)
     data, access = _data_and_access(app, environment, clients)
@@ -70,8 +76,12 @@ def build(
         app, environment, release, network=network, data=data, access=access, **_options(environment)
     )
     monitoring = MonitoringStack(app, environment, platform, **_options(environment))
+    vault = copies = None
+    if environment.copy_region:
+        vault = VaultStack(app, environment, **_options(environment, environment.copy_region))
+        copies = CopiesStack(app, environment, environment.copy_region, **_options(environment))
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), HIPAASecurityChecks(app))
-    return app, Stacks(data, network, access, platform, monitoring)
+    return app, Stacks(data, network, access, platform, monitoring, vault, copies)
 
 
 def build_access(
@@ -108,10 +118,10 @@ def _data_and_access(
     return data, AccessStack(app, environment, needs_of(clients), data, **_options(environment))
 
 
-def _options(environment: Environment) -> dict[str, Any]:
+def _options(environment: Environment, region: str | None = None) -> dict[str, Any]:
     """A stack's account and region; no assets, so that nothing of the CDK's must be in the account beforehand."""
     return {
-        "env": cdk.Environment(account=environment.account, region=environment.region),
+        "env": cdk.Environment(account=environment.account, region=region or environment.region),
         "synthesizer": cdk.BootstraplessSynthesizer(),
     }
 

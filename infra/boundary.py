@@ -10,6 +10,12 @@ from infra.settings import CONNECTIONS_PREFIX, Environment
 
 _KEY_ACTIONS = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*")
 """On the environment's own key (``infra/access_stack.py``)."""
+_BACKUP_ACTIONS = (
+    "backup:CopyFromBackupVault", "backup:CopyIntoBackupVault", "backup:DescribeBackupVault", "backup:TagResource",
+    "dynamodb:CreateBackup", "dynamodb:DeleteBackup", "dynamodb:DescribeBackup", "dynamodb:DescribeTable",
+    "dynamodb:ListTagsOfResource", "dynamodb:StartAwsBackupJob", "kms:CreateGrant", "tag:GetResources",
+)  # fmt: skip
+"""What AWS Backup's role does to copy a table to another region (``infra/second_region.py``)."""
 _FLOW_LOG_ACTIONS = ("logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:CreateLogStream", "logs:PutLogEvents")
 """Of the role that the CDK makes for the VPC's flow log."""
 
@@ -36,7 +42,8 @@ def boundary(environment: Environment) -> list[dict[str, Any]]:
         "sts:AssumeRole": [f"arn:aws:iam::{account}:role/*" for account in environment.partner_accounts],
     }
     actions = {action for grant in grants for action in grant.actions}
-    broad = {*actions, *_KEY_ACTIONS, *_FLOW_LOG_ACTIONS} - narrow.keys()
+    copying = _BACKUP_ACTIONS if environment.copy_region else ()
+    broad = {*actions, *_KEY_ACTIONS, *_FLOW_LOG_ACTIONS, *copying} - narrow.keys()
     statements: list[dict[str, Any]] = [
         {"Sid": "Deliveries", "Effect": "Allow", "Action": sorted(broad), "Resource": "*"}
     ]

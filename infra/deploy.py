@@ -7,9 +7,9 @@
 
 Order: what outlives everything; network; permissions; image; plugins and requirements (MWAA is updated only if they
 changed, which takes 20 to 30 minutes and, while transfers run, up to twelve hours); then the DAG; then the clients'
-YAML, so that YAML never meets code that does not understand it yet; then monitoring. Permissions first grow to what the
-clients there and the new ones need together; only when the YAML has arrived they shrink to what it needs, so that no
-run meets a permission that is gone.
+YAML, so that YAML never meets code that does not understand it yet; then monitoring, and what makes copies in a second
+region, where there is one. Permissions first grow to what the clients there and the new ones need together; only when
+the YAML has arrived they shrink to what it needs, so that no run meets a permission that is gone.
 
 Whenever it ends early, the same command goes on where it ended: what AWS is still doing is waited for, what is done is
 seen to be done, and the rest follows. Exit codes: 0 done; 1 failed, with the reason; 3 AWS is still at it.
@@ -71,11 +71,13 @@ class Deployment:
         self._work = work
         self._patience = patience
         # Hours of looking meet many a hiccup of the network.
-        self._cloudformation = session.client(
-            "cloudformation", config=Config(retries={"mode": "standard", "max_attempts": 10})
-        )
         self._session = session
+        self._cloudformation = self._cloudformation_of(environment.region)
         self._bucket = Bucket(session.client("s3"), environment.bucket)
+
+    def _cloudformation_of(self, region: str) -> Any:
+        patient = Config(retries={"mode": "standard", "max_attempts": 10})
+        return self._session.client("cloudformation", region_name=region, config=patient)
 
     def everything(self, *, with_image: bool = True) -> None:
         """See the module's docstring."""
@@ -92,6 +94,10 @@ class Deployment:
         self._sync_clients(new, leaving)
         self._shrink(new, leaving)
         self._deploy(stacks.monitoring.stack_name)
+        if stacks.vault is not None and stacks.copies is not None:
+            # Copies go into the vault, so it is there first.
+            self._deploy(stacks.vault.stack_name, region=self._environment.copy_region)
+            self._deploy(stacks.copies.stack_name)
         self._say_what_partners_need(stacks.data.stack_name)
 
     def clients(self) -> None:
@@ -186,7 +192,7 @@ class Deployment:
         if self._environment.vpc is not None:
             say("    Addresses: those of your own network's way out, for the VPC is yours")
 
-    def _deploy(self, name: str) -> None:
+    def _deploy(self, name: str, *, region: str | None = None) -> None:
         whole = (self._work / "infra" / f"{name}.template.json").read_text()
         template = json.dumps(json.loads(whole), separators=(",", ":"))
         url = None
@@ -195,7 +201,8 @@ class Deployment:
             key = f"templates/{name}.json"
             self._session.client("s3").put_object(Bucket=self._bucket.name, Key=key, Body=template.encode())
             url = f"https://{self._bucket.name}.s3.{self._environment.region}.amazonaws.com/{key}"
-        stack = Stack(self._cloudformation, name, template, template_url=url, patience=self._patience, say=say)
+        client = self._cloudformation if region is None else self._cloudformation_of(region)
+        stack = Stack(client, name, template, template_url=url, patience=self._patience, say=say)
         changes = stack.plan() if self._dry_run else stack.deploy()
         if name.endswith("-data") and not self._dry_run:
             stack.protect()

@@ -134,13 +134,18 @@ def everything(environment: Environment) -> list[dict[str, Any]]:
     roles = f"arn:aws:iam::{account}:role/{prefix}-*"
     limit = f"arn:aws:iam::{account}:policy/{environment.boundary_policy}"
     within = {"StringEquals": {"iam:PermissionsBoundary": limit}}
+    copies = environment.copy_region is not None
+    services = (*_SERVICES, "backup", "backup-storage") if copies else _SERVICES
+    regions = [environment.region, "us-east-1", *([environment.copy_region] if environment.copy_region else [])]
+    linked = ["airflow.amazonaws.com", "ecs.amazonaws.com"]
+    linked += ["backup.amazonaws.com", "replication.ecr.amazonaws.com"] if copies else []
     return [
         {
             "Sid": "Stacks",
             "Effect": "Allow",
-            "Action": [f"{service}:*" for service in _SERVICES],
+            "Action": [f"{service}:*" for service in services],
             "Resource": "*",
-            "Condition": {"StringEquals": {"aws:RequestedRegion": [environment.region, "us-east-1"]}},
+            "Condition": {"StringEquals": {"aws:RequestedRegion": regions}},
         },
         {
             "Sid": "RolesWithinTheBoundary",
@@ -179,7 +184,7 @@ def everything(environment: Environment) -> list[dict[str, Any]]:
                 "StringEquals": {
                     "iam:PassedToService": [
                         "airflow.amazonaws.com", "airflow-env.amazonaws.com", "ecs-tasks.amazonaws.com",
-                        "vpc-flow-logs.amazonaws.com",
+                        "vpc-flow-logs.amazonaws.com", *(["backup.amazonaws.com"] if copies else []),
                     ]
                 }
             },
@@ -189,7 +194,7 @@ def everything(environment: Environment) -> list[dict[str, Any]]:
             "Effect": "Allow",
             "Action": "iam:CreateServiceLinkedRole",
             "Resource": f"arn:aws:iam::{account}:role/aws-service-role/*",
-            "Condition": {"StringEquals": {"iam:AWSServiceName": ["airflow.amazonaws.com", "ecs.amazonaws.com"]}},
+            "Condition": {"StringEquals": {"iam:AWSServiceName": linked}},
         },
         {
             "Sid": "NeitherBoundaryNorPipeline",

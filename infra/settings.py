@@ -66,6 +66,11 @@ class Environment(_Section):
     """None: a VPC is made."""
     restored_ledger: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{3,255}$")
     """A table that `infra/restore.py` made, to be used in the place of the environment's own."""
+    copy_region: str | None = Field(None, pattern=r"^[a-z]{2}-[a-z]+-\d$")
+    """A second region that gets a copy of the ledger each night, and of every image when it is pushed. None: nothing
+    leaves the region. The ledger has the names of files: where they are kept is for their owner to decide."""
+    copies_kept_days: int = Field(35, ge=1)
+    """How long each night's copy is kept, in both regions."""
     permissions_boundary: bool = False
     """Whether every role gets the boundary that `infra/pipeline.py` makes. The pipeline's role makes no others."""
     owned_pickup_buckets: tuple[str, ...] = ()
@@ -124,6 +129,17 @@ class Environment(_Section):
     def ses_configuration_set(self) -> str:
         """What SES does with every e-mail that is sent under this name: it tells of bounces and complaints."""
         return self.prefix
+
+    @property
+    def vault(self) -> str:
+        """Where the ledger's copies are; the same name in both regions."""
+        return f"{self.prefix}-ledger"
+
+    @model_validator(mode="after")
+    def _copies_are_elsewhere(self) -> Self:
+        if self.copy_region == self.region:
+            raise ValueError(f"copy_region is {self.region}, the environment's own: name another one, or none")
+        return self
 
     @property
     def bucket(self) -> str:
