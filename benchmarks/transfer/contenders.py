@@ -117,7 +117,7 @@ def _environment(site: Site) -> dict[str, str]:
     }
     if site.trusted:
         environment |= dict.fromkeys(("SSL_CERT_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"), site.trusted)
-    return environment
+    return environment | site.environment
 
 
 def _rclone_environment(site: Site) -> dict[str, str]:

@@ -33,6 +33,8 @@ class Site:
         self.kind = kind
         self.files = files
         self.directory = directory
+        self.environment: dict[str, str] = {}
+        """What contenders get besides what the servers ask for."""
         self._model = model
         self._exit = ExitStack()
 

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from client_delivery.run.destination import destination_of
 from client_delivery.runtime.events import LineFormatter, log_event
 from client_delivery.runtime.settings import Settings, SettingsError
 from client_delivery.transfer.contract import Destination
+from client_delivery.transfer.plan import longest
 
 if TYPE_CHECKING:
     from client_delivery.transfer.s3.access import S3Access
@@ -46,6 +48,8 @@ containers are of different ones: what is merely added must be such that an olde
 2: runs are named with their DAG, as in the ledger; a container of version 1 finds nothing to do for such a run. Orders
 of version 1 have no ``version``.
 """
+_GRACE = timedelta(minutes=15)
+"""From the end of its time, when it stops by itself, until it is ended wherever it is."""
 _LEFT_IN_LEDGER = "left_in_ledger"
 _LOGGER = logging.getLogger("client_delivery.container")
 
@@ -152,8 +156,31 @@ def deliver(order: Order, settings: Settings, stop: threading.Event) -> Outcome:
         if entry.status is Status.PROCESSING and entry.active and entry.owned_by.is_same_life(order.owner)
     ]
     disposal = Disposal(config, Pickup(config, s3), lambda: _source_access(config))
-    batch = Batch(ledger, order.owner, disposal=disposal, bypass=order.remove_source, logger=_LOGGER, stop=stop)
-    return batch.deliver(entries, lambda: _destination(config, settings))
+    allowed = longest(len(entries), sum(entry.size for entry in entries), config.destination.max_bytes_per_second)
+    batch = Batch(
+        ledger,
+        order.owner,
+        disposal=disposal,
+        bypass=order.remove_source,
+        logger=_LOGGER,
+        stop=stop,
+        longest=allowed,
+    )
+    # Nobody else ends a container: Airflow's limits are for its own tasks.
+    last_resort = threading.Timer((allowed + _GRACE).total_seconds(), _end_at_once)
+    last_resort.daemon = True
+    last_resort.start()
+    try:
+        return batch.deliver(entries, lambda: _destination(config, settings))
+    finally:
+        last_resort.cancel()
+
+
+def _end_at_once() -> None:
+    """It was to stop, and did not come to it: whatever it waits for is not waited for any longer."""
+    log_event(_LOGGER, "container_stuck", level=logging.ERROR, after=str(_GRACE))
+    logging.shutdown()
+    os._exit(ExitCode.STOPPED)
 
 
 def _source_access(config: ClientConfig) -> S3Access:

@@ -113,8 +113,17 @@ class HabitServer:
 
     def __exit__(self, *exc: object) -> None:
         self._loop.call_soon_threadsafe(self._listener.close)
+        asyncio.run_coroutine_threadsafe(self._end_all(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+
+    @staticmethod
+    async def _end_all() -> None:
+        """What a habit still waits for."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=5) if tasks else None
 
     def note(self, *call: Any) -> None:
         self.calls.append(tuple(os.fsdecode(part) if isinstance(part, bytes) else part for part in call))

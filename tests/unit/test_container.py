@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,10 @@ def test_an_unusable_order_ends_with_its_own_code(text, capsys):
 
 def test_missing_settings_end_with_the_same_code():
     assert main({}) is ExitCode.MISUSED
+
+
+def test_a_container_that_does_not_come_to_its_stop_is_ended():
+    program = "from client_delivery import container as c; c.logging.basicConfig(); c._end_at_once()"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == ExitCode.STOPPED
+    assert "container_stuck" in ended.stderr

@@ -103,7 +103,7 @@ def ended(task: Mapping[str, Any]) -> Trouble | None:
             return Trouble(f"The container was stopped: {reason}. The next try resumes.", counts=False)
         return _refused(reason, waits=_NO_ROOM.search(reason) is not None)
     if code == ExitCode.STOPPED:
-        how = "was told to stop"
+        how = "was told to stop, or had no time left"
     elif code in (137, 139, 143) or "OutOfMemory" in reason:
         how = f"was killed (exit code {code})"
     else:

@@ -73,14 +73,9 @@ class TransferBatchOperator(DeliveryOperator):
             bypass=run.bypass,
             logger=LOGGER,
             stop=self._stop,
+            longest=self._longest(run.config),
         )
-        limit = threading.Timer(self._longest(run.config).total_seconds(), self._stop.set)
-        limit.daemon = True
-        limit.start()
-        try:
-            outcome = batch.deliver(entries, run.open_destination)
-        finally:
-            limit.cancel()
+        outcome = batch.deliver(entries, run.open_destination)
         if self._stop.is_set():
             raise AirflowException(
                 f"The task was told to stop, or took longer than {self._longest(run.config)}, after "

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.entry import Entry, RunRef, Status
@@ -54,7 +54,11 @@ class _Attempt:
 
 
 class Batch:
-    """Delivers the entries of one batch, each once."""
+    """Delivers the entries of one batch, each once.
+
+    :param stop: once set, files in flight end at their next step, with what they have achieved kept.
+    :param longest: how long it may take; then it stops by itself.
+    """
 
     def __init__(
         self,
@@ -65,13 +69,15 @@ class Batch:
         bypass: bool,
         logger: logging.Logger,
         stop: threading.Event | None = None,
+        longest: timedelta | None = None,
     ) -> None:
         self._ledger = ledger
         self._owner = owner
         self._disposal = disposal
         self._bypass = bypass
         self._logger = logger
-        self._stop = stop
+        self._stop = stop or threading.Event()
+        self._longest = longest
         self._attempts: dict[str, _Attempt] = {}
         self._destination: Destination | None = None
         self._lock = threading.Lock()
@@ -86,6 +92,7 @@ class Batch:
         started = time.monotonic()
         log_event(self._logger, "batch_started", files=len(entries), bytes=sum(entry.size for entry in entries))
         with ExitStack() as opened:
+            opened.enter_context(self._limited())
             try:
                 self._destination = destination = opened.enter_context(open_destination())
             except Exception as error:
@@ -103,6 +110,24 @@ class Batch:
             seconds=round(time.monotonic() - started, 1),
         )
         return self.outcome
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """After ``longest``, stop as if told to; what is achieved is kept."""
+        if self._longest is None:
+            yield
+            return
+        limit = threading.Timer(self._longest.total_seconds(), self._out_of_time)
+        limit.daemon = True
+        limit.start()
+        try:
+            yield
+        finally:
+            limit.cancel()
+
+    def _out_of_time(self) -> None:
+        self._stop.set()
+        log_event(self._logger, "batch_out_of_time", level=logging.WARNING, longest=str(self._longest))
 
     def _start(self, entry: Entry) -> tuple[Job, LedgerJournal] | None:
         try:

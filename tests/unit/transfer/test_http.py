@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -208,3 +210,41 @@ def test_a_request_may_wait_longer_than_the_connection_did_before():
             waited.append(int.from_bytes(seconds[:8], "little"))
             answer.read()
     assert (waited, server.connections) == ([60, 900, 60], 1)
+
+
+def dripping(head: bytes, drop: bytes) -> str:
+    """A server that sends ``head`` and then ``drop`` again and again; returns its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(4096)
+            connection.sendall(head)
+            while True:
+                connection.sendall(drop)
+                time.sleep(0.05)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}/b/k"
+
+
+def test_a_body_that_drips_is_given_up(monkeypatch):
+    monkeypatch.setattr("client_delivery.transfer.pace._WINDOW", 0.5)
+    url = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x")
+    with HttpPool().send(Request("GET", url)) as answer, pytest.raises(BrokenOff, match="less than a KiB in a second"):
+        answer.readinto(memoryview(bytearray(20)))
+
+
+def test_a_head_that_drips_is_given_up(monkeypatch):
+    monkeypatch.setattr("client_delivery.transfer.http.connection._SILENCE_SECONDS", -0.5)
+    url = dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x")
+    with pytest.raises(Unreachable, match="does not come to an end"):
+        HttpPool().send(Request("GET", url, patience=1))
+
+
+def test_blanks_before_an_answer_are_waited_for_but_not_for_ever(monkeypatch):
+    monkeypatch.setattr("client_delivery.transfer.http.connection._LONGEST_WORK", 0.5)
+    url = dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n")
+    with HttpPool().send(Request("POST", url)) as answer, pytest.raises(BrokenOff, match="does not come to an end"):
+        answer.read()

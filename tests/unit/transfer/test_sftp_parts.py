@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from client_delivery.config.model import SftpDestination
 from client_delivery.transfer.contract import UnsafeName
 from client_delivery.transfer.naming import remote_path
-from client_delivery.transfer.sftp.pace import Pace, patience
+from client_delivery.transfer.pace import Pace
+from client_delivery.transfer.sftp.pace import patience
 from client_delivery.transfer.sftp.server import Server
 from client_delivery.transfer.sftp.temporary import TemporaryNames
 
@@ -98,8 +99,8 @@ def test_patience_grows_with_the_size():
 
 
 def test_only_a_server_that_gets_nowhere_is_too_slow(monkeypatch):
-    monkeypatch.setattr("client_delivery.transfer.sftp.pace._WINDOW", 10)
-    monkeypatch.setattr("client_delivery.transfer.sftp.pace._SLOWEST", 100)
+    monkeypatch.setattr("client_delivery.transfer.pace._WINDOW", 10)
+    monkeypatch.setattr("client_delivery.transfer.pace._SLOWEST", 100)
     pace = Pace()
     assert not pace.too_slow(9, 0)
     assert not pace.too_slow(1, 1000)

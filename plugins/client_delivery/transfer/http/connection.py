@@ -11,14 +11,20 @@ import os
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
+from client_delivery.transfer.pace import TOO_SLOW, Pace
+
 _CONNECT_SECONDS = 10
 _SILENCE_SECONDS = 60
+_LONGEST_WORK = 1800.0
+"""Seconds for which S3 may send blanks before it says what came of a copy or a completed upload: "several minutes"
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html)."""
 _LONGEST_LINE = 16 * 1024
 _MOST_HEADERS = 200
 _JOINED = 256 * 1024
@@ -72,6 +78,9 @@ class Connection:
         self._host = server[1]
         self.sock = _connected(server, tls)
         self._patience = 0
+        self._pace = Pace()
+        self._deadline: float | None = None
+        """When what is awaited must have come whole; None for a body, which has its pace."""
         # One system call fills a buffer; TLS hands out one record at a time whatever it is asked.
         self._fill = 0 if tls else socket.MSG_WAITALL
         self._buffer = bytearray(_READ_BUFFER)
@@ -90,9 +99,9 @@ class Connection:
             self._send(head, request.body)
         except (BrokenPipeError, ConnectionResetError):
             # A server that refuses does not wait for the body's end: its answer may be there all the same.
-            answer = self._read_head(request.method)
+            answer = self._read_head(request.method, request.patience)
             return Head(answer.status, answer.headers, answer.length, closes=True)
-        return self._read_head(request.method)
+        return self._read_head(request.method, request.patience)
 
     def _be_patient(self, seconds: int) -> None:
         """The kernel minds the time: Python's own timeouts would cost a system call more for every read and write."""
@@ -107,6 +116,7 @@ class Connection:
         buffer[:filled] = self._view[self._start : self._start + filled]
         self._start += filled
         while filled < len(buffer):
+            began = time.monotonic()
             try:
                 count = self.sock.recv_into(buffer[filled:], 0, self._fill)
             except OSError:
@@ -116,10 +126,21 @@ class Connection:
             if not count:
                 break
             filled += count
+            self._require_progress(began, count)
         return filled
 
+    def _require_progress(self, began: float, count: int) -> None:
+        """The kernel only minds silence, and a byte now and then is none."""
+        now = time.monotonic()
+        if self._deadline is not None:
+            if now > self._deadline:
+                raise TimeoutError("the server's answer does not come to an end")
+        elif self._pace.too_slow(now - began, count):
+            raise TimeoutError(f"the server sends {TOO_SLOW}")
+
     def chunks(self) -> Iterator[bytes]:
-        """A body that comes in chunks."""
+        """A body that comes in chunks: never an object, but what S3 says, with blanks while it is still at work."""
+        self._deadline = time.monotonic() + _LONGEST_WORK
         while size := int(self._line().partition(b";")[0], 16):
             chunk = bytearray(size)
             if self.readinto(memoryview(chunk)) < size:
@@ -137,7 +158,8 @@ class Connection:
         for piece in (body,) if isinstance(body, bytes) else body:
             self.sock.sendall(piece)
 
-    def _read_head(self, method: str) -> Head:
+    def _read_head(self, method: str, patience: int) -> Head:
+        self._deadline = time.monotonic() + patience + _SILENCE_SECONDS
         while True:
             first = self._line()
             if not first.startswith(b"HTTP/1.") or not first[9:12].isdigit():
@@ -151,6 +173,7 @@ class Connection:
                     raise Garbled("the answer has too many headers")
             if status >= 200:
                 break
+        self._deadline = None
         closes = first.startswith(b"HTTP/1.0") or headers.get("connection", "").lower() == "close"
         length: int | None
         if method == "HEAD" or status in (204, 304):
@@ -169,9 +192,11 @@ class Connection:
                 raise Garbled("the answer has a line too long")
             self._buffer[: self._end - self._start] = self._view[self._start : self._end]
             self._start, self._end = 0, self._end - self._start
+            began = time.monotonic()
             count = self.sock.recv_into(self._view[self._end :])
             if not count:
                 raise ConnectionResetError("the connection was closed")
+            self._require_progress(began, count)
             self._end += count
         if end - self._start > _LONGEST_LINE:
             raise Garbled("the answer has a line too long")

@@ -108,15 +108,16 @@ class SftpChannel:
             self._send(*packets)
         return numbers
 
-    def answer(self, request: int, patience: float = 0) -> tuple[int, bytes]:
+    def answer(self, request: int, patience: float = 0, *, deadline: float | None = None) -> tuple[int, bytes]:
         """Wait for a request's response: its type and its body.
 
         :param patience: seconds that the server may need, where that is more than usual.
+        :param deadline: when the connection is given up, whatever else it does, by the monotonic clock.
 
         Raises :class:`ConnectionLost`.
         """
         with self._changed:
-            self._wait(lambda: request in self._answers, patience)
+            self._wait(lambda: request in self._answers, patience, deadline)
             return self._answers.pop(request)
 
     def abandon(self, reason: str) -> ConnectionLost:
@@ -154,7 +155,7 @@ class SftpChannel:
         self._full = self._channel.window_size() == 0
         return not self._full
 
-    def _wait(self, come: Callable[[], bool], patience: float = 0) -> None:
+    def _wait(self, come: Callable[[], bool], patience: float = 0, deadline: float | None = None) -> None:
         with self._changed, self._patient(patience):
             began = time.monotonic()
             while not come():
@@ -164,6 +165,8 @@ class SftpChannel:
                 waited = now - max(began, self._responded)
                 if waited > max(self._silence, *self._patience):
                     self._lose(f"the server has not responded for {waited:.0f} seconds")
+                elif deadline is not None and now > deadline:
+                    self._lose("the server is too slow to be waited for")
                 elif now - self._spoke > _KEEPALIVE:
                     self._keep_alive()
                 self._changed.wait(_TICK)

@@ -19,7 +19,8 @@ from client_delivery.transfer.sftp.directory import RemoteDirectory
 from client_delivery.transfer.sftp.large import LargeFile
 from client_delivery.transfer.sftp.packets import ConnectionLost, SftpError
 from client_delivery.transfer.sftp.pool import ConnectionPool
-from client_delivery.transfer.sftp.publish import Delivery, Publisher
+from client_delivery.transfer.sftp.publication import Delivery
+from client_delivery.transfer.sftp.publish import Publisher
 from client_delivery.transfer.sftp.recipient import Recipient
 from client_delivery.transfer.sftp.sending import Tools
 from client_delivery.transfer.sftp.server import Server

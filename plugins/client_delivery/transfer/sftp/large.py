@@ -15,7 +15,7 @@ from client_delivery.transfer.sftp.create import Created
 from client_delivery.transfer.sftp.directory import is_full
 from client_delivery.transfer.sftp.lanes import LaneWriter, Opened, PartFile, StartedAnew
 from client_delivery.transfer.sftp.packets import NO_SUCH_FILE, ConnectionLost, SftpError
-from client_delivery.transfer.sftp.publish import Delivery, Publication
+from client_delivery.transfer.sftp.publication import Delivery, Publication
 from client_delivery.transfer.sftp.sending import Sending, Tools
 from client_delivery.transfer.sftp.session import SftpSession
 

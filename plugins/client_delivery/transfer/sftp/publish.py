@@ -15,13 +15,10 @@ import contextlib
 import stat
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.transfer.contract import (
     DestinationUnavailable,
-    Job,
-    Journal,
     NotRepeatable,
     Receipt,
     SourceChanged,
@@ -30,10 +27,10 @@ from client_delivery.transfer.contract import (
 from client_delivery.transfer.sftp import proof
 from client_delivery.transfer.sftp.directory import RemoteDirectory
 from client_delivery.transfer.sftp.packets import FAILURE, NO_SUCH_FILE, Attributes, SftpError
+from client_delivery.transfer.sftp.publication import Delivery, Publication
 from client_delivery.transfer.sftp.server import Server
 from client_delivery.transfer.sftp.session import SftpSession
 from client_delivery.transfer.sftp.temporary import TemporaryNames
-from client_delivery.transfer.source import Source
 
 if TYPE_CHECKING:
     from client_delivery.config.model import SftpDestination
@@ -41,53 +38,6 @@ if TYPE_CHECKING:
 _COPIES = 64 * 1024**2
 """Bytes per second at which a server that copies for a rename may still be at it when its connection broke."""
 _SETTLES = 2.0
-
-
-@dataclass(slots=True)
-class Publication:
-    """A complete and verified file that is about to get its name."""
-
-    part: str
-    """Where it is; the final name itself where it is written directly."""
-    etag: str
-    """The source's."""
-    receipt: Receipt
-    """To be handed out when it has its name."""
-    aside: str | None = None
-    """Where the older file of that name has been moved to."""
-    claimed: list[str] = field(default_factory=list)
-    """Other names that it may have got, when the response to that was lost as well."""
-    refused: bool = False
-    """Whether the server is known to have refused the rename: then nothing has appeared."""
-
-    def state(self) -> dict[str, Any]:
-        """For the checkpoint."""
-        receipt = self.receipt
-        known = [receipt.uri, receipt.size, receipt.checksum, receipt.verified_by]
-        optional = {"aside": self.aside, "claimed": self.claimed, "refused": self.refused}
-        state = {"part": self.part, "etag": self.etag, "publishing": known}
-        return state | {name: value for name, value in optional.items() if value}
-
-    @classmethod
-    def resumed(cls, state: Mapping[str, Any], etag: str) -> Publication | None:
-        """What an earlier attempt at the same content was about to publish, or published."""
-        if state.get("etag") != etag or "publishing" not in state:
-            return None
-        uri, size, checksum, verified_by = state["publishing"]
-        receipt = Receipt(uri, int(size), checksum, verified_by)
-        claimed, refused = list(state.get("claimed", ())), bool(state.get("refused"))
-        return cls(state["part"], etag, receipt, state.get("aside"), claimed, refused)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One attempt at one file."""
-
-    job: Job
-    path: str
-    """The final name."""
-    source: Source
-    journal: Journal
 
 
 class Publisher:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -19,6 +20,9 @@ from client_delivery.transfer.sftp.packets import (
 )
 
 _T = TypeVar("_T")
+
+_FORGETTING = 15.0
+"""Seconds for which responses that nobody needs are waited for: a container that is to stop has 30."""
 
 
 class Requests:
@@ -66,10 +70,11 @@ class Requests:
         return parsed(lambda found: status_error(found, operation), body if answered == Kind.STATUS else b"", operation)
 
     def forget(self, requests: Iterable[int]) -> None:
-        """Take the responses that nobody needs any more."""
+        """Take the responses that nobody needs any more; a server that is slow with them loses its connection."""
+        deadline = time.monotonic() + _FORGETTING
         with contextlib.suppress(ConnectionLost):
             for request in requests:
-                self.channel.answer(request)
+                self.channel.answer(request, deadline=deadline)
 
 
 def refusal(body: bytes, operation: str) -> SftpError:

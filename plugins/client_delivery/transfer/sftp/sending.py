@@ -14,7 +14,8 @@ from client_delivery.transfer.sftp.create import Creator
 from client_delivery.transfer.sftp.directory import RemoteDirectory
 from client_delivery.transfer.sftp.packets import FAILURE, NO_SUCH_FILE, ConnectionLost, SftpError
 from client_delivery.transfer.sftp.pool import ConnectionPool
-from client_delivery.transfer.sftp.publish import Delivery, Publication, Publisher
+from client_delivery.transfer.sftp.publication import Delivery, Publication
+from client_delivery.transfer.sftp.publish import Publisher
 from client_delivery.transfer.sftp.recipient import Recipient
 from client_delivery.transfer.sftp.server import Server
 from client_delivery.transfer.sftp.session import SftpSession

@@ -1,6 +1,6 @@
 """What can be done with files over SFTP, with many requests under way at once.
 
-A library's own SFTP client waits for each response, or copies each block several times; this one keeps :data:`WINDOW`
+A library's own SFTP client waits for each response, or copies each block several times; this one keeps many
 writes in flight, copies each block once, and does with three round trips what a small file needs.
 """
 
@@ -10,10 +10,9 @@ import contextlib
 import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple, TypeAlias
 
 from client_delivery.transfer.sftp.channel import SftpChannel
-from client_delivery.transfer.sftp.pace import Pace, patience
+from client_delivery.transfer.sftp.pace import patience
 from client_delivery.transfer.sftp.packets import (
     EOF,
     UNSUPPORTED,
@@ -29,24 +28,17 @@ from client_delivery.transfer.sftp.packets import (
 )
 from client_delivery.transfer.sftp.requests import Requests, parsed, refusal
 from client_delivery.transfer.sftp.server import LIMITS, POSIX_RENAME, SYNC
+from client_delivery.transfer.sftp.streams import (
+    SAFE_BLOCK,
+    Request,
+    Timed,
+    WriteStream,
+    Written,
+    read_ahead,
+    write_request,
+)
 
-WINDOW: Final = 64
-"""Writes under way at once."""
-_SAFE_BLOCK = 32 * 1024
-"""What every server takes in one write (the draft asks for no more)."""
 _LARGEST_BLOCK = 255 * 1024
-_SYNC_EVERY = 256 * 1024**2
-"""Bytes after which a long file is written to the server's disk, so that a resume need not read so far back."""
-
-_Request: TypeAlias = tuple[int, bytes, bytes | memoryview]
-
-
-class Written(NamedTuple):
-    """How far a file has come, counted from the file's beginning and without gaps."""
-
-    acknowledged: int
-    synced: int
-    """What is on the server's disk: it outlives a crash of the server."""
 
 
 class SftpSession:
@@ -107,28 +99,19 @@ class SftpSession:
 
     def write(self, handle: bytes, offset: int, pieces: Iterable[bytes | memoryview]) -> Iterator[Written]:
         """Write the pieces one behind the other, many at a time; yields how far they have come."""
-        pending: dict[int, tuple[int, int | None]] = {}  # size, or what a sync vouches for
-        acknowledged = unsynced_from = offset
-        synced = 0
-        pace = Pace()
+        stream = WriteStream(Timed(self._channel), handle, offset, block=self._block, is_synced=self._is_synced)
         try:
             for piece in pieces:
-                for start in range(0, len(piece), self._block):
-                    block = piece[start : start + self._block]
-                    while len(pending) >= WINDOW:
-                        acknowledged, synced = self._settled(pending, acknowledged, synced, pace)
-                    pending[self._ask_write(handle, offset, block)] = (len(block), None)
-                    offset += len(block)
-                if self.syncs and acknowledged - unsynced_from >= _SYNC_EVERY:
-                    # Only what was acknowledged before counts: a server may sync beside writes that it has under way.
-                    pending[self._channel.ask(Kind.EXTENDED, string(SYNC) + string(handle))] = (0, acknowledged)
-                    unsynced_from = acknowledged
-                yield Written(acknowledged, synced)
-            while pending:
-                acknowledged, synced = self._settled(pending, acknowledged, synced, pace)
-            yield Written(acknowledged, synced)
+                stream.send(piece)
+                if self.syncs:
+                    stream.sync_now_and_then()
+                yield stream.written
+            while stream.under_way:
+                stream.settle()
+                yield stream.written
+            yield stream.written
         finally:
-            self._requests.forget(pending)
+            stream.forget()
 
     def finish(self, handle: bytes, mode: int | None = None, size: int = 0) -> Attributes:
         """Have the server write the file to its disk, set its permissions, and close it; all asked for at once.
@@ -141,14 +124,14 @@ class SftpSession:
         """Write a small file's content to a handle and finish it: one round trip."""
         view = memoryview(content)
         writes = [
-            _write_request(handle, start, view[start : start + self._block])
+            write_request(handle, start, view[start : start + self._block])
             for start in range(0, len(content), self._block)
         ]
         asked = self._channel.ask_together([*writes, *self._finishing(handle, mode)])
         # Every response is taken before an error is raised: the session stays of use for the next file.
-        errors, pace = [], Pace()
+        errors, timed = [], Timed(self._channel)
         for request in asked[: len(writes)]:
-            if (error := self._timed(request, self._block, pace)) is not None:
+            if (error := timed.write_error(request, self._block)) is not None:
                 errors.append(error)
         try:
             finished = self._finished(asked[len(writes) :], len(content))
@@ -167,7 +150,7 @@ class SftpSession:
         """``size`` bytes of a file, asked for many blocks at a time; fewer if it is shorter."""
         handle = self.open_existing(path, write=False)
         try:
-            yield from self._read(handle, start, start + size)
+            yield from read_ahead(Timed(self._channel), handle, start, start + size)
         finally:
             self.close(handle)
 
@@ -175,7 +158,8 @@ class SftpSession:
         """Some of a file's bytes: from where, and how many."""
         handle = self.open_existing(path, write=False)
         try:
-            return [b"".join(self._read(handle, start, start + size)) for start, size in stretches]
+            timed = Timed(self._channel)
+            return [b"".join(read_ahead(timed, handle, start, start + size)) for start, size in stretches]
         finally:
             self.close(handle)
 
@@ -190,10 +174,11 @@ class SftpSession:
         self._requests.status(Kind.MKDIR, string(path) + struct.pack(">I", 0), "mkdir")
 
     def list_names(self, path: str, most: int) -> list[str]:
-        """The names in a directory; some ``most`` of them, if there are more."""
+        """The names in a directory; some of them, if there are more than ``most`` or the server takes too long."""
         handle, found = self._requests.handle(Kind.OPENDIR, string(path), "list"), list[str]()
+        began = time.monotonic()
         try:
-            while len(found) < most:
+            while len(found) < most and time.monotonic() - began < patience(0):
                 kind, body = self._channel.answer(self._channel.ask(Kind.READDIR, string(handle)))
                 if kind != Kind.NAME:
                     error = refusal(body, "list")
@@ -232,47 +217,17 @@ class SftpSession:
 
     def _largest_write(self) -> int:
         if LIMITS not in self.extensions:
-            return _SAFE_BLOCK
+            return SAFE_BLOCK
         kind, body = self._channel.answer(self._channel.ask(Kind.EXTENDED, string(LIMITS)))
         if kind != Kind.EXTENDED_REPLY or len(body) < 32:
-            return _SAFE_BLOCK
+            return SAFE_BLOCK
         largest = int(struct.unpack_from(">QQQQ", body)[2])
-        return min(largest, _LARGEST_BLOCK) if largest else _SAFE_BLOCK
+        return min(largest, _LARGEST_BLOCK) if largest else SAFE_BLOCK
 
-    def _ask_write(self, handle: bytes, offset: int, block: bytes | memoryview) -> int:
-        return self._channel.ask(*_write_request(handle, offset, block))
-
-    def _ask_read(self, handle: bytes, offset: int, length: int) -> int:
-        return self._channel.ask(Kind.READ, string(handle) + struct.pack(">QI", offset, length))
-
-    def _read(self, handle: bytes, position: int, end: int) -> Iterator[bytes]:
-        asked: dict[int, int] = {}
-        offset = position
-        try:
-            while position < end:
-                while offset < end and len(asked) < WINDOW:
-                    length = min(_SAFE_BLOCK, end - offset)
-                    asked[self._ask_read(handle, offset, length)] = length
-                    offset += length
-                request = next(iter(asked))
-                length = asked.pop(request)
-                data = self._requests.data(request)
-                while data and len(data) < length:  # a short read: the rest comes before what is behind it
-                    more = self._requests.data(self._ask_read(handle, position + len(data), length - len(data)))
-                    if not more:
-                        break
-                    data += more
-                if not data:
-                    break
-                position += len(data)
-                yield data
-        finally:
-            self._requests.forget(asked)
-
-    def _finishing(self, handle: bytes, mode: int | None) -> list[_Request]:
+    def _finishing(self, handle: bytes, mode: int | None) -> list[Request]:
         """What :meth:`_finished` takes the responses of: permissions, sync, stat and close."""
         named = string(handle)
-        requests: list[_Request] = [] if mode is None else [(Kind.FSETSTAT, named + mode_attributes(mode), b"")]
+        requests: list[Request] = [] if mode is None else [(Kind.FSETSTAT, named + mode_attributes(mode), b"")]
         if self.syncs:
             requests.append((Kind.EXTENDED, string(SYNC) + named, b""))
         return [*requests, (Kind.FSTAT, named, b""), (Kind.CLOSE, named, b"")]
@@ -293,6 +248,11 @@ class SftpSession:
             raise error
         return known
 
+    def _is_synced(self, request: int, size: int) -> bool:
+        if error := self._sync_error(request, size):
+            raise error
+        return self.syncs
+
     def _sync_error(self, request: int, size: int) -> SftpError | None:
         error = self._requests.error(request, "fsync", patience(size))
         if error is not None and error.code == UNSUPPORTED:  # offered, and not there all the same
@@ -300,32 +260,7 @@ class SftpSession:
             return None
         return error
 
-    def _settled(
-        self, pending: dict[int, tuple[int, int | None]], acknowledged: int, synced: int, pace: Pace
-    ) -> tuple[int, int]:
-        """Take the response to the oldest request; returns how far the file has come with it."""
-        request = next(iter(pending))
-        size, vouched = pending.pop(request)
-        if vouched is None:
-            if error := self._timed(request, size, pace):
-                raise error
-            return acknowledged + size, synced
-        if error := self._sync_error(request, _SYNC_EVERY):
-            raise error
-        return acknowledged, vouched if self.syncs else synced
 
-    def _timed(self, request: int, size: int, pace: Pace) -> SftpError | None:
-        began = time.monotonic()
-        error = self._requests.error(request, "write")
-        if pace.too_slow(time.monotonic() - began, size):
-            raise self._channel.abandon("the server takes less than a KiB in a second")
-        return error
-
-
-def _create_request(path: str, mode: int | None, *, exclusive: bool) -> _Request:
+def _create_request(path: str, mode: int | None, *, exclusive: bool) -> Request:
     flags = OpenFlag.WRITE | OpenFlag.CREATE | (OpenFlag.EXCLUSIVE if exclusive else OpenFlag.TRUNCATE)
     return Kind.OPEN, string(path) + struct.pack(">I", flags) + mode_attributes(mode), b""
-
-
-def _write_request(handle: bytes, offset: int, block: bytes | memoryview) -> _Request:
-    return Kind.WRITE, string(handle) + struct.pack(">QI", offset, len(block)), block

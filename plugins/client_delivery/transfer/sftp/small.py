@@ -8,7 +8,7 @@ from client_delivery.transfer.contract import Receipt
 from client_delivery.transfer.integrity import Digest
 from client_delivery.transfer.sftp import proof
 from client_delivery.transfer.sftp.packets import NO_SUCH_FILE, ConnectionLost, SftpError
-from client_delivery.transfer.sftp.publish import Publication
+from client_delivery.transfer.sftp.publication import Publication
 from client_delivery.transfer.sftp.sending import Sending
 from client_delivery.transfer.sftp.session import SftpSession
 

@@ -184,7 +184,7 @@ class FailsOnce(Habits):
 
 
 def test_one_failure_at_ninety_percent_keeps_what_is_there(servers, run_server, monkeypatch):
-    monkeypatch.setattr("client_delivery.transfer.sftp.session.WINDOW", 4)
+    monkeypatch.setattr("client_delivery.transfer.sftp.streams.WINDOW", 4)
     server = run_server(FailsOnce)
     server.failed = False
     source, crc32c = servers.declare(SIZE)

@@ -11,7 +11,7 @@ import asyncssh
 import pytest
 
 from client_delivery.transfer.batch import deliver_all
-from client_delivery.transfer.contract import Job, TransferError, UnsafeName
+from client_delivery.transfer.contract import Interrupted, Job, TransferError, UnsafeName
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 from tests.support.habits import Habits, HabitServer
 
@@ -194,8 +194,8 @@ def test_bytes_that_never_become_a_response_are_silence(servers, run_server, mon
 
 
 def test_a_server_that_is_slow_in_every_response_is_left(servers, run_server, monkeypatch):
-    monkeypatch.setattr("client_delivery.transfer.sftp.pace._WINDOW", 2.0)
-    monkeypatch.setattr("client_delivery.transfer.sftp.pace._SLOWEST", 10 * MIB)
+    monkeypatch.setattr("client_delivery.transfer.pace._WINDOW", 2.0)
+    monkeypatch.setattr("client_delivery.transfer.pace._SLOWEST", 10 * MIB)
     monkeypatch.setattr("client_delivery.transfer.sftp.destination._RECONNECTIONS", 0)
 
     class Slow(Habits):
@@ -207,6 +207,60 @@ def test_a_server_that_is_slow_in_every_response_is_left(servers, run_server, mo
     source, _ = servers.declare(9 * MIB)
     with pytest.raises(TransferError, match="takes less than a KiB in a second"):
         deliver(servers.open("sftp", server.server), source)
+
+
+def test_a_server_that_hands_out_a_few_bytes_at_a_time_is_left(servers, run_server, monkeypatch):
+    """Whoever reads back would wait for days; every response ends the silence."""
+    monkeypatch.setattr("client_delivery.transfer.pace._WINDOW", 1.0)
+    monkeypatch.setattr("client_delivery.transfer.sftp.destination._RECONNECTIONS", 0)
+
+    class Drips(Habits):
+        async def read(self, file_obj, offset, size):
+            await asyncio.sleep(0.1)
+            return super().read(file_obj, offset, 1)
+
+    server = run_server(Drips)
+    source, _ = servers.declare(1000)
+    with pytest.raises(TransferError, match="hands out less than a KiB in a second"):
+        deliver(servers.open("sftp", server.server, verify="read_back"), source)
+
+
+def test_a_directory_that_is_listed_name_by_name_is_not_waited_for(servers, run_server, monkeypatch):
+    monkeypatch.setattr("client_delivery.transfer.sftp.pace._FIRST", 1.0)
+    monkeypatch.setattr("asyncssh.sftp._MAX_READDIR_NAMES", 1)
+
+    class Drips(Habits):
+        async def scandir(self, path):
+            for number in range(200):
+                await asyncio.sleep(0.25)
+                yield asyncssh.SFTPName(b"file-%d" % number, b"", asyncssh.SFTPAttrs(size=1))
+
+    server = run_server(Drips)
+    source, _ = servers.declare(1000)
+    began = time.monotonic()
+    assert deliver(servers.open("sftp", server.server), source).size == 1000
+    assert time.monotonic() - began < 20
+
+
+def test_who_is_told_to_stop_does_not_wait_for_what_a_slow_server_has_under_way(servers, run_server, monkeypatch):
+    monkeypatch.setattr("client_delivery.transfer.sftp.requests._FORGETTING", 1.0)
+    monkeypatch.setattr("client_delivery.transfer.sftp.streams.WINDOW", 4)
+
+    class Slow(Habits):
+        async def write(self, file_obj, offset, data):
+            await asyncio.sleep(0 if offset < 1.5 * MIB else 3600)
+            return super().write(file_obj, offset, data)
+
+    class Stopped(Journal):
+        def progress(self, moved):
+            raise Interrupted("stop")
+
+    server = run_server(Slow)
+    source, _ = servers.declare(9 * MIB)
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        deliver(servers.open("sftp", server.server), source, Stopped())
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("operation", ["close", "posix_rename"])
