@@ -56,7 +56,10 @@ class Publisher:
         new.refused = False
         to.journal.checkpoint(new.state())
         to.journal.confirm()
+        earlier = new.aside
         seen = self._put_in_place(sftp, new, to)
+        # What a try moved aside whose connection broke: there was nothing to replace any more.
+        self._remove_aside(sftp, earlier)
         self._require_in_place(sftp, new.receipt, to.path, seen)
         return new.receipt
 
@@ -92,7 +95,7 @@ class Publisher:
                 # An attempt at the newer version may have removed the temporary file before its rename.
                 why = "its temporary file is gone, and there is a newer version of it since"
                 raise self.unknown(to.path, why) from error
-        self._remove_aside(sftp, earlier)
+        self._remove_aside(sftp, earlier.aside)
         return earlier.receipt
 
     def look_up_direct(self, sftp: SftpSession, earlier: Publication, to: Delivery) -> Receipt | None:
@@ -113,11 +116,18 @@ class Publisher:
         return receipt if held else None
 
     def withdraw(self, sftp: SftpSession, state: Mapping[str, Any], path: str) -> None:
-        """No attempt follows: give an older file that was moved aside its name back, and remove the temporary one."""
+        """No attempt follows: give an older file that was moved aside its name back, and remove the temporary one.
+
+        Where there is a newer one by now, the older one has been replaced.
+        """
         aside = state.get("aside")
-        if aside is not None and self.is_there(sftp, path) is False:
-            with contextlib.suppress(SftpError):
-                sftp.rename(aside, path)
+        if aside is not None:
+            there = self.is_there(sftp, path)
+            if there is False:
+                with contextlib.suppress(SftpError):
+                    sftp.rename(aside, path)
+            elif there:
+                self._remove_aside(sftp, aside)
         for name in (state["part"], *state.get("claimed", ())):
             if name != path:
                 with contextlib.suppress(SftpError):
@@ -231,13 +241,14 @@ class Publisher:
                     "the client to rename one of them."
                 ) from error
             raise
-        self._remove_aside(sftp, new)
+        self._remove_aside(sftp, aside)
         return seen
 
-    def _remove_aside(self, sftp: SftpSession, of: Publication) -> None:
-        if of.aside is not None:
+    @staticmethod
+    def _remove_aside(sftp: SftpSession, aside: str | None) -> None:
+        if aside is not None:
             with contextlib.suppress(SftpError):
-                sftp.remove(of.aside)
+                sftp.remove(aside)
 
     def _require_in_place(self, sftp: SftpSession, receipt: Receipt, path: str, seen: Attributes | SftpError) -> None:
         """The final name is looked at once more. It may be gone: the recipient takes files away."""

@@ -101,7 +101,8 @@ class Sending:
             if self._still_whole(sftp, earlier):
                 return self.publish(sftp, earlier)
             # First the checkpoint: without the file, "publishing" in it would mean that it has been published.
-            self.state = {"part": earlier.part, "etag": earlier.etag}
+            aside = {} if earlier.aside is None else {"aside": earlier.aside}
+            self.state = {"part": earlier.part, "etag": earlier.etag, **aside}
             to.journal.checkpoint(self.state)
             publisher.withdraw(sftp, self.state, to.path)
         return None
@@ -117,9 +118,10 @@ class Sending:
         except SftpError:
             # Nothing has appeared, and the next attempt only has to try the rename again.
             new.refused = True
-            self.state = new.state()
-            self.to.journal.checkpoint(self.state)
+            self.to.journal.checkpoint(new.state())
             raise
+        finally:
+            self.state = new.state()  # an older file may have been moved aside meanwhile
 
     # -- directly ----------------------------------------------------------------------------------------------------
 

@@ -149,6 +149,53 @@ def test_an_older_file_that_cannot_come_back_is_told_to_a_person(servers, run_se
     assert f"in/{aside}" in str(outcome)
 
 
+class CutsAfterAside(Habits):
+    """Renames over nothing; once an older file has been moved aside, nobody gets the response."""
+
+    refuse = ("posix-rename",)
+
+    def rename(self, oldpath, newpath):
+        super().rename(oldpath, newpath)
+        if b".old." in newpath and self.house.cuts:
+            self.house.cuts -= 1
+            self.cut()
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+@pytest.mark.parametrize("reconnections", [2, 0], ids=["same attempt", "later attempt"])
+def test_an_older_file_that_was_moved_aside_unheard_does_not_stay(
+    servers, run_server, size, reconnections, monkeypatch
+):
+    monkeypatch.setattr("client_delivery.transfer.sftp.destination._RECONNECTIONS", reconnections)
+    server = run_server(CutsAfterAside)
+    server.cuts = 1
+    source, _ = servers.declare(size, f"aside-{size}-{reconnections}.csv")
+    (server.inbox / source.key).write_bytes(OLDER)
+    attempts = Attempts(servers, server, source)
+    outcome = attempts.next()
+    if not reconnections:
+        assert isinstance(outcome, TransferError)
+        outcome = attempts.next()
+    assert outcome.size == size
+    assert {name: len(content) for name, content in server.files().items()} == {source.key: size}
+
+
+def test_an_older_file_that_was_moved_aside_is_removed_when_somebody_else_has_replaced_it(
+    servers, run_server, monkeypatch
+):
+    monkeypatch.setattr("client_delivery.transfer.sftp.destination._RECONNECTIONS", 0)
+    server = run_server(CutsAfterAside)
+    server.cuts = 1
+    source, _ = servers.declare(SMALL, "replaced.csv")
+    (server.inbox / "replaced.csv").write_bytes(OLDER)
+    attempts = Attempts(servers, server, source)
+    attempts.next()
+    (server.inbox / "replaced.csv").write_bytes(b"a newer version")
+    with servers.open("sftp", server.server) as destination:
+        destination.discard(source.key, attempts.state)
+    assert server.files() == {"replaced.csv": b"a newer version"}
+
+
 class CutsAfterRename(Habits):
     """Renames to a final name take effect and get no response; the recipient takes the file at once, or not."""
 
