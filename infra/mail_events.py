@@ -30,7 +30,7 @@ def watch_mails(
         "dimensionValueSource": "messageTag",
         "defaultDimensionValue": "none",
     }
-    places = {
+    places: dict[str, dict[str, Any]] = {
         "Topic": {"snsDestination": {"topicArn": topic.ref}},
         "Metrics": {"cloudWatchDestination": {"dimensionConfigurations": [dimension]}},
     }
@@ -49,7 +49,7 @@ def watch_mails(
         # SES tries the topic when it is named to it.
         destination.add_resource_dependency(policy)
     dimensions = [{"name": _DIMENSION, "value": environment.ses_configuration_set}]
-    parts = [
+    parts: list[dict[str, Any]] = [
         {
             "id": name.lower(),
             "metricStat": {

@@ -1,0 +1,79 @@
+"""R4.2: what a run that died left active; and whether the pick-up still belongs to this client (R3.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from client_delivery.run.leftovers import let_go
+
+if TYPE_CHECKING:
+    from client_delivery.ledger.entry import Entry
+    from client_delivery.run.context import Run
+
+
+class AnotherRunUnderWay(Exception):
+    """Only one run of a client may be at work (R4.1). Waiting helps."""
+
+
+class AnotherClient(Exception):
+    """The pick-up has been delivered for another client number. Only a person can say which is right."""
+
+
+def take_stock(run: Run) -> int:
+    """Let go of what dead runs left, and follow an edit of the delivery key; returns how many entries were active.
+
+    What is active belongs to a run that died, unless Airflow says that the run is under way. Setting an entry inactive
+    locks out whoever of a dead run may still be alive (R3.5); the next steps resume what is unfinished (R4.6). An edit
+    of the YAML that gave the pick-up another delivery key is followed: what is unfinished or held under the old one is
+    taken over. Raises :class:`AnotherRunUnderWay`, :class:`AnotherClient`.
+    """
+    _require_same_client(run)
+    abandoned = [entry for entry in run.ledger.open_entries() if entry.active]
+    _let_go(run, abandoned)
+    return len(abandoned) + _take_over(run)
+
+
+def _let_go(run: Run, abandoned: Sequence[Entry]) -> None:
+    if others := run.others_under_way(abandoned):
+        named = ", ".join(f"{ref.run_id} of the DAG {ref.dag_id or run.config.name}" for ref in others)
+        raise AnotherRunUnderWay(
+            f"Another run for {run.config.delivery_key} is under way: {named}. Only one may be at a time, so this "
+            "one has done nothing; its next try looks again. If that run hangs, mark it as failed in the Airflow "
+            "UI: the next run then takes over what it left."
+        )
+    let_go(run, abandoned)
+
+
+def _require_same_client(run: Run) -> None:
+    config, keys = run.config, run.delivery_keys
+    if not keys:
+        return
+    before = keys[-1].partition("#")[0]
+    if before not in {config.client_h_number, *config.formerly}:
+        raise AnotherClient(
+            f"The pick-up {run.place} has been delivered for client {before}, but {config.name}.yaml now says "
+            f"client_h_number: {config.client_h_number}. Nothing was sent. If the number is wrong, correct it. If "
+            f"it is the same client under a new number, add `formerly: [{before}]`: what was sent before is then "
+            "not sent again. For another client, give it a pick-up prefix of its own."
+        )
+
+
+def _take_over(run: Run) -> int:
+    """What is unfinished or held under the key that the pick-up had before."""
+    if run.delivery_keys[-1:] == [run.config.delivery_key]:
+        return 0
+    left_active = 0
+    for earlier in run.earlier_ledgers:
+        entries = [*earlier.open_entries(), *earlier.held_entries()]
+        ours = [entry for entry in entries if entry.file_path.startswith(run.place)]
+        active = [entry for entry in ours if entry.active]
+        _let_go(run, active)
+        taken = run.ledger.adopt(list(earlier.find(entry.etag for entry in ours).values()), earlier)
+        if taken:
+            run.log_event("entries_taken_over", earlier_key=earlier.delivery_key, entries=len(taken))
+        left_active += len(active)
+    if run.delivery_keys:
+        run.log_event("delivery_key_changed", earlier_key=run.delivery_keys[-1])
+        run.registry.use(run.config.delivery_key, run.delivery_keys)
+    return left_active
