@@ -24,7 +24,7 @@ from local.sshd import SftpServer
 PICKUP_BUCKET = "example-pickup"
 PICKUP_BUCKETS = {"kms": "example-pickup-kms", "plain": "example-pickup-plain"}
 """The two kinds by name: encrypted by KMS and versioned, as the pick-ups on AWS are, and neither of it."""
-PICKUP_KIND = os.environ.get("LOCAL_PICKUPS", "plain")
+PICKUP_KIND = os.environ.get("LOCAL_PICKUPS", "kms")
 """Which kind :data:`PICKUP_BUCKET` is."""
 S3_BUCKET = "example-partner-landing"
 GCS_BUCKET = "example-gcs-landing"
@@ -134,11 +134,10 @@ class StandIns:
     def gcs_contents(self, bucket: str, prefix: str) -> dict[str, bytes]:
         """What is visible in the GCS stand-in: names and bytes."""
         found = {}
-        with httpx.Client(timeout=60) as client:
-            for name in self.gcs(f"objects/{bucket}?prefix={quote(prefix)}"):
-                # As it is stored: httpx would decode what says that it is encoded.
-                with client.stream("GET", f"{self.gcs_url}/_local/content/{bucket}/{quote(name)}") as content:
-                    found[name] = b"".join(content.iter_raw())
+        for name in self.gcs(f"objects/{bucket}?prefix={quote(prefix)}"):
+            # As it is stored: httpx would decode what says that it is encoded.
+            with httpx.stream("GET", f"{self.gcs_url}/_local/content/{bucket}/{quote(name)}", timeout=60) as content:
+                found[name] = b"".join(content.iter_raw())
         return found
 
     def prepare(self) -> None:

@@ -109,8 +109,13 @@ def test_r5_7_one_content_under_two_names_is_sent_once_and_said_so(scenario):
     assert client.waiting() == []
 
 
-def test_r5_7_a_duplicate_that_comes_later_under_another_name_is_reported_by_mail_and_removed(scenario):
-    client = scenario()
+# Under KMS no ETag tells: the content does, by the CRC64NVME that a delivery computes. A copy within S3 has none of
+# what boto3 uploads (with a CRC32), and then only equal ETags are recognised (developers' guide).
+@pytest.mark.parametrize(("destination", "pickups"), [("gcs", "kms"), ("s3", "plain")])
+def test_r5_7_a_duplicate_that_comes_later_under_another_name_is_reported_by_mail_and_removed(
+    scenario, destination, pickups
+):
+    client = scenario(destination, pickups=pickups)
     client.drop("a.csv", "same")
     client.run()
     client.run()
