@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,3 +21,10 @@ def watched(stack) -> None:
     s3 = stack.client("s3")
     s3.create_bucket(Bucket=WATCHED_BUCKET)
     s3.put_bucket_versioning(Bucket=WATCHED_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+
+
+@pytest.fixture(autouse=True)
+def index_up_to_date_afterwards(stack) -> Iterator[None]:
+    """However a test that lets the ledger's index lag ends."""
+    yield
+    stack.order_index_lag(0)

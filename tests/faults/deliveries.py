@@ -19,6 +19,8 @@ from tests.support.scenario import MakeScenario, Scenario
 
 MIB = 1024**2
 BIG = os.urandom(17 * MIB)
+LONGEST_LAG = 3.0
+"""Seconds by which the ledger's index is behind at most, where a test lets it lag."""
 WATCHED_BUCKET = "example-partner-versions"
 """The recipient's bucket in S3: its versions tell whatever could be seen there."""
 REFUSAL = {"call": r"(Upload|PutObject)", "status": 403, "code": "forbidden", "times": 0}
@@ -61,10 +63,29 @@ class Delivery:
     """How many red runs were cleared."""
     elsewhere: set[str] = field(default_factory=set)
     """What is at the destination outside of the client's place: nothing comes or goes there."""
+    lag_seed: int | None = None
+    """Draws how far the ledger's index is behind; None: it is up to date."""
+
+    def let_index_lag(self, seed: int) -> None:
+        """From now on the ledger's index knows of each change 0 to 3 s later, until :meth:`let_index_catch_up`."""
+        self.lag_seed = seed
+        self.client.stack.order_index_lag(LONGEST_LAG, seed=seed)
+
+    def let_index_catch_up(self) -> None:
+        """The index is up to date from now on."""
+        self.lag_seed = None
+        self.client.stack.order_index_lag(0)
+
+    def _minutes_pass(self) -> None:
+        """As between two runs by schedule: the index has caught up with all that has been, and lags again."""
+        if (seed := self.lag_seed) is not None:
+            self.let_index_catch_up()
+            self.let_index_lag(seed + 1)
 
     def until_quiet(self, *, may_be_red: bool = False) -> None:
         """The next scheduled runs, until they find nothing to do; a red one is cleared, as an operator would."""
         for _ in range(5):
+            self._minutes_pass()
             run = self.client.run(**self.kind.params)
             if run.state == "failed":
                 assert may_be_red, run.errors
@@ -77,6 +98,7 @@ class Delivery:
             )
         if self.kind.done_file:
             # What was sent waits for the next done file to be removed.
+            self._minutes_pass()
             self.client.drop_done()
             assert self.client.run(**self.kind.params).state == "success"
 
@@ -87,6 +109,7 @@ class Delivery:
 
     def resend_failed(self) -> None:
         """What failed in a run that nobody cleared is held (R5.4): it goes when an operator asks for it."""
+        self._minutes_pass()
         if self.client.ledger.held_entries():
             self.clears += 1
             self.client.run(**self.kind.params | {"resend_failed": True, "ignore_done_file": True})

@@ -1,7 +1,8 @@
 """Trouble of all kinds at random, together with deaths, for a long time (R3.5, R4.2, R6.2, R6.3).
 
 Each round is a delivery of its own: many calls of every service fail, processes die, an operator clears red runs, until
-the trouble ends; then the next runs must bring everything to its end. One round of each kind is part of every test run;
+the trouble ends; then the next runs must bring everything to its end. All the while the ledger's index lags behind.
+One round of each kind is part of every test run;
 `make test-slow` goes on for ``SOAK_MINUTES``.
 """
 
@@ -42,6 +43,7 @@ def play(scenario: MakeScenario, kind: Kind, seed: str, directory: Path) -> Coun
     delivery = prepare(scenario, kind, directory)
     client, happened, befallen = delivery.client, Counter[str](), list[str]()
     try:
+        delivery.let_index_lag(chance.randrange(10**6))
         for _ in range(chance.randint(1, 3)):
             stir(delivery, chance)
             if chance.random() < 0.5:
@@ -61,9 +63,12 @@ def play(scenario: MakeScenario, kind: Kind, seed: str, directory: Path) -> Coun
             delivery.check_at_any_moment()
         delivery.resend_failed()
         delivery.until_quiet(may_be_red=True)
+        delivery.let_index_catch_up()
         delivery.check(mail_may_be_lost=bool(happened["deaths"]) or mail_service_befallen(befallen), most=None)
     except BaseException as error:
         raise AssertionError(f"{kind}, SOAK_SEED={seed!r}: {error}") from error
+    finally:
+        delivery.let_index_catch_up()
     return happened
 
 
