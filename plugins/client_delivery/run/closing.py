@@ -88,7 +88,7 @@ def failures(run: Run, wound_up: WoundUp) -> str | None:
     return (
         f"{files} not delivered for {run.config.delivery_key}:\n"
         + "\n".join(lines)
-        + "\nMend the cause, then clear this run: only the files that failed are sent again."
+        + "\nDo what each reason says, then clear this run: only the files that failed are sent again."
     )
 
 

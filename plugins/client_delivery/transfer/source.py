@@ -148,7 +148,7 @@ class Source:
         if answer.status == 412:
             return SourceChanged(
                 f"{self.where} has changed since it was registered: it no longer has the ETag {self.object.etag}. "
-                "What is there now is a new file, which the next run sends."
+                "What is there now is a new file: the next run sends it, or the one with the next done file."
             )
         if answer.status == 404 and code != "NoSuchBucket":
             return SourceChanged(

@@ -164,7 +164,8 @@ class Publisher:
             f"{self._directory.uri(path)}: the server took the file away under its temporary name, {part!r}, as soon "
             "as it was closed. The recipient may have it under that name. It is not sent again by itself. Where a "
             "server takes every file that is closed, set destination.appear: direct, or staging with a "
-            "staging_directory that it leaves alone; ask the client what became of this file, then clear the run."
+            "staging_directory that it leaves alone. Then ask the client what became of this file: if it has it, "
+            "remove it from the pick-up; if it has not, clear the run, and it is sent once more."
         )
 
     def require_temporary_names(self) -> None:
