@@ -27,7 +27,9 @@ FILES = (1, 100, 10_000)
 _SHOWN = (
     ("dynamodb.Query", "Query"),
     ("dynamodb.BatchGetItem", "BatchGet"),
+    ("dynamodb.GetItem", "GetItem"),
     ("dynamodb.TransactWriteItems", "Transact"),
+    ("dynamodb.BatchWriteItem", "BatchWrite"),
     ("dynamodb.PutItem", "Put"),
     ("dynamodb.UpdateItem", "Update"),
     ("dynamodb.Scan", "Scan"),
@@ -66,14 +68,14 @@ class Meter:
         if result.errors:
             raise RuntimeError(result.errors)
         counts = Counter(httpx.get(self._url, timeout=60).json())
-        cells = "".join(f"{counts[call]:>9,}" for call, _ in _SHOWN)
+        cells = "".join(f"{counts[call]:>11,}" for call, _ in _SHOWN)
         print(f"{title:<34}{len(result.executed):>6}{cells}", flush=True)
 
 
 def main() -> None:
     logging.disable(logging.CRITICAL)
     sizes = [int(argument) for argument in sys.argv[1:]] or FILES
-    heading = f"{'run':<34}{'tasks':>6}" + "".join(f"{name:>9}" for _, name in _SHOWN)
+    heading = f"{'run':<34}{'tasks':>6}" + "".join(f"{name:>11}" for _, name in _SHOWN)
     with Stack(Path(tempfile.mkdtemp()) / "stack") as stack:
         os.environ |= {name: value for name, value in stack.environment().items() if "SECRETS" not in name}
         s3, meter = stack.client("s3"), Meter(stack)

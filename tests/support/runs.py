@@ -113,6 +113,12 @@ class Runs:
         self._task(result, name, params)
         return result
 
+    def only(self, name: str, **params: Any) -> RunResult:
+        """One task of a new run and nothing else."""
+        result = self._begin(None)
+        self._task(result, name, params)
+        return result
+
     def _begin(self, of: RunResult | None) -> RunResult:
         if of is not None:
             return RunResult(of.run_id, of.generation + 1)

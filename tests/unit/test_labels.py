@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 from airflow.models.taskinstance import TaskInstance
 
-from client_delivery.operators.register_files import LONGEST_LABEL, RegisterFilesOperator
+from client_delivery.operators.batches import LONGEST_LABEL, Share
 from client_delivery.pickup.intake import Take
 from client_delivery.transfer.plan import split
 from tests.support.factories import a_file
 
 
 def label(name: str) -> str:
-    take = Take("etag", a_file(name, size=30 * 1024**3))
-    return RegisterFilesOperator._describe(0, [take], split([take], threshold=1, most_batches=4), "r/0")["label"]
+    size = 30 * 1024**3
+    share = Share()
+    share.add(Take("etag", a_file(name, size=size)))
+    return share.described(0, split([size], threshold=1, most_batches=4), "r/0")["label"]
 
 
 def test_the_limit_is_airflows():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +119,11 @@ class Ledger:
 
         The index lags behind by a moment: whoever acts on an entry does so with a conditional write.
         """
-        return self._query(self.delivery_key, run, batch)
+        return list(self._query(self.delivery_key, run, batch))
+
+    def each_open(self) -> Iterator[Entry]:
+        """The same of all runs, page by page."""
+        return self._query(self.delivery_key)
 
     def open_now(self, run: RunRef) -> list[Entry]:
         """All that is open, as the table has it now: what the index shows, and what this run noted of itself."""
@@ -138,7 +142,11 @@ class Ledger:
 
     def held_entries(self, run: RunRef | None = None, batch: int | None = None) -> list[Entry]:
         """What has failed and is closed (R5.4)."""
-        return self._query(HELD + self.delivery_key, run, batch)
+        return list(self._query(HELD + self.delivery_key, run, batch))
+
+    def each_held(self) -> Iterator[Entry]:
+        """The same of all runs, page by page."""
+        return self._query(HELD + self.delivery_key)
 
     def find(self, etags: Iterable[str]) -> dict[str, Entry]:
         """The entries with these sort keys, read consistently, a hundred per request."""
@@ -511,7 +519,7 @@ class Ledger:
             raise _superseded(entry)
         return Entry.from_item(item)
 
-    def _query(self, open_key: str, run: RunRef | None, batch: int | None) -> list[Entry]:
+    def _query(self, open_key: str, run: RunRef | None = None, batch: int | None = None) -> Iterator[Entry]:
         prefix = "" if run is None else work_ref(run.run_id, batch)
         entries = (Entry.from_item(item) for item in self._reader.indexed(open_key, prefix))
-        return [entry for entry in entries if run is None or entry.owned_by.is_same_run(run)]
+        return (entry for entry in entries if run is None or entry.owned_by.is_same_run(run))

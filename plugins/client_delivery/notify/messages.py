@@ -60,6 +60,8 @@ class JobSummary:
     files: Sequence[FileLine]
     held: Sequence[FileLine] = ()
     """Failed in an earlier run, not sent again (R5.4)."""
+    more_held: int = 0
+    """How many more are held than are listed in ``held``."""
     duplicates: Sequence[FileLine] = ()
     """Not sent, for the same content was, under another name (R5.7)."""
     asked: str = ""
@@ -166,7 +168,8 @@ def finished(summary: JobSummary, sender: str, recipients: Sequence[str]) -> Ema
 
 def held(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
     """The daily reminder of files that failed and still wait (R5.9). Raises ``ValueError`` for a time without zone."""
-    return _message("Still held", f"{len(summary.held):,} held", summary, sender, recipients)
+    count = len(summary.held) + summary.more_held
+    return _message("Still held", f"{count:,} held", summary, sender, recipients)
 
 
 def _message(title: str, headline: str, summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
@@ -222,6 +225,8 @@ def _facts(summary: JobSummary, client: str) -> list[tuple[str, str]]:
     ]
     if summary.asked:
         facts.append(("Asked for", summary.asked))
+    if summary.more_held:
+        facts.append(("Not listed", f"{summary.more_held:,} more files that are held"))
     return [(label, printable(value)) for label, value in facts]
 
 
@@ -241,14 +246,15 @@ def _sections(files: Sequence[_Row], held: Sequence[_Row], duplicates: Sequence[
         (
             f"Held: failed earlier, not sent again: {len(held):,}",
             "They wait in the pick-up. To send them, fix the cause and clear the run that failed in Airflow, or "
-            "trigger the DAG with “Resend failed files”. A file that is renamed or dropped again goes by the next run.",
+            "trigger the DAG with “Resend failed files”. A file that is renamed or dropped again goes by the next run; "
+            "where the client goes by a done file, by the one with the next done file.",
             held,
             LISTED_BESIDES,
         ),
         (
             f"Not sent: same content as another file: {len(duplicates):,}",
             "If both names are wanted, set “dedupe_by: content_and_name” in the client's configuration and drop the "
-            "file again. What was sent is not sent again.",
+            "file again. What was sent under its own name is not sent again.",
             duplicates,
             LISTED_BESIDES,
         ),

@@ -18,7 +18,7 @@ from client_delivery.run.mails import FinishedMail, mail_is_left
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from client_delivery.pickup.intake import Survey
+    from client_delivery.pickup.survey import Findings
     from client_delivery.run.context import Run
 
 _HELD_NAMES = 20
@@ -40,28 +40,26 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
         return self._goes_on(run, self._look(run))
 
     @staticmethod
-    def _goes_on(run: Run, survey: Survey) -> bool:
-        intake = survey.intake
+    def _goes_on(run: Run, found: Findings) -> bool:
         if run.options.file_pattern and not run.owner.generation:
-            return bool(intake.take or intake.remove or intake.duplicates or intake.unknown)
-        return not survey.idle or mail_is_left(run)
+            return found.of_files
+        return not found.idle or mail_is_left(run)
 
-    def _look(self, run: Run) -> Survey:
-        survey = run.look()
-        intake = survey.intake
-        if intake.held:
-            names = [file.name for _, file in intake.held]
-            self.log_event("files_held", level=logging.WARNING, files=len(names), names=names[:_HELD_NAMES])
+    def _look(self, run: Run) -> Findings:
+        found = run.look()
+        if found.held:
+            names = [file.name for _, file in found.some_held[:_HELD_NAMES]]
+            self.log_event("files_held", level=logging.WARNING, files=found.held, names=names)
         self.log_event(
             "files_detected",
-            new=len(intake.unknown),
-            unfinished=len(intake.resume) + len(intake.unconcluded),
-            again=len(intake.rearm),
-            already_sent=len(intake.remove) + len(intake.duplicates),
-            held=len(intake.held),
-            done_file=survey.done_file is not None if run.config.trigger_on_done_file else None,
+            new=found.unknown,
+            unfinished=found.resume + found.unconcluded,
+            again=found.rearm,
+            already_sent=found.already_sent,
+            held=found.held,
+            done_file=found.done_file is not None if run.config.trigger_on_done_file else None,
         )
-        return survey
+        return found
 
     def execute(self, context: Context) -> None:
         """Go on, wait, or skip everything downstream. Raises if the form asks for what there cannot be, or is not."""
@@ -73,12 +71,12 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
 
             if problem := pattern_problem(pattern, run.config.pickup.prefix):
                 raise AirflowFailException(f"{problem} Trigger the DAG again. Nothing was sent.")
-        survey = self._look(run)
-        if self._goes_on(run, survey):
+        found = self._look(run)
+        if self._goes_on(run, found):
             return
         minutes = context["params"]["wait_minutes"]
         if not minutes:
-            self._end(context, survey)
+            self._end(context, found)
         from client_delivery.operators.triggers.pickup import PickupTrigger
 
         seconds = minutes * 60
@@ -103,27 +101,23 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
         self.log_event("wait_ended", found=False)
         self._end(context, self._look(self.run_of(context)))
 
-    def _end(self, context: Context, survey: Survey) -> None:
+    def _end(self, context: Context, found: Findings) -> None:
         """Skip the rest of the run. Raises instead while a failed file waits: it is to be seen until it is solved."""
+        self.log_event("nothing_to_do")
         run = self.run_of(context)
-        if run.needs_done_file and survey.done_file is None:
-            waiting, and_more = run.pickup.waiting()
-            self.log_event("nothing_to_do", waiting_for_done_file=waiting, and_more=and_more or None)
-        else:
-            self.log_event("nothing_to_do")
-        self._refuse_green(run, survey)
+        self._refuse_green(run, found)
         if expected := run.config.expected_every_days:
             days = run.last_delivery.days_ago()
             if days is not None and days > expected:
                 # The line is what the alarm waits for; the run stays green, for there is nothing to run again.
                 self.log_event("files_overdue", level=logging.ERROR, days=round(days, 1), expected_every_days=expected)
                 self.alarm("files_overdue")
-        if held := survey.intake.held:
-            remind(FinishedMail(run, post_of(run)), held)
-            raise AirflowFailException(why(held, run.config.delivery_key))
+        if found.held:
+            remind(FinishedMail(run, post_of(run)), found)
+            raise AirflowFailException(why(found, run.config.delivery_key))
         raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
 
-    def _refuse_green(self, run: Run, survey: Survey) -> None:
+    def _refuse_green(self, run: Run, found: Findings) -> None:
         """A run that was asked for files by name and has none is not green: somebody would believe that they went."""
         pattern = run.options.file_pattern
         if not pattern or run.owner.generation:
@@ -135,8 +129,8 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
             none_found(
                 pattern,
                 f"s3://{pickup.bucket}/{pickup.prefix}",
-                [file.name for file in run.pickup.files()],
-                [file.name for _, file in survey.intake.held],
-                done_file_missing=run.needs_done_file and survey.done_file is None,
+                (file.name for file in run.pickup.files()),
+                [file.name for _, file in found.some_held],
+                done_file_missing=run.needs_done_file and found.done_file is None,
             )
         )

@@ -16,7 +16,7 @@ from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.ledger.table import Assignment
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.triggers.pause import PauseTrigger
-from client_delivery.pickup.intake import Intake, Take
+from client_delivery.pickup.intake import Take
 from client_delivery.runtime.backoff import Backoff
 from client_delivery.runtime.events import LOGGER, as_json, one_line
 from client_delivery.transfer.contract import Superseded
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from client_delivery.config.model import ClientConfig
+    from client_delivery.operators.batches import BatchRef
     from client_delivery.operators.container_trouble import Trouble
     from client_delivery.operators.offload import ContainerOperator
-    from client_delivery.operators.register_files import BatchRef
     from client_delivery.run.context import Run
 
 _INDEX_PATIENCE = 60.0
@@ -179,7 +179,7 @@ class TransferBatchOperator(DeliveryOperator):
         if failed := {entry.file_name: str(entry.last_error) for entry in entries if entry.status is Status.FAIL}:
             raise AirflowFailException(
                 f"{len(failed)} of {self.batch['files']} files failed for good: {_named(failed)} "
-                "Mend the cause, then clear this task or the run: the failed files get fresh attempts."
+                "Do what each reason says, then clear this task or the run: the failed files get fresh attempts."
             )
         return {"delivered": sum(entry.status is Status.SUCCESS for entry in entries)}
 
@@ -223,9 +223,7 @@ class TransferBatchOperator(DeliveryOperator):
         number = self.batch["batch"]
         earlier = [e for e in run.ledger.of_run(run.owner, number) if e.owned_by.is_earlier_life_of(run.owner)]
         failed = [entry for entry in earlier if entry.status is Status.FAIL]
-        intake = run.survey(needs_done_file=False).intake if failed else Intake()
-        now = {take.etag: take for take in intake.rearm}
-        run.ledger.aliases.note(intake.aliases)
+        now = self._waiting_again(run, {entry.etag for entry in failed}) if failed else {}
         assignments = [
             Assignment(take.file, entry.etag, number, take.duplicates)
             for entry in failed
@@ -240,6 +238,16 @@ class TransferBatchOperator(DeliveryOperator):
             if entry.status is Status.PROCESSING
         ]
         return rearmed + run.ledger.resume(unfinished, run.owner, run.config.name)
+
+    @staticmethod
+    def _waiting_again(run: Run, failed: set[str]) -> dict[str, Take]:
+        """Those of the failed entries whose files wait in the pick-up, as they are now."""
+        now: dict[str, Take] = {}
+        with contextlib.closing(run.survey(needs_done_file=False)) as survey:
+            for part in survey.parts():
+                now.update((take.etag, take) for take in part.rearm if take.etag in failed)
+                run.ledger.aliases.note(part.aliases)
+        return now
 
 
 def _named(reasons: dict[str, str]) -> str:

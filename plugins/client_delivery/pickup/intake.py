@@ -1,7 +1,7 @@
 """What a run does with each file that waits: the rules of R5, as one pure decision.
 
-:func:`survey` looks at pick-up and ledger and sends nothing; the sensor asks whether there is anything to do, and
-registering carries it out.
+It is taken over all of the files at once, or over some at a time, as long as those of one content come together:
+:mod:`client_delivery.pickup.survey` sees to that.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from client_delivery.ledger.aliases import Alias, aliases_of, covered_name, earlier_name
 from client_delivery.ledger.entry import Entry, RunRef, Status
-from client_delivery.pickup.recognition import Group, Recognition, Rules, Sighting, grouped
+from client_delivery.pickup.recognition import Group, Rules, Sighting
 
 if TYPE_CHECKING:
-    from client_delivery.ledger.table import Ledger
-    from client_delivery.pickup.pickup import DoneFile, Pickup, PickupFile
+    from client_delivery.pickup.pickup import PickupFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,74 +92,15 @@ class Intake:
         return not (self.take or self.remove or self.duplicates or self.unconcluded or self.unknown)
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What a look at pick-up and ledger found."""
-
-    intake: Intake
-    done_file: DoneFile | None
-
-    @property
-    def idle(self) -> bool:
-        """R4.4: nothing to do. A done file without files still is to be removed."""
-        return self.intake.idle and self.done_file is None
-
-
-def survey(
-    pickup: Pickup,
-    ledger: Ledger,
-    options: Options,
-    *,
-    needs_done_file: bool,
-    recognition: Recognition,
-    thorough: bool = True,
-) -> Survey:
-    """Look at what waits; without the done file that is needed, only at what was begun or has failed (R4.3, R4.6).
-
-    The done file is looked at first: whatever it speaks for is in the pick-up by then, and in the listing after.
-
-    :param thorough: ask S3 for the content of what the ledger does not know by its ETag. What has been delivered under
-        an earlier delivery key is then taken over; nothing else is changed.
-    """
-    done_file = pickup.done_file()
-    open_entries = ledger.open_entries()
-    listed = done_file is not None or not needs_done_file
-    held = [] if listed else ledger.held_entries()
-    sightings: list[Sighting] = []
-    if listed or held:
-        sightings = recognition.by_etag(pickup.files())
-        if thorough:
-            sightings = recognition.by_content(sightings, pickup)
-    if not listed:
-        # New files wait for their done file; of one that failed, another upload or name is found as well.
-        failed = {entry.etag for entry in held}
-        sightings = [one for one in sightings if one.entry is not None and one.entry.etag in failed]
-    intake = decide(grouped(sightings, options.rules), open_entries, options, thorough=thorough)
-    if not listed:
-        _leave_for_the_done_file(intake, held, options)
-    return Survey(intake, done_file)
-
-
-def _leave_for_the_done_file(intake: Intake, held: Sequence[Entry], options: Options) -> None:
-    """R4.3, R5.4: without the done file, of what failed only that goes for which an operator asked."""
-    asked_for = {entry.etag: entry for entry in held if _asked_for(entry, options)}
-    kept = [take for take in intake.rearm if take.etag in asked_for]
-    intake.rearm = kept + [
-        Take(entry.etag, entry.source)
-        for entry in asked_for.values()
-        if options.wants(entry.file_name) and entry.etag not in {take.etag for take in kept}
-    ]
-
-
-def _asked_for(entry: Entry, options: Options) -> bool:
-    """R5.4: by the form or by a clear."""
+def asked_for(entry: Entry, options: Options) -> bool:
+    """R5.4: whether what failed is to be sent again, by the form or by a clear."""
     return options.resend_failed or entry.owned_by.is_earlier_life_of(options.owner)
 
 
 def decide(
     groups: Iterable[Group], open_entries: Sequence[Entry], options: Options, *, thorough: bool = True
 ) -> Intake:
-    """Apply R5. ``groups`` are the files that wait, ``open_entries`` what the ledger's index shows as unfinished."""
+    """Apply R5. ``groups`` are files that wait, ``open_entries`` those that the ledger's index shows as unfinished."""
     intake = Intake()
     seen = set()
     for group in groups:
@@ -197,7 +137,7 @@ def _decide_group(
     elif _in_hand(entry, options.owner):
         return
     elif entry.status is Status.FAIL:
-        anew = sightings if options.bypass or _asked_for(entry, options) else _new_wishes(entry, sightings)
+        anew = sightings if options.bypass or asked_for(entry, options) else _new_wishes(entry, sightings)
         if anew:
             intake.rearm.append(_taken(intake, etag, sightings, entry, options, among=anew))
         else:

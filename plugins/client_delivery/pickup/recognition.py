@@ -7,8 +7,7 @@ under an earlier delivery key of the same pick-up is taken over.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -64,7 +63,10 @@ class Recognition:
         return sightings
 
     def by_content(self, sightings: Sequence[Sighting], pickup: Pickup) -> list[Sighting]:
-        """All that can be told: asks S3 for the content of files without an entry. Leaves out what is gone by now."""
+        """What S3 has to be asked for: the content of files without an entry. Leaves out what is gone by now.
+
+        Those that are :meth:`unsure` after it are told by :meth:`read_suspects`, when all of the listing is known.
+        """
         unknown = {sighting.file.key: sighting for sighting in sightings if sighting.entry is None}
         identified = {file.key: file for file in pickup.identify(s.file for s in unknown.values())}
         overwritten: list[Sighting] = []
@@ -75,35 +77,38 @@ class Recognition:
                 sighting.file = file
         self._look(self._ledger, overwritten)
         found = [one for one in sightings if one.file.key not in unknown or one.file.key in identified]
-        for look in (self._look_deeper, self._read_suspects):
-            look([one for one in found if one.entry is None], pickup)
+        self._look_deeper([one for one in found if one.entry is None])
         return found
 
-    def _look_deeper(self, sightings: Sequence[Sighting], pickup: Pickup) -> None:
+    def unsure(self, sighting: Sighting) -> bool:
+        """S3 has only a short checksum of the content, or none of the whole: it may be known all the same."""
+        return self._rules.by_content and sighting.entry is None and not sighting.file.content.strong
+
+    @staticmethod
+    def hints(sighting: Sighting) -> list[str]:
+        """What an :meth:`unsure` file has in common with every other of its content, and perhaps with others."""
+        return hint_keys(sighting.file.content, sighting.file.size)
+
+    def read_suspects(self, unsure: Sequence[Sighting], pickup: Pickup, shared: Collection[str]) -> None:
+        """Read those that have reason to be known. ``shared``: hints that several files of this look have."""
+        hints = {one.file.key: self.hints(one) for one in unsure}
+        known = {key for keys in hints.values() for key in keys}
+        known = set().union(*(ledger.aliases.find(known) for ledger in (self._ledger, *self._earlier)))
+        if not self._rules.by_name:
+            known.update(shared)
+        suspects = {one.file.key: one for one in unsure if known.intersection(hints[one.file.key])}
+        for file in pickup.read(one.file for one in suspects.values()):
+            suspects[file.key].file = file
+        self._look_deeper([one for one in suspects.values() if one.file.content.strong])
+        if not self._rules.by_name:
+            self._look_for_failures([one for one in suspects.values() if one.entry is None])
+
+    def _look_deeper(self, sightings: Sequence[Sighting]) -> None:
         """By the checksums, and in the ledgers of earlier delivery keys."""
         if self._rules.by_content:
             self._look_by_content(self._ledger, sightings)
         for ledger in self._earlier:
             self._take_over(ledger, [one for one in sightings if one.entry is None])
-
-    def _read_suspects(self, sightings: Sequence[Sighting], pickup: Pickup) -> None:
-        """What S3 has only a short checksum of, or none of the whole, and what has reason to be known: it is read."""
-        unsure = [one for one in sightings if not one.file.content.strong]
-        if not (unsure and self._rules.by_content):
-            return
-        hints = {one.file.key: hint_keys(one.file.content, one.file.size) for one in unsure}
-        known = {key for keys in hints.values() for key in keys}
-        known = set().union(*(ledger.aliases.find(known) for ledger in (self._ledger, *self._earlier)))
-        if not self._rules.by_name:
-            known |= {
-                key for key, files in Counter(key for keys in hints.values() for key in keys).items() if files > 1
-            }
-        suspects = {one.file.key: one for one in unsure if known.intersection(hints[one.file.key])}
-        for file in pickup.read(one.file for one in suspects.values()):
-            suspects[file.key].file = file
-        self._look_deeper([one for one in suspects.values() if one.file.content.strong], pickup)
-        if not self._rules.by_name:
-            self._look_for_failures([one for one in suspects.values() if one.entry is None])
 
     def _look_for_failures(self, sightings: Sequence[Sighting]) -> None:
         """What failed has never been read, so a short checksum is all that is known of it. Here it is enough: the file
@@ -206,24 +211,34 @@ class Group:
     entry: Entry | None
     sightings: list[Sighting] = field(default_factory=list)
 
+    @classmethod
+    def beginning_with(cls, first: Sighting, rules: Rules) -> Group:
+        """The group of a file that is the first of its content."""
+        if first.entry is not None:
+            return cls(first.entry.etag, first.entry, [first])
+        return cls(identity(first.file.etag, first.file.name, by_name=rules.by_name), None, [first])
+
 
 def grouped(sightings: Iterable[Sighting], rules: Rules) -> Iterator[Group]:
-    """The files by what makes them the same, in the order in which they were found."""
+    """The files by what makes them the same, in the order in which they were found.
+
+    For as many as fit into memory; :mod:`client_delivery.pickup.spool` does the same for any number.
+    """
     groups: list[Group] = []
     by_fact: dict[str, Group] = {}
     for one in sightings:
-        facts = _facts(one, rules)
-        group = next((by_fact[fact] for fact in facts if fact in by_fact), None)
+        known = facts(one, rules)
+        group = next((by_fact[fact] for fact in known if fact in by_fact), None)
         if group is None:
-            new = identity(one.file.etag, one.file.name, by_name=rules.by_name)
-            group = Group(one.entry.etag if one.entry else new, one.entry)
+            group = Group.beginning_with(one, rules)
             groups.append(group)
-        group.sightings.append(one)
-        by_fact.update(dict.fromkeys(facts, group))
+        else:
+            group.sightings.append(one)
+        by_fact.update(dict.fromkeys(known, group))
     yield from groups
 
 
-def _facts(sighting: Sighting, rules: Rules) -> list[str]:
+def facts(sighting: Sighting, rules: Rules) -> list[str]:
     """What two files of one group have in common, one of these at least."""
     if sighting.entry is not None:
         return [f"entry {sighting.entry.etag}"]

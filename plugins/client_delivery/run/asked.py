@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FIELD = "Only files like"
 """What the form calls its pattern."""
 _NAMED = 5
+_COMPARED = 10_000
+"""Names among which a similar one is looked for; each takes some microseconds."""
 
 
 def pattern_problem(pattern: str, prefix: str) -> str | None:
@@ -38,27 +40,32 @@ def pattern_problem(pattern: str, prefix: str) -> str | None:
 
 
 def none_found(
-    pattern: str, place: str, waiting: Sequence[str], held: Sequence[str], *, done_file_missing: bool
+    pattern: str, place: str, waiting: Iterable[str], held: Sequence[str], *, done_file_missing: bool
 ) -> str:
     """What to say where a run was asked for files by name and there is none to send.
 
     ``waiting`` are the names of all files in the pick-up, ``held`` those that match and failed before.
     """
-    matching = [name for name in waiting if fnmatchcase(name, pattern)]
-    other_case = [name for name in waiting if fnmatchcase(name.lower(), pattern.lower())]
-    near = difflib.get_close_matches(pattern, waiting, n=_NAMED)
+    matching, other_case, every = _Names(), _Names(), _Names(keep=_COMPARED)
+    for name in waiting:
+        every.add(name)
+        if fnmatchcase(name, pattern):
+            matching.add(name)
+        if fnmatchcase(name.lower(), pattern.lower()):
+            other_case.add(name)
+    near = difflib.get_close_matches(pattern, every.first, n=_NAMED)
     if held:
         why = f"Held, because they failed before: {_names(held)}. Tick 'Resend failed files' to send them."
     elif matching and done_file_missing:
-        why = f"{_names(matching)} would, but the done file is not there: tick 'Ignore the done file'."
+        why = f"{matching} would, but the done file is not there: tick 'Ignore the done file'."
     elif matching:
-        why = f"{_names(matching)} would, and are dealt with already."
+        why = f"{matching} would, and are dealt with already."
     elif other_case:
-        why = f"Upper and lower case differ; there is {_names(other_case)}."
+        why = f"Upper and lower case differ; there is {other_case}."
     elif near:
         why = f"Did you mean {_names(near)}?"
-    elif waiting:
-        why = f"There wait {len(waiting)} files, such as {_names(waiting)}."
+    elif every:
+        why = f"There wait {every.count} files, such as {every}."
     else:
         why = "Nothing waits there; only files count that the configuration's `include` takes."
     return f"{FIELD}: no file in {place} that could be sent matches {as_json(pattern)}. {why}"
@@ -80,6 +87,26 @@ def asked(params: Mapping[str, Any], config: ClientConfig) -> str:
     return "; ".join(words)
 
 
-def _names(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
+class _Names:
+    """How many names there are, and the first of them: a pick-up may hold a million."""
+
+    def __init__(self, keep: int = _NAMED) -> None:
+        self.count = 0
+        self.first: list[str] = []
+        self._keep = keep
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if len(self.first) < self._keep:
+            self.first.append(name)
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def __str__(self) -> str:
+        return _names(self.first, self.count)
+
+
+def _names(names: Sequence[str], count: int | None = None) -> str:
+    more = (len(names) if count is None else count) - _NAMED
     return ", ".join(map(as_json, names[:_NAMED])) + (f" and {more} more" if more > 0 else "")

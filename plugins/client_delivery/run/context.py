@@ -9,8 +9,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.entry import RunRef
-from client_delivery.pickup.intake import Options, Survey, survey
+from client_delivery.pickup.intake import Options
 from client_delivery.pickup.recognition import Recognition, Rules
+from client_delivery.pickup.survey import Findings, Survey, look
 from client_delivery.run.asked import asked
 from client_delivery.run.destination import destination_of
 from client_delivery.runtime.events import LOGGER, log_event
@@ -245,21 +246,19 @@ class Run:
         """What the trigger form asked for beyond the configuration, in words (R9.1)."""
         return asked(self.params, self.config)
 
-    def look(self) -> Survey:
+    def look(self) -> Findings:
         """Is there anything to do? Asks S3 for nothing but the done file and the listing, and changes nothing."""
-        recognition = Recognition(self.ledger, self.rules)
-        return survey(
+        return look(
             self.pickup,
             self.ledger,
             self.options,
             needs_done_file=self.needs_done_file,
-            recognition=recognition,
-            thorough=False,
+            recognition=Recognition(self.ledger, self.rules),
         )
 
     def survey(self, *, needs_done_file: bool | None = None) -> Survey:
-        """What is to be done with each file that waits."""
-        return survey(
+        """What is to be done with each file that waits. To be closed."""
+        return Survey(
             self.pickup,
             self.ledger,
             self.options,

@@ -213,16 +213,15 @@ class FinishedMail(JobMail):
         """The run that dealt with the file."""
         return entry.owned_by
 
-    def remind(self, entries: Sequence[Entry]) -> None:
-        """Send the reminder of what is held (R5.9)."""
+    def remind(self, entries: Sequence[Entry], *, not_listed: int = 0) -> None:
+        """Send the reminder of what is held (R5.9): of the entries, and of so many more."""
         from client_delivery.notify import messages
         from client_delivery.notify.sending import send
 
         run = self.run
         contacts = run.config.contacts
-        message = messages.held(
-            self.summary([], [file_line(entry) for entry in entries]), run.settings.mail_sender, contacts
-        )
+        summary = replace(self.summary([], [file_line(entry) for entry in entries]), more_held=not_listed)
+        message = messages.held(summary, run.settings.mail_sender, contacts)
         message_id = send(message, self._post.ses(), contacts, run.settings.ses_configuration_set)
         run.log_event("mail_sent", kind="held", recipients=len(contacts), message_id=message_id)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Generic, Protocol, TypeVar
 
 _FILES_PER_BATCH = 1000
 _BYTES_PER_BATCH = 4 * 1024**3
@@ -13,53 +13,50 @@ _MOST_OFFLOADED = 1000
 """Airflow maps at most 1,024 task instances (``max_map_length``); beyond this the smallest big files stay here."""
 
 
-class Sized(Protocol):
-    """What a plan needs to know of a file."""
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-
-
-F = TypeVar("F", bound=Sized)
-
-
 @dataclass(frozen=True, slots=True)
-class Plan(Generic[F]):
-    """The files of one run, in numbered batches: first the workers', then the offloaded ones."""
+class Plan:
+    """In which batch each file of a run goes: first the workers' batches, then the offloaded ones."""
 
-    worker: tuple[tuple[F, ...], ...]
-    offloaded: tuple[tuple[F, ...], ...]
+    numbers: Sequence[int]
+    """The batch's number of each file, in the files' order. Four bytes each: there may be a million."""
+    worker: int
+    """How many batches the workers have."""
+    offloaded: int
+    """How many go to containers; they have the numbers after those of the workers."""
 
     @property
-    def batches(self) -> tuple[tuple[F, ...], ...]:
-        """All batches; a batch's number is its index."""
+    def batches(self) -> int:
+        """How many there are."""
         return self.worker + self.offloaded
 
 
-def split(files: Sequence[F], *, threshold: int | None, most_batches: int, together: bool = False) -> Plan[F]:
-    """Share ``files`` out. A task instance costs about a second, so batches are few: one more only for every
-    thousand files or four GiB, ``most_batches`` in all. Each next-largest file goes to the lightest batch.
+def split(sizes: Sequence[int], *, threshold: int | None, most_batches: int, together: bool = False) -> Plan:
+    """Share files of these sizes, in bytes, out. A task instance costs about a second, so batches are few: one more
+    only for every thousand files or four GiB, ``most_batches`` in all. Each next-largest file goes to the lightest
+    batch.
 
     :param together: all in one batch, by a container if one of them is big: a bandwidth limit is kept within a
         process, and batches that ran at once would add up.
     """
-    by_size = sorted(files, key=lambda file: file.size, reverse=True)
-    if together and by_size:
-        offloaded = threshold is not None and by_size[0].size >= threshold
-        return Plan((), (tuple(by_size),)) if offloaded else Plan((tuple(by_size),), ())
-    big = [] if threshold is None else [file for file in by_size if file.size >= threshold][:_MOST_OFFLOADED]
+    numbers = array("i", bytes(4 * len(sizes)))
+    if together and sizes:
+        offloaded = threshold is not None and max(sizes) >= threshold
+        return Plan(numbers, 0, 1) if offloaded else Plan(numbers, 1, 0)
+    by_size = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
+    most = 0 if threshold is None else _MOST_OFFLOADED
+    big = [file for file in by_size[:most] if sizes[file] >= (threshold or 0)]
     rest = by_size[len(big) :]
-    total = sum(file.size for file in rest)
+    total = sum(sizes[file] for file in rest)
     wanted = max(_ceil(len(rest), _FILES_PER_BATCH), _ceil(total, _BYTES_PER_BATCH), 1)
-    batches: list[list[F]] = [[] for _ in range(min(wanted, most_batches, len(rest)))]
     # Besides its bytes every file costs requests: about as much as this many bytes more.
-    weights = [0] * len(batches)
+    weights = [0] * min(wanted, most_batches, len(rest))
     for file in rest:
         lightest = weights.index(min(weights))
-        batches[lightest].append(file)
-        weights[lightest] += file.size + 256 * 1024
-    return Plan(tuple(map(tuple, batches)), tuple((file,) for file in big))
+        numbers[file] = lightest
+        weights[lightest] += sizes[file] + 256 * 1024
+    for number, file in enumerate(big, start=len(weights)):
+        numbers[file] = number
+    return Plan(numbers, len(weights), len(big))
 
 
 def _ceil(amount: int, unit: int) -> int:

@@ -7,53 +7,63 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client_delivery.transfer.plan import longest, split
-from tests.support.factories import a_file
+from client_delivery.transfer.plan import Plan, longest, split
 
 GIB = 1024**3
 
 
-def files(*sizes: int):
-    return [a_file(f"{number}", f"etag-{number}", size=size) for number, size in enumerate(sizes)]
+def batches(plan: Plan, sizes: list[int]) -> list[list[int]]:
+    """The sizes of each batch's files."""
+    found: list[list[int]] = [[] for _ in range(plan.batches)]
+    for number, size in zip(plan.numbers, sizes, strict=True):
+        found[number].append(size)
+    return found
 
 
 @given(st.lists(st.integers(0, 100 * GIB), max_size=200), st.integers(1, 8), st.none() | st.integers(1, 50 * GIB))
 def test_r6_1_every_file_is_in_exactly_one_batch_and_no_batch_is_empty(sizes, most, threshold):
-    all_files = files(*sizes)
-    plan = split(all_files, threshold=threshold, most_batches=most)
-    placed = [file for batch in plan.batches for file in batch]
-    assert sorted(file.name for file in placed) == sorted(file.name for file in all_files)
-    assert all(plan.batches)
-    assert len(plan.worker) <= most
+    plan = split(sizes, threshold=threshold, most_batches=most)
+    assert all(batches(plan, sizes))
+    assert plan.worker <= most
+    offloaded = batches(plan, sizes)[plan.worker :]
+    assert all(len(batch) == 1 for batch in offloaded)
     if threshold is not None:
-        assert {file.name for (file,) in plan.offloaded} == {f.name for f in all_files if f.size >= threshold}
+        assert sorted(size for (size,) in offloaded) == sorted(size for size in sizes if size >= threshold)
 
 
 def test_r6_1_few_small_files_are_one_batch():
-    assert [len(batch) for batch in split(files(*[10] * 900), threshold=None, most_batches=4).worker] == [900]
+    plan = split([10] * 900, threshold=None, most_batches=4)
+    assert (plan.worker, plan.offloaded) == (1, 0)
 
 
 def test_r6_1_many_small_files_are_shared_evenly():
-    lengths = [len(batch) for batch in split(files(*[10] * 10_000), threshold=None, most_batches=4).worker]
+    sizes = [10] * 10_000
+    lengths = [len(batch) for batch in batches(split(sizes, threshold=None, most_batches=4), sizes)]
     assert lengths == [2500] * 4
 
 
 def test_r6_1_large_files_are_spread():
-    plan = split(files(8 * GIB, 8 * GIB, 1, 1), threshold=None, most_batches=2)
-    assert sorted(sum(file.size for file in batch) for batch in plan.worker) == [8 * GIB + 1, 8 * GIB + 1]
+    sizes = [8 * GIB, 8 * GIB, 1, 1]
+    shared = batches(split(sizes, threshold=None, most_batches=2), sizes)
+    assert sorted(map(sum, shared)) == [8 * GIB + 1, 8 * GIB + 1]
+
+
+def test_r6_1_no_more_big_files_go_to_containers_than_airflow_maps():
+    plan = split([GIB] * 1500, threshold=GIB, most_batches=4)
+    assert (plan.worker, plan.offloaded) == (4, 1000)
 
 
 def test_nothing_to_send_is_no_batch():
-    assert split([], threshold=None, most_batches=4).batches == ()
+    assert split([], threshold=None, most_batches=4).batches == 0
 
 
 @given(st.lists(st.integers(0, 100 * GIB), max_size=50), st.none() | st.integers(1, 50 * GIB))
 def test_what_shares_a_bandwidth_limit_goes_in_one_batch(sizes, threshold):
-    plan = split(files(*sizes), threshold=threshold, most_batches=4, together=True)
-    assert len(plan.batches) == min(len(sizes), 1)
-    assert sorted(file.size for batch in plan.batches for file in batch) == sorted(sizes)
+    plan = split(sizes, threshold=threshold, most_batches=4, together=True)
+    assert plan.batches == min(len(sizes), 1)
+    assert set(plan.numbers) <= {0}
     big = threshold is not None and any(size >= threshold for size in sizes)
-    assert len(plan.offloaded) == (1 if big else 0)
+    assert plan.offloaded == (1 if big else 0)
 
 
 def test_a_try_may_take_as_long_as_the_slowest_that_is_waited_for():
