@@ -18,7 +18,7 @@ demo: .venv/.ready ## the main job on real input, on this machine; ONCE=1 ends b
 	@$(BIN)/python -m local.demo $(if $(ONCE),--once)
 
 .PHONY: judges
-judges: .venv/.ready ## install the object stores that judge the S3 engine, into .judges
+judges: .venv/.ready ## install the object stores that judge the S3 engine and our Google stand-in, into .judges
 	@[ .judges/.ready -nt tests/judges/requirements.lock ] || { $(BIN)/uv venv --quiet --clear --python "$$(readlink -f $(BIN)/python)" .judges && \
 		$(BIN)/uv pip sync --quiet --python .judges/bin/python tests/judges/requirements.lock && touch .judges/.ready; } || \
 		echo "judges: they could not be installed; the tests that need them will be skipped"

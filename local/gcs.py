@@ -42,7 +42,7 @@ class Handler(JsonApi, XmlApi, TokenApi):
         method = self.command
         if found := re.fullmatch(r"/storage/v1/b/([^/]+)", path):
             return "json.GetBucket", lambda: self._bucket(found[1])
-        if found := re.fullmatch(r"/storage/v1/b/([^/]+)/o/(.+)", path):
+        if found := re.fullmatch(r"(?:/download)?/storage/v1/b/([^/]+)/o/(.+)", path):
             bucket, name = found[1], unquote(found[2])
             if method == "DELETE":
                 return "json.DeleteObject", lambda: self._delete(bucket, name)

@@ -8,6 +8,10 @@ from xml.sax.saxutils import escape
 from local.gcs_handler import GcsHandler
 from local.http_stand_in import StandInError
 
+_NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+"""Of the responses to multipart uploads: S3's, and Google's own client finds nothing in any other
+(google-cloud-storage, ``_media/_upload.py``)."""
+
 
 class XmlApi(GcsHandler):
     """The XML API's calls."""
@@ -49,7 +53,7 @@ class XmlApi(GcsHandler):
         self._refuse_preconditions()
         upload_id = self.server.store.initiate(self._new(bucket, name, {}))
         self.xml(
-            f"<InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(name)}</Key>"
+            f"<InitiateMultipartUploadResult {_NAMESPACE}><Bucket>{bucket}</Bucket><Key>{escape(name)}</Key>"
             f"<UploadId>{upload_id}</UploadId></InitiateMultipartUploadResult>"
         )
 
@@ -70,7 +74,10 @@ class XmlApi(GcsHandler):
         )
         more = len(parts) > len(shown)
         marker = f"<NextPartNumberMarker>{shown[-1][0]}</NextPartNumberMarker>" if more else ""
-        self.xml(f"<ListPartsResult><IsTruncated>{str(more).lower()}</IsTruncated>{marker}{rows}</ListPartsResult>")
+        self.xml(
+            f"<ListPartsResult {_NAMESPACE}><IsTruncated>{str(more).lower()}</IsTruncated>{marker}{rows}"
+            "</ListPartsResult>"
+        )
 
     def _complete(self, bucket: str, name: str, upload_id: str) -> None:
         self._refuse_preconditions()
@@ -84,7 +91,7 @@ class XmlApi(GcsHandler):
         ]
         blob = self.server.store.complete(upload_id, listed, self.rule)
         body = (
-            f"<CompleteMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(name)}</Key>"
+            f"<CompleteMultipartUploadResult {_NAMESPACE}><Bucket>{bucket}</Bucket><Key>{escape(name)}</Key>"
             f'<ETag>"{blob.etag}"</ETag></CompleteMultipartUploadResult>'
         )
         headers = {**blob.headers(), "Content-Type": "application/xml"}
@@ -99,4 +106,7 @@ class XmlApi(GcsHandler):
             f"<Upload><Key>{escape(blob.name)}</Key><UploadId>{upload_id}</UploadId></Upload>"
             for upload_id, blob in self.server.store.open_uploads(bucket)
         )
-        self.xml(f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{rows}</ListMultipartUploadsResult>")
+        self.xml(
+            f"<ListMultipartUploadsResult {_NAMESPACE}><IsTruncated>false</IsTruncated>{rows}"
+            "</ListMultipartUploadsResult>"
+        )

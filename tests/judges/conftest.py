@@ -37,9 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A judge's own lie is expected to fail the test that meets it; one that is mended fails the gate (strict)."""
     for item in items:
         callspec = getattr(item, "callspec", None)
-        if callspec is None or "judge" not in callspec.params:
+        judge = callspec and callspec.params.get("judge", callspec.params.get("bucket"))
+        if not judge:
             continue
-        judge = callspec.params["judge"]
         if judge == "ministack" and callspec.params.get("size", 0) > _MINISTACKS_MOST:
             item.add_marker(pytest.mark.skip(reason="MiniStack takes about a minute for 21 MiB: small objects only"))
         for pattern, reason in LIES.get(judge, {}).items():

@@ -86,6 +86,7 @@ def test_r6_4_what_arrives_is_what_was_read(bucket, size, copies):
     receipt = delivered(bucket.target(copies=copies), source)
     assert receipt.size == size
     assert receipt.checksum.startswith("crc32c:")
+    assert receipt.remark is None, "nobody has overwritten it"
     assert bucket.there(f"in/{source.key}") == body
     assert bucket.open_uploads(f"in/{source.key}") == 0
 

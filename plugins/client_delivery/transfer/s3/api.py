@@ -53,7 +53,8 @@ class S3Api(S3Bucket):
         head = self.call("look at", key, self.s3.head_object, missing="404", denied=denied, ChecksumMode="ENABLED")
         if head is None:
             return None
-        return Stored(head["ETag"], head["ContentLength"], OwnChecksum.of(head["ResponseMetadata"]["HTTPHeaders"]))
+        checksum = OwnChecksum.of(head["ResponseMetadata"]["HTTPHeaders"])
+        return Stored(_tag(head["ETag"]), head["ContentLength"], checksum)
 
     def put(self, key: str, content: bytes, digest: Digest, instead_of: Stored | None, about: Carried) -> Stored:
         """Write a small object; S3 refuses it if its checksum is another. Raises :class:`Occupied`."""
@@ -64,7 +65,7 @@ class S3Api(S3Bucket):
             if code in OCCUPIED or answer.status == 412 or (instead_of and code == "NoSuchKey"):
                 raise Occupied(repeated=answer.repeated)
             self.require_success(answer, key, new=instead_of is None)
-            return Stored(answer.headers.get("etag", ""), None, OwnChecksum.of(answer.headers))
+            return Stored(_tag(answer.headers.get("etag", "")), None, OwnChecksum.of(answer.headers))
 
     def copy(self, key: str, source: SourceObject, algorithm: str, instead_of: Stored | None) -> Stored:
         """Have S3 copy the object whole. Raises :class:`CopyDenied`, :class:`Occupied`."""
@@ -244,4 +245,10 @@ def _fence(instead_of: Stored | None) -> dict[str, Any]:
 def _stored(result: Mapping[str, Any]) -> Stored:
     """The object, by the body of S3's response."""
     told = {f"x-amz-checksum-{name[8:].lower()}": str(value) for name, value in result.items() if "Checksum" in name}
-    return Stored(str(result.get("ETag", "")), None, OwnChecksum.of(told))
+    return Stored(_tag(str(result.get("ETag", ""))), None, OwnChecksum.of(told))
+
+
+def _tag(etag: str) -> str:
+    """In quotation marks, as it stands in headers: some implementations leave them out in the body of a response."""
+    bare = etag.strip('"')
+    return f'"{bare}"' if bare else ""
