@@ -21,13 +21,23 @@ from benchmarks.transfer.cases import CASES, Case
 from benchmarks.transfer.meter import Measured
 from benchmarks.transfer.site import SOURCE, Site
 
-_SMALL_FAR_AWAY = replace(
-    next(case for case in CASES if case.name == "sftp-500"),
-    name="sftp-500-30ms",
-    title="S3 → SFTP (OpenSSH), 500 files of 100 KiB, 30 ms round trip",
-    model={"rtt": 0.03},
+_BY_NAME = {case.name: case for case in CASES}
+_MORE = (
+    replace(
+        _BY_NAME["sftp-500"],
+        name="sftp-500-30ms",
+        title="S3 → SFTP (OpenSSH), 500 files of 100 KiB, 30 ms round trip",
+        model={"rtt": 0.03},
+    ),
+    replace(
+        _BY_NAME["s3-stream-1g"],
+        name="s3-stream-500",
+        title="S3 → S3 streamed, 500 files of 100 KiB",
+        files=500,
+        size=100 * 1024,
+    ),
 )
-_CASES = {case.name: case for case in (*CASES, _SMALL_FAR_AWAY)}
+_CASES = _BY_NAME | {case.name: case for case in _MORE}
 _CHOSEN = ("sftp-1g", "sftp-500", "sftp-1g-30ms", "sftp-500-30ms")
 
 

@@ -127,7 +127,7 @@ def test_r3_5_what_somebody_else_writes_meanwhile_is_not_overwritten(bucket, siz
 def test_r6_4_bytes_that_are_not_what_their_checksum_says_are_refused(bucket, monkeypatch, size):
     source = bucket.drop(content(size))
     monkeypatch.setattr(
-        "client_delivery.transfer.s3.access._end", lambda checksum: b"0\r\nx-amz-checksum-crc32c:AAAAAA==\r\n\r\n"
+        "client_delivery.transfer.s3.chunked._end", lambda checksum: b"0\r\nx-amz-checksum-crc32c:AAAAAA==\r\n\r\n"
     )
     with pytest.raises(IntegrityError):
         delivered(bucket.target(), source)

@@ -28,6 +28,8 @@ _TICK = 1.0
 _SENT_TOGETHER = 512 * 1024
 _KEEPALIVE = 15.0
 """Seconds without a word of ours, while a response is awaited, until the peer's host is asked for a sign of life."""
+_LINGERS = 0.02
+"""Seconds for which a little room in the window is not enough."""
 _SLOWEST = 1024
 """Bytes per second that a server must take of a request."""
 
@@ -57,6 +59,9 @@ class SftpChannel:
         self._responded = self._spoke = time.monotonic()
         self._lost: str | None = None
         self._full = False
+        """Whether somebody waits for room in the channel's window."""
+        self._widest = 0
+        """The largest window that there has been."""
         self._patience: list[float] = []
         """Of everybody who waits for a response now."""
         self._reader = threading.Thread(target=self._read_on, name="sftp-reader", daemon=True)
@@ -136,9 +141,7 @@ class SftpChannel:
             sent = 0
             while sent < len(packet):
                 with self._changed:
-                    # libssh would wait without end for room in the channel's window.
-                    self._wait(self._has_room)
-                    room = self._channel.window_size()
+                    room = self._room(len(packet) - sent)
                     piece = packet if sent == 0 and room >= len(packet) else packet[sent : sent + room]
                     try:
                         self._channel.write(piece)
@@ -150,6 +153,22 @@ class SftpChannel:
                 sent += len(piece)
                 if sent < len(packet) and time.monotonic() > deadline:
                     raise self.abandon("the server takes next to nothing")
+
+    def _room(self, wanted: int) -> int:
+        """How much the channel's window takes now: libssh would wait without end. With the lock held.
+
+        Many small pieces cost more CPU than a few large ones; so a little room is waited for to become enough, but
+        not for long, for some servers only make room when there is none left.
+        """
+        self._wait(self._has_room)
+        room = int(self._channel.window_size())
+        self._widest = max(self._widest, room)
+        wanted, until = min(wanted, self._widest // 2), time.monotonic() + _LINGERS
+        while room < wanted and self._lost is None and (left := until - time.monotonic()) > 0:
+            self._full = True
+            self._changed.wait(left)
+            room = int(self._channel.window_size())
+        return room
 
     def _has_room(self) -> bool:
         self._full = self._channel.window_size() == 0
