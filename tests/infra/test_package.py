@@ -25,6 +25,25 @@ print("errors:", *sorted(dag.dag_id for dag in bag.dags.values() if "config-erro
 """
 
 
+_PAGE = """
+import asyncio, httpx
+from airflow import plugins_manager
+from fastapi import FastAPI
+assert not plugins_manager.get_import_errors(), plugins_manager.get_import_errors()
+(ours,) = [one for one in plugins_manager.get_fastapi_plugins()[0] if one["name"] == "Deliveries"]
+views, _ = plugins_manager._get_ui_plugins()
+print("views:", *sorted(f"{one['destination']}={one['href']}" for one in views if one["name"] == "Deliveries"))
+root = FastAPI()
+root.mount(ours["url_prefix"], ours["app"])
+async def ask(path):
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=root), base_url="http://airflow") as client:
+        return await client.get(ours["url_prefix"] + path)
+for path in ("/", "/clients/acme", "/static/page.css"):
+    answer = asyncio.run(ask(path))
+    assert answer.status_code == 401 and "Sign in" in answer.text, (path, answer.status_code, answer.text)
+"""
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     return package.build(tmp_path_factory.mktemp("dist"))
@@ -54,11 +73,36 @@ def test_it_holds_every_file_of_the_plugins_and_nothing_else(built):
 
 def test_every_dag_loads_from_the_unpacked_archive_in_a_tree_like_mwaas(built, tmp_path):
     airflow = tmp_path / "usr/local/airflow"
+    environment = unpacked(built, tmp_path)
+    command = [sys.executable, "-c", _LOAD, str(airflow / "dags"), str(airflow / "plugins")]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    configs = sorted(path.stem for path in (ROOT / "include" / "client_configs").glob("*.yaml"))
+    assert configs
+    assert f"dags: {' '.join(configs)}\n" in done.stdout
+    assert "errors:\n" in done.stdout
+
+
+def test_r10_airflow_finds_the_deliveries_page_in_the_unpacked_archive_and_nobody_sees_it_unknown(built, tmp_path):
+    environment = unpacked(built, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", _PAGE], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (
+        "views: dag=deliveries/clients/{DAG_ID} dag_run=deliveries/runs/{DAG_ID}?run_id={RUN_ID} nav=deliveries/\n"
+        in done.stdout
+    )
+
+
+def unpacked(built, tmp_path) -> dict[str, str]:
+    """A tree like MWAA's, and the environment of a process in it."""
+    airflow = tmp_path / "usr/local/airflow"
     with zipfile.ZipFile(built.plugins) as archive:
         archive.extractall(airflow / "plugins")
     shutil.copytree(ROOT / "dags", airflow / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "include", airflow / "dags" / "include")
-    environment = {
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "AIRFLOW_HOME": str(airflow),
@@ -70,13 +114,6 @@ def test_every_dag_loads_from_the_unpacked_archive_in_a_tree_like_mwaas(built, t
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/none.db",
         "PYTHONPATH": str(airflow / "plugins"),
     }
-    command = [sys.executable, "-c", _LOAD, str(airflow / "dags"), str(airflow / "plugins")]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    configs = sorted(path.stem for path in (ROOT / "include" / "client_configs").glob("*.yaml"))
-    assert configs
-    assert f"dags: {' '.join(configs)}\n" in done.stdout
-    assert "errors:\n" in done.stdout
 
 
 def test_requirements_are_those_that_the_tests_ran_with(built):

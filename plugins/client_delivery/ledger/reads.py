@@ -48,11 +48,13 @@ class Reader:
         return items
 
     def partition(self, delivery_key: str, prefix: str) -> Iterator[dict[str, Any]]:
-        """The items of one partition whose sort key begins with the prefix, read consistently."""
-        values = {":key": delivery_key, ":prefix": prefix}
+        """The items of one partition whose sort key begins with the prefix, read consistently; all, if it is empty."""
+        condition, values = f"{PARTITION_KEY} = :key", {":key": delivery_key}
+        if prefix:
+            condition, values = f"{condition} AND begins_with({SORT_KEY}, :prefix)", {**values, ":prefix": prefix}
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
-            KeyConditionExpression=f"{PARTITION_KEY} = :key AND begins_with({SORT_KEY}, :prefix)",
+            KeyConditionExpression=condition,
             ExpressionAttributeValues=expressions.to_item(values),
             ConsistentRead=True,
         )

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
 
 
+class HeldFiles(AirflowFailException):
+    """An idle run is red because files that failed earlier still wait (R5.9): the board says so already."""
+
+
 class DeliveryOperator(BaseOperator):
     """An operator that works for one client's configuration.
 
@@ -90,5 +94,12 @@ def alarm_line(name: str, *, client: str, configuration: str) -> None:
 def note_red_task(context: Context) -> None:
     """Called when a task has failed after its last retry; a run's end has an event of its own (``run_failed``)."""
     task = context["task"]
-    if isinstance(task, DeliveryOperator) and task.task_id != "report":
-        task.alarm("task_red")
+    if not isinstance(task, DeliveryOperator) or task.task_id == "report":
+        return
+    task.alarm("task_red")
+    # What became of files stands in the ledger, and the board says what is held.
+    if task.config is None or task.task_id == "transfer_batch" or isinstance(context.get("exception"), HeldFiles):
+        return
+    name, run = task.config.name, run_in(context, task.config)
+    ref = f"{run.owner.dag_id}/{run.owner.run_id}"
+    run.note_on_board(lambda board: board.troubled(name, run.facts, task=task.task_id, run=ref))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
-from client_delivery.operators.base import DeliveryOperator
+from client_delivery.operators.base import DeliveryOperator, HeldFiles
 from client_delivery.operators.notify import post_of
 from client_delivery.run.held import remind, why
 from client_delivery.run.mails import FinishedMail, mail_is_left
@@ -112,9 +112,12 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
                 # The line is what the alarm waits for; the run stays green, for there is nothing to run again.
                 self.log_event("files_overdue", level=logging.ERROR, days=round(days, 1), expected_every_days=expected)
                 self.alarm("files_overdue")
+        if not run.options.file_pattern:
+            some = [(file.name, entry.last_error) for entry, file in found.some_held]
+            run.note_on_board(lambda board: board.looked(run.config.name, run.facts, some, found.held))
         if found.held:
             remind(FinishedMail(run, post_of(run)), found)
-            raise AirflowFailException(why(found, run.config.delivery_key))
+            raise HeldFiles(why(found, run.config.delivery_key))
         raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
 
     def _refuse_green(self, run: Run, found: Findings) -> None:

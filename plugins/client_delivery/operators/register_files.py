@@ -106,6 +106,16 @@ class RegisterFilesOperator(DeliveryOperator):
             bytes=sum(batch["bytes"] for batch in batches),
             batches=sum(batch["files"] > 0 for batch in batches),
         )
+        sent = [(batch["files"], batch["bytes"]) for batch in batches]
+        run.note_on_board(
+            lambda board: board.begun(
+                run.config.name,
+                run.facts,
+                run=run.owner.run_id,
+                files=sum(files for files, _ in sent),
+                size=sum(size for _, size in sent),
+            )
+        )
         return batches
 
     def _tell_what_was_asked(self, context: Context, run: Run, totals: _Totals, batches: Sequence[BatchRef]) -> None:

@@ -68,6 +68,11 @@ def let_go(run: Run) -> WoundUp:
         "failed": sum(entry.status is Status.FAIL for entry in terminal),
         "unfinished": len(run.ledger.deactivate(unfinished)),
     }
+    failed = [(entry.file_name, entry.last_error) for entry in terminal if entry.status is Status.FAIL]
+    sent = [entry for entry in terminal if entry.status is Status.SUCCESS and not entry.reopened]
+    last = max(sent, key=lambda entry: entry.timestamp).file_name if sent else None
+    ref = f"{run.owner.dag_id}/{run.owner.run_id}"
+    run.note_on_board(lambda board: board.ended(run.config.name, run=ref, last_file=last, held=failed))
     run.log_event("entries_deactivated", **counts)
     return WoundUp(life=str(run.owner), failed=counts["failed"])
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from client_delivery.config.model import ClientConfig
+    from client_delivery.ledger.board import Board
     from client_delivery.ledger.configurations import Begun, Configurations
     from client_delivery.ledger.entry import Entry
     from client_delivery.ledger.last_delivery import LastDelivery
@@ -129,6 +130,25 @@ class Run:
         from client_delivery.ledger.last_delivery import LastDelivery
 
         return LastDelivery(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    def note_on_board(self, note: Callable[[Board], None]) -> None:
+        """Note how the client stands, for people. Never raises: no delivery goes by the board."""
+        from client_delivery.ledger.board import Board
+
+        try:
+            note(Board(self._dynamodb, self.settings.ledger_table))
+        except Exception as error:
+            self.log_event("board_not_noted", level=logging.WARNING, error=type(error).__name__)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the board says of the configuration."""
+        return {
+            "deliveryKey": self.config.delivery_key,
+            "destination": self.config.destination.uri,
+            "place": self.place,
+            "expectedEveryDays": self.config.expected_every_days,
+        }
 
     @cached_property
     def orders(self) -> Orders:

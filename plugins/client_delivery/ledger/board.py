@@ -1,0 +1,148 @@
+"""How each client stands, as its runs last saw it: one item for each configuration, all in one partition (R10).
+
+The Deliveries page shows a thousand clients from one or two queries. A run that has files in hand writes its client's
+item when it begins and when it ends; an idle run only reads it, and writes where what it sees is something else (R4.4).
+What is here is for people: no delivery goes by it, and where it cannot be written a delivery goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr
+
+from client_delivery.ledger import expressions
+from client_delivery.ledger.entry import now
+from client_delivery.ledger.reads import Reader
+from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
+from client_delivery.ledger.writes import ConditionalWriter, Write
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PARTITION = "board"
+"""No delivery key looks like this: those begin with ``H`` and a number."""
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one client stood when its last run that had something to say said it."""
+
+    name: str
+    """The configuration's name, which is its DAG's id."""
+    delivery_key: str = ""
+    destination: str = ""
+    place: str = ""
+    """``s3://bucket/prefix`` of the pick-up."""
+    expected_every_days: int | None = None
+    last_delivery: str | None = None
+    last_file: str | None = None
+    held: int = 0
+    """How many files failed and still wait in the pick-up (R5.9)."""
+    held_since: str | None = None
+    held_names: tuple[str, ...] = ()
+    """The first few."""
+    held_reason: str | None = None
+    """Why the first of them failed."""
+    under_way: Mapping[str, Any] | None = None
+    """``run``, ``files``, ``bytes`` and ``since`` of the run that has files in hand."""
+    trouble: Mapping[str, Any] | None = None
+    """``task``, ``run`` and ``at`` of the last task that ended red for another reason than held files."""
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Standing:
+        """From a deserialised DynamoDB item."""
+        return cls(
+            name=item[SORT_KEY],
+            delivery_key=item.get("deliveryKey", ""),
+            destination=item.get("destination", ""),
+            place=item.get("place", ""),
+            expected_every_days=int(item["expectedEveryDays"]) if "expectedEveryDays" in item else None,
+            last_delivery=item.get("lastDelivery"),
+            last_file=item.get("lastFile"),
+            held=int(item.get("held", 0)),
+            held_since=item.get("heldSince"),
+            held_names=tuple(item.get("heldNames", ())),
+            held_reason=item.get("heldReason"),
+            under_way=item.get("underWay"),
+            trouble=item.get("trouble"),
+        )
+
+
+class Board:
+    """The items of all configurations in one ledger table."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._reader = Reader(dynamodb, table)
+        self._writer = ConditionalWriter(dynamodb)
+
+    def all(self) -> dict[str, Standing]:
+        """Everybody, by configuration: one request for each MiB, some 2,000 clients."""
+        return {item[SORT_KEY]: Standing.from_item(item) for item in self._reader.partition(PARTITION, "")}
+
+    def of(self, name: str) -> Standing:
+        """One configuration; an empty one if it never had anything to say."""
+        answer = self._dynamodb.get_item(TableName=self._table, Key=expressions.to_item(_key(name)))
+        item = expressions.from_item(answer.get("Item", {}))
+        return Standing.from_item(item) if item else Standing(name)
+
+    def begun(self, name: str, facts: Mapping[str, Any], *, run: str, files: int, size: int) -> None:
+        """A run has files in hand. ``facts`` are attributes that the configuration tells."""
+        under_way = {"run": run, "files": files, "bytes": size, "since": now()}
+        self._change(name, {**facts, "underWay": under_way})
+
+    def ended(self, name: str, *, run: str, last_file: str | None, held: Sequence[tuple[str, str | None]]) -> None:
+        """The run has let go of its files. ``held`` are names and reasons of what failed in it."""
+        assign: dict[str, Any] = {"underWay": None}
+        if last_file is not None:
+            assign |= {"lastDelivery": now(), "lastFile": last_file}
+        if held:
+            assign |= _held(held, since=now(), count=len(held))
+        self._change(name, assign)
+        # A task of this very run may be red all the same: its e-mail could not be sent.
+        self._change(name, {"trouble": None}, Attr("trouble").exists() & Attr("trouble.run").ne(run))
+
+    def looked(
+        self, name: str, facts: Mapping[str, Any], held: Sequence[tuple[str, str | None]], count: int | None = None
+    ) -> None:
+        """An idle run has looked: nothing is in hand. Writes only if something is not as it was.
+
+        ``held`` are the first of so many files.
+        """
+        count = len(held) if count is None else count
+        before = self.of(name)
+        assign: dict[str, Any] = {}
+        if (before.held, before.held_names) != (count, tuple(one for one, _ in held[:_NAMED])):
+            assign |= _held(held, since=before.held_since or now(), count=count)
+        if before.under_way or before.trouble:
+            assign |= {"underWay": None, "trouble": None}
+        if assign:
+            self._change(name, {**facts, **assign})
+
+    def troubled(self, name: str, facts: Mapping[str, Any], *, task: str, run: str) -> None:
+        """A task has ended red after its last try."""
+        self._change(name, {**facts, "trouble": {"task": task, "run": run, "at": now()}})
+
+    def _change(self, name: str, assign: Mapping[str, Any], condition: Any = None) -> None:
+        self._writer.change(Write.update(self._table, _key(name), {**assign, "timestamp": now()}, condition or _ALWAYS))
+
+
+_ALWAYS = Attr(PARTITION_KEY).not_exists() | Attr(PARTITION_KEY).exists()
+
+
+def _held(held: Sequence[tuple[str, str | None]], *, since: str, count: int) -> dict[str, Any]:
+    return {
+        "held": count or None,
+        "heldNames": [name for name, _ in held[:_NAMED]] or None,
+        "heldReason": (held[0][1] or None) if held else None,
+        "heldSince": since if held else None,
+    }
+
+
+def _key(name: str) -> dict[str, str]:
+    return {PARTITION_KEY: PARTITION, SORT_KEY: name}

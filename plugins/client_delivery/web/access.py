@@ -1,0 +1,115 @@
+"""What the page asks Airflow: which clients' DAGs a user may see, what they may do, and to begin a run.
+
+Reading goes by the auth manager, acting by Airflow's public REST API, called in this very process with the user's own
+credentials: whatever Airflow refuses, the page refuses. Nothing here is written to Airflow's database directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from fastapi import HTTPException, Request
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+TAG = "client-delivery"
+"""What every client's DAG is tagged with."""
+_FORWARDED = ("cookie", "authorization")
+
+
+@dataclass(frozen=True, slots=True)
+class Dag:
+    """A client's DAG, as Airflow has it."""
+
+    dag_id: str
+    tags: frozenset[str] = frozenset()
+    paused: bool = False
+    next_run: str | None = None
+    description: str = ""
+
+    @property
+    def delivery_key(self) -> str:
+        """The client's number, with its feed; empty for a file that is wrong."""
+        return next((tag for tag in sorted(self.tags) if tag[:1] == "H" and tag[1:2].isdigit()), "")
+
+
+class Refused(Exception):
+    """Airflow did not begin the run. The message says why."""
+
+
+class Airflow:
+    """The Airflow around this process."""
+
+    async def user(self, request: Request) -> Any:
+        """Who asks. Raises HTTPException 401 or 403."""
+        from airflow.api_fastapi.core_api.security import get_user, oauth2_scheme
+
+        if found := getattr(request.state, "user", None):
+            return found
+        token = await oauth2_scheme(request)
+        return await get_user(request, oauth_token=token, bearer_credentials=None)
+
+    def dags(self, user: Any, *, only: Collection[str] | None = None) -> dict[str, Dag]:
+        """The clients' DAGs that the user may read; ``only`` those of these ids."""
+        from airflow.api_fastapi.app import get_auth_manager
+        from airflow.models.dag import DagModel, DagTag
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            columns = (DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after, DagModel.description)
+            query = select(*columns).where(DagModel.tags.any(DagTag.name == TAG), ~DagModel.is_stale)
+            tags_query = select(DagTag.dag_id, DagTag.name)
+            if only is not None:
+                query, tags_query = query.where(DagModel.dag_id.in_(only)), tags_query.where(DagTag.dag_id.in_(only))
+            rows = session.execute(query).all()
+            tags: dict[str, set[str]] = {}
+            for dag_id, name in session.execute(tags_query):
+                tags.setdefault(dag_id, set()).add(name)
+            may = get_auth_manager().get_authorized_dag_ids(user=user, method="GET", session=session)
+        return {
+            dag_id: Dag(
+                dag_id,
+                frozenset(tags.get(dag_id, ())),
+                bool(paused),
+                next_run.isoformat() if next_run else None,
+                description or "",
+            )
+            for dag_id, paused, next_run, description in rows
+            if dag_id in may
+        }
+
+    def may_trigger(self, user: Any, dag_id: str) -> bool:
+        """Whether the user may begin a run of the DAG."""
+        from airflow.api_fastapi.app import get_auth_manager
+        from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+
+        return get_auth_manager().is_authorized_dag(
+            method="POST", access_entity=DagAccessEntity.RUN, details=DagDetails(id=dag_id), user=user
+        )
+
+    async def trigger(self, request: Request, dag_id: str, conf: dict[str, Any], note: str) -> str:
+        """Begin a run as the user who asks; returns its id. Raises :class:`Refused`, or HTTPException 401 or 403."""
+        import httpx
+
+        app: ASGIApp = request.scope["airflow_app"]
+        headers = {name: request.headers[name] for name in _FORWARDED if name in request.headers}
+        # Airflow notes a run with a referrer as triggered in the UI.
+        headers["referer"] = str(request.base_url)
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url=str(request.base_url.replace(path="")), timeout=30
+        ) as client:
+            answer = await client.post(
+                f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns",
+                json={"logical_date": None, "conf": conf, "note": note},
+                headers=headers,
+            )
+        if answer.status_code in (401, 403):
+            raise HTTPException(answer.status_code, "Airflow does not let you trigger this DAG.")
+        if answer.is_error:
+            raise Refused(f"Airflow did not begin the run ({answer.status_code}): {answer.text[:500]}")
+        return str(answer.json()["dag_run_id"])

@@ -1,0 +1,126 @@
+"""The board's rows: what Airflow knows of a client's DAG and what its runs noted, as one sentence to act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from client_delivery.ledger.board import Standing
+from client_delivery.notify.sizes import human_size
+from client_delivery.web.access import Dag
+from client_delivery.web.shown import moment
+
+
+class State(StrEnum):
+    """How a client stands; those that need a person come first."""
+
+    WRONG = "wrong configuration"
+    TROUBLE = "red"
+    HELD = "held"
+    OVERDUE = "overdue"
+    UNDER_WAY = "under way"
+    PAUSED = "paused"
+    CALM = "calm"
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether somebody has to do something, whatever colour the last run has."""
+        return self in (State.WRONG, State.TROUBLE, State.HELD, State.OVERDUE)
+
+
+_ORDER = list(State)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One client on the board."""
+
+    name: str
+    delivery_key: str
+    destination: str
+    state: State
+    sentence: str
+    last_delivery: str | None
+    last_file: str | None
+    held: int
+    files_under_way: int
+    next_look: str | None
+
+    def in_words(self) -> dict[str, Any]:
+        """As CSV and JSON have it."""
+        return {
+            "configuration": self.name,
+            "client": self.delivery_key,
+            "destination": self.destination,
+            "needsAPerson": self.state.needs_a_person,
+            "state": self.state.value,
+            "sentence": self.sentence,
+            "lastDelivery": self.last_delivery,
+            "lastFile": self.last_file,
+            "held": self.held,
+            "underWay": self.files_under_way,
+            "nextLook": self.next_look,
+        }
+
+
+def rows(dags: Iterable[Dag], standings: Mapping[str, Standing], now: datetime | None = None) -> list[Row]:
+    """A row for each client, those that need a person first."""
+    at = now or datetime.now(UTC)
+    found = [row_of(dag, standings.get(dag.dag_id, Standing(dag.dag_id)), at) for dag in dags]
+    return sorted(found, key=lambda row: (_ORDER.index(row.state), row.name))
+
+
+def row_of(dag: Dag, standing: Standing, now: datetime) -> Row:
+    """One client's row."""
+    state, sentence = _state(dag, standing, now)
+    return Row(
+        name=dag.dag_id,
+        delivery_key=dag.delivery_key or standing.delivery_key,
+        destination=standing.destination or dag.description.rpartition(" to ")[2],
+        state=state,
+        sentence=sentence,
+        last_delivery=standing.last_delivery,
+        last_file=standing.last_file,
+        held=standing.held,
+        files_under_way=int((standing.under_way or {}).get("files", 0)),
+        next_look=dag.next_run,
+    )
+
+
+def _state(dag: Dag, standing: Standing, now: datetime) -> tuple[State, str]:
+    if "config-error" in dag.tags:
+        return (
+            State.WRONG,
+            "The configuration is wrong and nothing is delivered: the DAG's documentation names the line.",
+        )
+    if trouble := standing.trouble:
+        return State.TROUBLE, f"{trouble['task']} ended red at {moment(trouble['at'])}, in the run {trouble['run']}."
+    if standing.held:
+        files = "1 file failed" if standing.held == 1 else f"{standing.held} files failed"
+        waits = "waits" if standing.held == 1 else "wait"
+        reason = f": {standing.held_reason}" if standing.held_reason else ""
+        return State.HELD, f"{files} and {waits} since {moment(standing.held_since)}{reason}"
+    if late := _overdue(standing, now):
+        return State.OVERDUE, late
+    if way := standing.under_way:
+        files = "1 file" if way["files"] == 1 else f"{way['files']} files"
+        return State.UNDER_WAY, f"Sends {files}, {human_size(int(way['bytes']))}, since {moment(way['since'])}."
+    return _calm(dag, standing)
+
+
+def _calm(dag: Dag, standing: Standing) -> tuple[State, str]:
+    if dag.paused:
+        return State.PAUSED, "Paused in Airflow: nothing is delivered."
+    return State.CALM, "Waits for the next files." if standing.last_delivery else "Nothing was delivered yet."
+
+
+def _overdue(standing: Standing, now: datetime) -> str | None:
+    if not (standing.expected_every_days and standing.last_delivery):
+        return None
+    days = (now - datetime.fromisoformat(standing.last_delivery)).total_seconds() / 86_400
+    if days <= standing.expected_every_days:
+        return None
+    return f"Files are expected every {standing.expected_every_days} days; the last came {days:.0f} days ago."

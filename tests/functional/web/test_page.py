@@ -1,0 +1,335 @@
+"""R10: what the Deliveries page shows, to whom, and what it does."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import uuid
+from html.parser import HTMLParser
+
+import pytest
+
+from client_delivery.ledger.board import Board
+from client_delivery.ledger.record import Request
+from client_delivery.ledger.table import Assignment, Ledger
+from client_delivery.transfer.contract import Receipt
+from client_delivery.web.access import Dag
+from tests.support.factories import RUN, a_file
+
+OPERATOR, VIEWER, STRANGER = ({"authorization": name} for name in ("operator", "viewer", "stranger"))
+OURS = {"sec-fetch-site": "same-origin"}
+NASTY = [
+    "<script>alert(1)</script>.csv",
+    '"><img src=x onerror=alert(1)>.csv',
+    "a\nb\r\nc.csv",
+    "invoice\u202egpj.exe",
+    "zero\u200bwidth.csv",
+    "{{ 7 * 7 }}.csv",
+    "=HYPERLINK(1).csv",
+    "ü" * 500 + ".csv",
+    "a b&c?d#e%2f.csv",
+    "../../etc/passwd",
+]
+
+
+class Tags(HTMLParser):
+    """The elements of a page, as a browser reads them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, list[tuple[str, str | None]]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, attrs))
+
+
+def dag(name: str, key: str, *more: str, paused: bool = False) -> Dag:
+    return Dag(name, frozenset({"client-delivery", key, *more}), paused, None, f"Delivers files of {key} to gs://x/")
+
+
+@pytest.fixture
+def key() -> str:
+    return f"H{uuid.uuid4().int % 10**9:09d}"
+
+
+@pytest.fixture
+def ledger(dynamodb, ledger_table, key) -> Ledger:
+    return Ledger(dynamodb, ledger_table, key, request=Request("kim", "month end"))
+
+
+@pytest.fixture
+def acme(airflow, key) -> str:
+    airflow.dags_there = {"acme": dag("acme", key), "secret": dag("secret", "H999999")}
+    airflow.may_read = {"operator": {"acme"}, "viewer": {"acme"}, "stranger": set()}
+    airflow.may_run = {"operator": {"acme"}}
+    return "acme"
+
+
+def deliver(ledger: Ledger, name: str, etag: str | None = None, checksum: str = "crc32c:yZRlqg==") -> None:
+    etag = etag or uuid.uuid4().hex
+    ledger.add([Assignment(a_file(name, etag), etag, 0)], RUN, "acme")
+    ledger.delivered(ledger.begin(ledger.find([etag])[etag], RUN), Receipt("gs://x/" + name, 10, checksum, "checksum"))
+
+
+def fail(ledger: Ledger, name: str, error: str = "no route to host") -> None:
+    etag = uuid.uuid4().hex
+    ledger.add([Assignment(a_file(name, etag), etag, 0)], RUN, "acme")
+    failed = ledger.failed(ledger.begin(ledger.find([etag])[etag], RUN), error, permanent=True)
+    ledger.close([failed], RUN)
+
+
+def endpoints(page) -> list[tuple[str, str]]:
+    """Every route of the mounted application, as Airflow would call it."""
+    (mounted,) = [route for route in page.app.routes if route.path == "/deliveries"]
+    return [
+        (method, "/deliveries" + route.path)
+        for route in mounted.app.app.routes
+        for method in route.methods - {"HEAD", "OPTIONS"}
+    ]
+
+
+def filled(path: str, name: str) -> str:
+    values = {"name": name, "kind": "json", "action": "resend-failed"}
+    if "/static/" in path:
+        values["name"] = "page.css"
+    return re.sub(r"{(\w+)}", lambda match: values[match[1]], path) + "?file=a.csv&run_id=r&q=a.csv"
+
+
+def test_every_endpoint_asks_who_comes(page, acme):
+    found = endpoints(page)
+    assert len(found) == 9
+    for method, path in found:
+        answer = page.request(method, filled(path, acme), headers=OURS)
+        assert answer.status_code == 401, path
+        assert acme not in answer.text
+
+
+def test_who_may_not_read_a_dag_sees_nothing_of_its_client(page, acme, ledger):
+    deliver(ledger, "a.csv")
+    for method, path in endpoints(page):
+        answer = page.request(method, filled(path, acme), headers=STRANGER | OURS, data={"reason": "x"})
+        if "{name}" in path and "static" not in path:
+            assert answer.status_code == 404, path
+        assert ledger.delivery_key not in answer.text, path
+        assert "gs://x" not in answer.text, path
+        # The same for what there is not: nobody learns which clients there are.
+        if answer.status_code == 404:
+            none = page.request(method, filled(path, "nobody"), headers=STRANGER | OURS, data={"reason": "x"})
+            assert none.text == answer.text
+    assert "H999999" not in page.get("/deliveries/", headers=OPERATOR).text
+
+
+def test_who_may_not_trigger_a_dag_has_no_buttons_and_cannot_act(page, acme, ledger, airflow):
+    deliver(ledger, "a.csv")
+    for path in ("/deliveries/clients/acme", "/deliveries/clients/acme/file?file=a.csv"):
+        assert '<button type="submit">Search' in page.get(path, headers=VIEWER).text
+        assert 'method="post"' not in page.get(path, headers=VIEWER).text
+        assert 'method="post"' in page.get(path, headers=OPERATOR).text
+    answer = page.post(
+        "/deliveries/clients/acme/actions/resend-failed", headers=VIEWER | OURS, data={"reason": "because"}
+    )
+    assert answer.status_code == 403
+    assert airflow.triggered == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "accepted"),
+    [
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "cross-site", "origin": "http://airflow"}, False),
+        ({"sec-fetch-site": "same-site"}, False),
+        ({"sec-fetch-site": "none"}, False),
+        ({"origin": "http://airflow"}, True),
+        ({"origin": "https://evil.example"}, False),
+        ({"origin": "null"}, False),
+        ({}, False),
+    ],
+)
+def test_only_the_pages_own_forms_act(page, acme, airflow, headers, accepted):
+    answer = page.post(
+        "/deliveries/clients/acme/actions/resend-failed", headers=OPERATOR | headers, data={"reason": "because"}
+    )
+    assert answer.status_code == (303 if accepted else 403)
+    assert len(airflow.triggered) == accepted
+
+
+def test_an_action_is_a_run_with_the_reason_as_its_note(page, acme, airflow):
+    post = "/deliveries/clients/acme/actions/"
+    answer = page.post(post + "resend-failed", headers=OPERATOR | OURS, data={"reason": " mended "})
+    assert answer.headers["location"] == "/team/deliveries/clients/acme?triggered=manual__1"
+    page.post(post + "send-now", headers=OPERATOR | OURS, data={"reason": "done file is late"})
+    page.post(post + "send-again", headers=OPERATOR | OURS, data={"reason": "lost", "file": "a[1].csv"})
+    assert airflow.triggered == [
+        ("operator", "acme", {"resend_failed": True}, "Resend failed: mended"),
+        ("operator", "acme", {"ignore_done_file": True}, "Send now: done file is late"),
+        (
+            "operator",
+            "acme",
+            {
+                "bypass_file_checks": True,
+                "file_pattern": "a[[]1].csv",
+                "ignore_done_file": True,
+                "wait_minutes": 60,
+            },
+            "Send again: lost",
+        ),
+    ]
+    for action, data in (
+        ("resend-failed", {"reason": "  "}),
+        ("send-again", {"reason": "x"}),
+        ("send-now", {"reason": "x" * 901}),
+    ):
+        assert page.post(post + action, headers=OPERATOR | OURS, data=data).status_code == 422
+    assert page.post(post + "drop-table", headers=OPERATOR | OURS, data={"reason": "x"}).status_code == 404
+    assert len(airflow.triggered) == 3
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_a_name_is_shown_and_never_obeyed(page, acme, ledger, name):
+    deliver(ledger, name, checksum=f"crc32c:{uuid.uuid4().hex}")
+    for path, params in (
+        ("/deliveries/clients/acme", {}),
+        ("/deliveries/clients/acme/file", {"file": name}),
+        ("/deliveries/", {"q": name}),
+    ):
+        answer = page.get(path, headers=OPERATOR, params=params)
+        assert answer.status_code == 200, path
+        assert "gs://x/" in answer.text, path
+        tags = Tags()
+        tags.feed(answer.text)
+        assert [tag for tag in tags.found if tag[0] in ("script", "img", "iframe")] == [
+            ("script", [("src", "/team/deliveries/static/page.js")])
+        ]
+        assert not [name for _, attributes in tags.found for name, _ in attributes if name.startswith("on")]
+        for bad in "\u202e\u200b\r":
+            assert bad not in re.sub(r'value="[^"]*"', "", answer.text)
+        assert "49.csv" not in answer.text
+    (link,) = set(
+        re.findall(
+            r'href="/team(/deliveries/clients/acme/file\?[^"]+)"',
+            page.get("/deliveries/clients/acme", headers=OPERATOR).text,
+        )
+    )
+    assert page.get(link.replace("&amp;", "&"), headers=OPERATOR).status_code == 200, "the link leads to the file"
+    table = page.get("/deliveries/clients/acme/files.csv", headers=OPERATOR).text
+    for cell in next(row for row in csv.reader(io.StringIO(table.lstrip("\ufeff"))) if "success" in row):
+        assert cell[:1] not in {"=", "+", "@"}
+
+
+def test_a_question_about_a_file_is_answered_by_one_search(page, acme, ledger):
+    deliver(ledger, "in/March 2026.csv", checksum="crc32c:march1==")
+    for words in ("march 2026.csv", "crc32c:march1==", "march1=="):
+        text = page.get("/deliveries/", headers=VIEWER, params={"q": words}).text
+        assert "in/March 2026.csv" in text
+        assert "gs://x/in/March 2026.csv" in text
+        assert "kim: month end" in re.sub("<[^>]*>", "", text)
+    assert page.get("/deliveries/search.json", headers=VIEWER, params={"q": "march1=="}).json()[0]["askedBy"] == "kim"
+    assert "acme" in page.get("/deliveries/", headers=VIEWER, params={"q": ledger.delivery_key.lower()}).text
+
+
+def test_the_board_says_who_needs_a_person_and_why(page, airflow, dynamodb, ledger_table):
+    board, facts = Board(dynamodb, ledger_table), {"deliveryKey": "H1", "destination": "gs://x/"}
+    run = {"run": "acme/one"}
+    names = ["b_held", "b_late", "b_wrong", "b_red", "b_calm", "b_busy", "b_paused"]
+    airflow.dags_there = {name: dag(name, "H1") for name in names}
+    airflow.dags_there["b_wrong"] = dag("b_wrong", "H1", "config-error")
+    airflow.dags_there["b_paused"] = dag("b_paused", "H1", paused=True)
+    airflow.may_read = {"viewer": set(names)}
+    board.begun("b_busy", facts, run="one", files=3, size=2048)
+    board.ended("b_held", **run, last_file="ok.csv", held=[("bad.csv", "login refused")])
+    board.ended("b_calm", **run, last_file="ok.csv", held=[])
+    board.troubled("b_red", facts, task="health_check", run="b_red/one")
+    board.begun("b_late", {**facts, "expectedEveryDays": 1}, run="one", files=1, size=1)
+    board.ended("b_late", **run, last_file="old.csv", held=[])
+    dynamodb.update_item(
+        TableName=ledger_table,
+        Key={"clientHNumber": {"S": "board"}, "etag": {"S": "b_late"}},
+        UpdateExpression="SET lastDelivery = :old",
+        ExpressionAttributeValues={":old": {"S": "2026-01-01T00:00:00.000Z"}},
+    )
+    found = {row["configuration"]: row for row in page.get("/deliveries/board.json", headers=VIEWER).json()}
+    assert {name: row["state"] for name, row in found.items()} == {
+        "b_wrong": "wrong configuration",
+        "b_red": "red",
+        "b_held": "held",
+        "b_late": "overdue",
+        "b_busy": "under way",
+        "b_paused": "paused",
+        "b_calm": "calm",
+    }
+    assert list(found)[:4] == ["b_wrong", "b_red", "b_held", "b_late"]
+    assert "login refused" in found["b_held"]["sentence"]
+    needs = page.get("/deliveries/board.json?show=needs", headers=VIEWER).json()
+    assert {row["configuration"] for row in needs} == {"b_wrong", "b_red", "b_held", "b_late"}
+    # It stays until it is solved, whatever colour the last run has.
+    board.looked("b_held", facts, [("bad.csv", "login refused")])
+    assert board.of("b_held").held == 1
+    since = board.of("b_held").held_since
+    board.looked("b_held", facts, [("bad.csv", "login refused"), ("worse.csv", "login refused")])
+    assert (board.of("b_held").held, board.of("b_held").held_since) == (2, since)
+    board.looked("b_held", facts, [])
+    board.looked("b_red", facts, [])
+    needs = page.get("/deliveries/board.json?show=needs", headers=VIEWER).json()
+    assert {row["configuration"] for row in needs} == {"b_wrong", "b_late"}
+    html = page.get("/deliveries/?show=needs", headers=VIEWER).text
+    assert "Needs a person: 2" in html
+
+
+def test_a_clients_files_by_time_status_and_name(page, acme, ledger):
+    for n in range(3):
+        deliver(ledger, f"claims_{n}.csv")
+    fail(ledger, "other.csv")
+    get = lambda **params: [  # noqa: E731
+        row["fileName"] for row in page.get("/deliveries/clients/acme/files.json", headers=VIEWER, params=params).json()
+    ]
+    assert get() == ["other.csv", "claims_2.csv", "claims_1.csv", "claims_0.csv"]
+    assert get(status="fail") == ["other.csv"]
+    assert get(begins="claims_") == ["claims_0.csv", "claims_1.csv", "claims_2.csv"]
+    assert get(since="2020-01-01", until="2021-01-01") == []
+    html = page.get("/deliveries/clients/acme", headers=VIEWER).text
+    assert "no route to host" in html
+    assert "held" in html
+    assert page.get("/deliveries/clients/acme?status=drop", headers=VIEWER).status_code == 422
+
+
+def test_a_files_life_is_told_in_order(page, acme, ledger):
+    deliver(ledger, "life.csv", "e1")
+    ledger.close(list(ledger.find(["e1"]).values()), RUN)
+    from client_delivery.ledger.entry import Status
+
+    ledger.rearm([Assignment(a_file("life.csv", "e1"), "e1", 0)], RUN, "acme", [Status.SUCCESS])
+    ledger.failed(ledger.begin(ledger.find(["e1"])["e1"], RUN), "disk full", permanent=True)
+    text = page.get("/deliveries/clients/acme/file?file=life.csv", headers=VIEWER).text
+    told = re.findall(r'<span class="state \w+">([^<]+)</span>', text)
+    assert told == [
+        "put into the pick-up",
+        "registered",
+        "set to be sent",
+        "attempt 1 began",
+        "delivered",
+        "set to be sent",
+        "attempt 1 began",
+        "failed for good",
+    ]
+    assert "asked for by kim: month end" in text
+    assert "disk full" in text
+    assert page.get("/deliveries/clients/acme/file?file=never.csv", headers=VIEWER).status_code == 404
+
+
+def test_a_run_shows_its_files(page, acme, ledger):
+    deliver(ledger, "mine.csv")
+    text = page.get("/deliveries/runs/acme", params={"run_id": RUN.run_id}, headers=VIEWER).text
+    assert "mine.csv" in text
+    assert "mine.csv" not in page.get("/deliveries/runs/acme?run_id=other", headers=VIEWER).text
+
+
+def test_pages_allow_nothing_from_elsewhere(page, acme):
+    for path in ("/deliveries/", "/deliveries/clients/acme", "/deliveries/static/page.js", "/deliveries/nothing"):
+        answer = page.get(path, headers=VIEWER)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "style=" not in answer.text
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
