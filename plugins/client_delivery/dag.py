@@ -95,6 +95,8 @@ def build_dag(config: ClientConfig) -> DAG:
     """The DAG that delivers one client's files."""
     dag = _dag(
         config.name,
+        # Airflow's first search box goes by what a DAG is called, not by its tags.
+        dag_display_name=f"{config.delivery_key} {config.name}",
         description=f"Delivers files of {config.delivery_key} to {config.destination.uri}",
         # Airflow heeds is_paused only for a DAG that it has never seen; a schedule it heeds at every edit of the YAML.
         schedule=_due(None if config.paused else config.schedule),

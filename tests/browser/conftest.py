@@ -61,6 +61,7 @@ def airflow(page: Page, stack: Stack, clients: dict[str, DemoClient]) -> Iterato
     environment = stack.environment() | {
         "AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(stack.directory / "client_configs"),
         "AIRFLOW__DELIVERY__RETRY_DELAY": "1",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,olga:op,victor:viewer",
     }
     directory: Path = stack.directory / "airflow"
     password = secrets.token_urlsafe(12)

@@ -71,6 +71,33 @@ class Page:
         except StaleElementReferenceException:
             return ""
 
+    def enter_frame(self, title: str) -> None:
+        """From now on, what is in the frame of this title."""
+        self.outside()
+        selector = f"iframe[title='{title}']"
+        self.until(lambda _: self._all(selector), selector, 30)
+        self._driver.switch_to.frame(self._all(selector)[0])
+
+    def outside(self) -> None:
+        """From now on, the whole page again."""
+        self._driver.switch_to.default_content()
+
+    def theme(self, name: str) -> None:
+        """Let Airflow be ``light`` or ``dark``, from the next page on."""
+        self._driver.execute_script("localStorage.setItem('theme', arguments[0])", name)
+
+    def colour(self, selector: str, which: str) -> str:
+        """The computed value of a CSS property of the first thing that a selector finds."""
+        return str(self._all(selector)[0].value_of_css_property(which))
+
+    def address(self) -> str:
+        """Where the browser is."""
+        return str(self._driver.current_url)
+
+    def forget(self) -> None:
+        """Sign out: no cookie is left."""
+        self._driver.delete_all_cookies()
+
     def screenshot(self, name: str) -> None:
         """Keep what is to be seen."""
         self._driver.save_screenshot(str(self._screenshots / f"{name}.png"))

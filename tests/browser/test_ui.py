@@ -25,9 +25,10 @@ def signed_in(page, airflow):
 def open_dag(page, airflow, tag: str, name: str) -> None:
     page.open(f"{airflow.url}/dags")
     page.sees("Sort by")
-    if page.shows("[data-testid=dag-id]") != [name]:  # the UI remembers the filter
+    shown = f"{tag} {name}"
+    if page.shows("[data-testid=dag-id]") != [shown]:  # the UI remembers the filter
         page.type("[aria-label='Filter Dags by tag']", tag, enter=True)
-    page.until(lambda _: page.shows("[data-testid=dag-id]") == [name], f"only {name} in the list", 30)
+    page.until(lambda _: page.shows("[data-testid=dag-id]") == [shown], f"only {shown} in the list", 30)
 
 
 def trigger(page, *, bypass: bool) -> None:
@@ -47,7 +48,7 @@ def test_r9_1_find_a_client_trigger_it_with_bypass_and_read_the_files_line(signe
     client.drop(stack, [GOOD])
     open_dag(page, airflow, "H1001", "aurora_health")
     page.screenshot("dag-list")
-    page.link("aurora_health")
+    page.link("H1001 aurora_health")
     page.click("[data-testid=markdown-button]")
     page.sees("gs://example-gcs-landing/aurora_health/claims/")
     page.screenshot("dag-docs")
@@ -72,7 +73,7 @@ def test_r8_3_a_broken_destination_is_red_with_file_and_reason_and_clearing_make
     httpx.post(f"{stack.gcs_url}/_local/faults", json=[refuse], timeout=10).raise_for_status()
     client.drop(stack, [LATE])
     open_dag(page, airflow, "H1001", "aurora_health")
-    page.link("aurora_health")
+    page.link("H1001 aurora_health")
     trigger(page, bypass=False)
     page.until(lambda _: "Failed" in page.text() and "Running" not in page.text(), "the run is red", 240)
     page.screenshot("run-red")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -52,6 +53,10 @@ class TestEachDag:
         assert transfer.retries == 3
         assert transfer.partial_kwargs["retry_exponential_backoff"] == 2.0
         assert transfer.partial_kwargs["max_retry_delay"] <= timedelta(minutes=15)
+
+    def test_r10_is_found_by_the_clients_number_in_airflows_first_search_box(self, dags, dag_id):
+        """It goes by what a DAG is called."""
+        assert re.fullmatch(r"H\d+(#\S+)? " + dag_id, dags[dag_id].dag_display_name)
 
     def test_r2_6_is_tagged_by_client_and_destination(self, dags, dag_id):
         from client_delivery.config.loader import load_file

@@ -25,8 +25,11 @@ def describe(config: ClientConfig) -> str:
         ("E-mails", _notifications(config)),
     ]
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
+    # Airflow's page has a base element: without a slash before it the address holds behind a path prefix as well.
+    history = f"[History](dags/{config.name}/plugin/deliveries-of-client)"
     return (
-        f"Delivers the files of client **{_escape(config.delivery_key)}**.\n\n| | |\n|---|---|\n{table}\n\n"
+        f"Delivers the files of client **{_escape(config.delivery_key)}**. {history}: every file that was delivered or"
+        f" failed.\n\n| | |\n|---|---|\n{table}\n\n"
         f"Configured in `{config.name}.yaml`; every change is made there, and holds from the next run on. To"
         " pause, write `paused: true` there: Airflow's switch freezes a run that is under way.\n"
     )

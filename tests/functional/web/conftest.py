@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,10 +52,16 @@ def airflow() -> FakeAirflow:
     return FakeAirflow()
 
 
-@pytest.fixture
-def page(airflow, dynamodb, ledger_table) -> Iterator[TestClient]:
+@contextmanager
+def mounted(airflow: FakeAirflow, data: Callable[[], Data]) -> Iterator[TestClient]:
     """The page as Airflow mounts it, behind a path prefix."""
     root = FastAPI(root_path="/team")
-    root.mount("/deliveries", application(airflow, lambda: Data(dynamodb, ledger_table)))
+    root.mount("/deliveries", application(airflow, data))
     with TestClient(root, base_url="http://airflow/team", follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def page(airflow, dynamodb, ledger_table) -> Iterator[TestClient]:
+    with mounted(airflow, lambda: Data(dynamodb, ledger_table)) as client:
         yield client

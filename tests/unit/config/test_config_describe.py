@@ -26,7 +26,8 @@ def test_a_delivery_is_described(text, load):
         )
     )
     assert page == (
-        "Delivers the files of client **H1234\\#claims**.\n\n| | |\n|---|---|\n"
+        "Delivers the files of client **H1234\\#claims**. [History](dags/acme/plugin/deliveries-of-client): every file"
+        " that was delivered or failed.\n\n| | |\n|---|---|\n"
         "| Client | H1234, feed claims |\n"
         "| Pick-up | s3://example-pickup/acme/; only \\*.csv; not \\*.tmp.csv |\n"
         "| Destination | sftp://sftp.example.org/incoming as acme \\(SFTP\\) |\n"
@@ -93,3 +94,9 @@ def test_a_wrong_file_is_described_with_every_problem():
 def test_no_page_is_taken_for_a_file(text, load):
     """Airflow reads a documentation text that ends with ``.md`` as a path."""
     assert not describe(load(text("gcs"))).endswith(".md")
+
+
+def test_the_page_leads_to_the_clients_history(text, load):
+    """Without a slash before it, so that it holds behind a path prefix."""
+    config = load(text("gcs"))
+    assert f"[History](dags/{config.name}/plugin/deliveries-of-client)" in describe(config)
