@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.many_waiting import SCENES, TABLE, client
@@ -128,6 +128,7 @@ OPTIONS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(pickups(), OPTIONS, st.booleans())
 def test_page_by_page_is_decided_as_all_at_once(found, options, unsure):
     waiting, entries = found
@@ -139,6 +140,7 @@ def test_page_by_page_is_decided_as_all_at_once(found, options, unsure):
     assert first == expected
 
 
+@settings(deadline=None)
 @given(pickups(), OPTIONS, st.booleans())
 def test_a_look_goes_on_when_there_is_something_to_do(found, options, done):
     waiting, entries = found
@@ -159,6 +161,7 @@ def test_a_look_goes_on_when_there_is_something_to_do(found, options, done):
         assert [file.name for _, file in seen.some_held] == [file.name for _, file in expected.held] or seen.held > 1
 
 
+@settings(deadline=None)
 @given(pickups(), OPTIONS)
 def test_without_the_done_file_only_what_failed_and_was_asked_for_goes(found, options):
     waiting, entries = found
@@ -175,6 +178,7 @@ def test_without_the_done_file_only_what_failed_and_was_asked_for_goes(found, op
         assert set(again) == asked
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=30), st.booleans(), st.booleans())
 def test_the_spool_groups_as_memory_does(contents, by_name, by_content):
     rules = Rules(by_name=by_name, by_content=by_content)
@@ -186,6 +190,7 @@ def test_the_spool_groups_as_memory_does(contents, by_name, by_content):
     assert all(facts(one, rules) for one in sightings)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=30))
 def test_files_far_apart_that_may_be_equal_are_known_for_it(contents):
     known: Any = Known([], unsure=True)
