@@ -58,7 +58,7 @@ def run_module(module: str, order: Mapping[str, object], environment: Mapping[st
         check=False,
     )
     for line in done.stdout.splitlines():
-        if line.startswith(_RESULT):
+        if line.startswith(_RESULT) and not done.returncode:
             return Measured(**json.loads(line[len(_RESULT) :]))
     raise RuntimeError(f"{module} did not finish:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}")
 
