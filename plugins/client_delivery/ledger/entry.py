@@ -126,6 +126,8 @@ class Entry:
     """The object's version, where the bucket has versions: by it the content can be read again (R5.8)."""
     name_refused: bool = False
     """It failed for its name: under another name the content is a new wish (R5.9)."""
+    replaced: bool = False
+    """It failed for another object was in its place by then: that one is a new file, with an entry of its own."""
     reopened: bool = False
     """Delivered in an earlier run, and open again only to report names that were not sent (R5.7)."""
     created_at: str | None = None
@@ -196,6 +198,7 @@ class Entry:
             content=Fingerprint(tuple(item.get("contentChecksums", ()))),
             version_id=item.get("versionId"),
             name_refused=item.get("nameRefused", False),
+            replaced=item.get("replaced", False),
             reopened=item.get("reopened", False),
             created_at=item.get("createdAt"),
             armed_at=item.get("armedAt"),

@@ -47,6 +47,7 @@ _OUTCOME = (
     "removeSource",
     "finishedAt",
     "nameRefused",
+    "replaced",
     "reopened",
     "archivedTo",
 )
@@ -379,6 +380,22 @@ class Ledger:
             name_refused=name_refused,
         )
         return self._conclude(after, assign, attempts)
+
+    def replaced(self, entry: Entry, error: str) -> Entry:
+        """What was registered is not there any more, but another object in its place: no attempt failed.
+
+        Raises :class:`Superseded`.
+        """
+        timestamp, why = self._clock(), error[:_ERROR_LENGTH]
+        after = replace(entry, status=Status.FAIL, timestamp=timestamp, last_error=why, replaced=True)
+        assign = {
+            "status": Status.FAIL,
+            "timestamp": timestamp,
+            "finishedAt": timestamp,
+            "lastError": why,
+            "replaced": True,
+        }
+        return self._conclude(after, assign, entry.send_attempts + 1)
 
     def _conclude(self, after: Entry, assign: Mapping[str, Any], attempts: int, *, patience: float = 0) -> Entry:
         """An attempt's outcome and its record, both or neither. Raises :class:`Superseded`."""

@@ -41,6 +41,8 @@ class FileLine:
     """Failed ones."""
     error: str | None = None
     note: str | None = None
+    replaced: bool = False
+    """Another object was in its place before it could be read."""
     delivered_to: str | None = None
     timestamp: str | None = None
 
@@ -75,12 +77,17 @@ class Outcome(StrEnum):
 
     FAILED = "failed"
     HELD = "held"
+    REPLACED = "replaced"
     NOT_SENT = "not sent"
     IN_PROGRESS = "in progress"
     DELIVERED = "delivered"
 
 
 _OF_STATUS = {"fail": Outcome.FAILED, "processing": Outcome.IN_PROGRESS, "success": Outcome.DELIVERED}
+
+
+def _outcome_of(file: FileLine) -> Outcome:
+    return Outcome.REPLACED if file.replaced else _OF_STATUS[file.status]
 
 
 class _Row(NamedTuple):
@@ -99,7 +106,7 @@ class _Row(NamedTuple):
     def details(self) -> list[str]:
         """What failed, if it still matters, and the note."""
         texts = [self.file.note or ""]
-        if self.outcome in {Outcome.FAILED, Outcome.HELD, Outcome.IN_PROGRESS}:
+        if self.outcome in {Outcome.FAILED, Outcome.HELD, Outcome.REPLACED, Outcome.IN_PROGRESS}:
             attempts = _count(self.file.attempts, "failed attempt") if self.file.attempts else ""
             texts = [": ".join(filter(None, (attempts, self.file.error))), *texts]
         one_line = (" ".join(text.split()) for text in texts)
@@ -156,9 +163,12 @@ def started(summary: JobSummary, sender: str, recipients: Sequence[str]) -> Emai
 
 def finished(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
     """The 'Job finished' e-mail (R7.1). Raises ``ValueError`` for a time without its zone."""
-    statuses = [file.status for file in summary.files]
-    delivered, failed, unfinished = (statuses.count(status) for status in ("success", "fail", "processing"))
+    outcomes = [_outcome_of(file) for file in summary.files]
+    delivered, failed, replaced, unfinished = (
+        outcomes.count(one) for one in (Outcome.DELIVERED, Outcome.FAILED, Outcome.REPLACED, Outcome.IN_PROGRESS)
+    )
     outcome = [f"{delivered:,} delivered"] if delivered or not failed else []
+    outcome += [f"{replaced:,} replaced"] if replaced else []
     outcome += [f"{len(summary.duplicates):,} not sent"] if summary.duplicates else []
     outcome += [f"{failed:,} FAILED"] if failed else []
     outcome += [f"{unfinished:,} in progress"] if unfinished else []
@@ -176,7 +186,7 @@ def _message(title: str, headline: str, summary: JobSummary, sender: str, recipi
     client = f"{summary.client_h_number} {summary.feed}" if summary.feed else summary.client_h_number
     where = f"{summary.environment}: " if summary.environment else ""
     files = sorted(
-        (_Row(_OF_STATUS[file.status], file) for file in summary.files),
+        (_Row(_outcome_of(file), file) for file in summary.files),
         key=lambda row: (_RANK[row.outcome], row.file.name),
     )
     held = [_Row(Outcome.HELD, file) for file in summary.held]

@@ -176,7 +176,7 @@ class TransferBatchOperator(DeliveryOperator):
                 f"{len(unfinished)} of {self.batch['files']} files are not delivered yet and will be tried again: "
                 f"{_named(unfinished)}"
             )
-        if failed := {entry.file_name: str(entry.last_error) for entry in entries if entry.status is Status.FAIL}:
+        if failed := {entry.file_name: str(entry.last_error) for entry in entries if run.failed(entry)}:
             raise AirflowFailException(
                 f"{len(failed)} of {self.batch['files']} files failed for good: {_named(failed)} "
                 "Do what each reason says, then clear this task or the run: the failed files get fresh attempts."

@@ -21,6 +21,7 @@ from client_delivery.transfer.contract import (
     Job,
     Receipt,
     SourceObject,
+    SourceReplaced,
     Superseded,
     TransferError,
     UnsafeName,
@@ -152,6 +153,8 @@ class Batch:
             elif isinstance(result, Interrupted):
                 self._log("file_interrupted", attempt.entry, level=logging.WARNING)
                 self._record(self.outcome.unfinished, entry, "interrupted; the next attempt resumes it")
+            elif isinstance(result, SourceReplaced):
+                self._replaced(attempt, result)
             else:
                 self._failed(attempt, result)
         except Superseded as error:
@@ -188,6 +191,12 @@ class Batch:
         self._log("source_kept" if kept else "source_removed", entry, archived_to=archived)
         if archived:
             self._ledger.archived(entry, archived)
+
+    def _replaced(self, attempt: _Attempt, error: SourceReplaced) -> None:
+        """What came in its place is registered by another run; whether that needs anybody, the run knows."""
+        entry = self._ledger.replaced(attempt.entry, str(error))
+        self._log("file_replaced", entry, level=logging.WARNING, error=str(error))
+        self._clean_up(attempt)
 
     def _failed(self, attempt: _Attempt, error: BaseException) -> None:
         # What is not the engine's own error may quote anything, a credential included: its text is only logged, masked.

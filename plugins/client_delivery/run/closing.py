@@ -26,7 +26,7 @@ class WoundUp(TypedDict):
     life: str
     """Which life of the run: clearing only its failed tasks gives it a new one in which nobody lets go."""
     failed: int
-    """How many files ended in ``fail``."""
+    """How many files make it red."""
 
 
 def settle(run: Run) -> dict[str, int]:
@@ -40,11 +40,13 @@ def settle(run: Run) -> dict[str, int]:
     final = list(run.ledger.find(entry.etag for entry in entries).values())
     _clean_up(run, [entry for entry in final if entry.status is Status.FAIL and entry.resume])
     for entry in final:
-        if entry.status is Status.FAIL:
+        if run.failed(entry):
             fields = {name: value for name, value in file_fields(entry).items() if name != "client_h_number"}
             run.log_event("file_final", level=logging.ERROR, **fields, error=entry.last_error)
     ours = [entry for entry in final if not entry.reopened]
     counts = {status.value: sum(entry.status is status for entry in ours) for status in Status}
+    counts["replaced"] = sum(entry.status is Status.FAIL and not run.failed(entry) for entry in ours)
+    counts[Status.FAIL.value] -= counts["replaced"]
     counts["not_sent"] = sum(len(entry.duplicate_names) for entry in final)
     run.log_event(
         "job_finished", run=str(run.owner), **counts, bytes=sum(entry.size for entry in ours), files=len(ours)
@@ -65,7 +67,7 @@ def let_go(run: Run) -> WoundUp:
         run.last_delivery.note()  # first: what is closed is not seen again by another try
     counts = {
         "closed": len(run.ledger.close(terminal, run.owner)),
-        "failed": sum(entry.status is Status.FAIL for entry in terminal),
+        "failed": sum(map(run.failed, terminal)),
         "unfinished": len(run.ledger.deactivate(unfinished)),
     }
     failed = [(entry.file_name, entry.last_error) for entry in terminal if entry.status is Status.FAIL]
@@ -78,9 +80,9 @@ def let_go(run: Run) -> WoundUp:
 
 
 def failures(run: Run, wound_up: WoundUp) -> str | None:
-    """What to tell of the files of this run that ended in ``fail`` (R8.3); None if there are none."""
+    """What to tell of the files that make this run red (R8.3); None if there are none."""
     entries = run.ledger.of_run(run.owner)
-    failed = [entry for entry in entries if entry.status is Status.FAIL and not entry.active]
+    failed = [entry for entry in entries if run.failed(entry) and not entry.active]
     # What the ledger holds of this run may be more: another batch's files, or what an earlier try closed.
     count = max(len(failed), wound_up["failed"])
     if not count:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.pickup.intake import Options
 from client_delivery.pickup.recognition import Recognition, Rules
 from client_delivery.pickup.survey import Findings, Survey, look
@@ -260,6 +260,14 @@ class Run:
         known = list(entries)
         others = self.others_under_way(known)
         return [entry for entry in known if not any(entry.owned_by.is_same_run(other) for other in others)]
+
+    def failed(self, entry: Entry) -> bool:
+        """Whether the file makes the run red (R8.3).
+
+        One that was replaced before it was read does not, where the next run sends by itself what is there now.
+        """
+        goes_by_itself = entry.replaced and not self.config.trigger_on_done_file
+        return entry.status is Status.FAIL and not goes_by_itself
 
     @property
     def asked(self) -> str:

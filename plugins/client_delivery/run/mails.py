@@ -261,6 +261,7 @@ def file_line(entry: Entry, **changes: Any) -> FileLine:
         "status": entry.status.value,
         "attempts": entry.send_attempts,
         "error": entry.last_error,
+        "replaced": entry.replaced,
         "delivered_to": entry.delivered_to,
         "timestamp": entry.timestamp,
     }

@@ -120,6 +120,10 @@ class SourceChanged(TransferError):
     retry_helps = False
 
 
+class SourceReplaced(SourceChanged):
+    """There is another object in its place: a new file, which a later run sends."""
+
+
 class IntegrityError(TransferError):
     """What the destination holds, or what S3 sent, is not what it should be."""
 

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from client_delivery.runtime.backoff import Backoff
-from client_delivery.transfer.contract import IntegrityError, Journal, SourceChanged, SourceObject, TransferError
+from client_delivery.transfer.contract import (
+    IntegrityError,
+    Journal,
+    SourceChanged,
+    SourceObject,
+    SourceReplaced,
+    TransferError,
+)
 from client_delivery.transfer.http.pool import BrokenOff, Response, Unreachable, error_code
 from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 from client_delivery.transfer.objects.carried import NOTHING, Carried
@@ -146,7 +153,7 @@ class Source:
     def _refused(self, answer: Response) -> TransferError:
         code, reason = error_code(answer)
         if answer.status == 412:
-            return SourceChanged(
+            return SourceReplaced(
                 f"{self.where} has changed since it was registered: it no longer has the ETag {self.object.etag}. "
                 "What is there now is a new file: the next run sends it, or the one with the next done file."
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from client_delivery.ledger.entry import Status
 from client_delivery.operators.register_files import RegisterFilesOperator
 from client_delivery.pickup.pickup import Pickup
 from tests.functional.runs.trouble import after, failed_everywhere
@@ -54,18 +55,70 @@ def test_a_file_deleted_between_listing_and_sending_fails_with_its_reason_and_th
 
 
 @pytest.mark.parametrize("destination", ["s3", "gcs", "sftp"])
-def test_a_file_changed_before_it_is_sent_fails_and_its_new_content_is_delivered_next(
+def test_r8_3_a_file_overwritten_before_it_is_read_leaves_the_run_green_and_goes_with_the_next(
     scenario, monkeypatch, destination
 ):
-    client = scenario(destination)
+    """Where the bucket keeps no versions: else what was registered is still there, and goes."""
+    client = scenario(destination, pickups="plain")
     client.drop("a.csv", "old")
-    after(monkeypatch, RegisterFilesOperator, lambda: client.drop("a.csv", "new"))
-    first = client.run()
-    monkeypatch.undo()
-    monkeypatch.setenv("AIRFLOW__DELIVERY__LEDGER_TABLE", "client-file-ledger")
-    assert first.state == "failed"
-    assert "changed" in str(first.errors["report"])
-    assert client.delivered() == {}
+    client.drop("b.csv", "other")
+    with monkeypatch.context() as patch:
+        after(patch, RegisterFilesOperator, lambda: client.drop("a.csv", "new"))
+        first = client.run()
+    assert (first.state, first.errors) == ("success", {})
+    assert client.delivered() == {"b.csv": b"other"}
+    old = client.entries()["a.csv"]
+    assert (old.status, old.replaced, old.send_attempts, old.active) == (Status.FAIL, True, 0, False)
+    mail = client.mails()[-1]
+    assert mail.subject.endswith("Job finished: 1 delivered, 1 replaced")
+    assert "the next run sends it, or the one with the next done file" in " ".join(mail.text.split())
+    assert client.run().state == "success"
+    assert client.delivered() == {"a.csv": b"new", "b.csv": b"other"}
+    client.run()
+    assert client.run().executed == ["health_check", "detect_files"], "nothing is left to be seen to"
+
+
+def test_r5_9_what_was_replaced_goes_when_it_comes_back(scenario, monkeypatch):
+    client = scenario("s3", pickups="plain")
+    client.drop("a.csv", "old")
+    with monkeypatch.context() as patch:
+        after(patch, RegisterFilesOperator, lambda: client.drop("a.csv", "new"))
+        client.run()
+    client.run()
+    client.drop("a.csv", "old")
+    run = client.run()
+    assert (run.state, client.delivered()) == ("success", {"a.csv": b"old"})
+
+
+def test_r4_3_with_a_done_file_it_is_red_for_the_new_content_waits_for_the_next_one(scenario, monkeypatch):
+    client = scenario("s3", pickups="plain", trigger_on_done_file=True)
+    client.drop("a.csv", "old")
+    client.drop_done()
+    with monkeypatch.context() as patch:
+        after(patch, RegisterFilesOperator, lambda: client.drop("a.csv", "new"))
+        run = client.run()
+    assert run.state == "failed"
+    assert "has changed since it was registered" in str(run.errors["report"])
+    client.drop_done()
+    assert client.run().state == "success"
+    assert client.delivered() == {"a.csv": b"new"}
+
+
+def test_r8_3_a_file_that_failed_beside_one_that_was_replaced_is_what_makes_the_run_red(scenario, monkeypatch):
+    client = scenario("s3", pickups="plain")
+    client.drop("a.csv", "old")
+    client.drop("gone.csv", "gone")
+
+    def meanwhile() -> None:
+        client.drop("a.csv", "new")
+        client.withdraw("gone.csv")
+
+    with monkeypatch.context() as patch:
+        after(patch, RegisterFilesOperator, meanwhile)
+        run = client.run()
+    assert run.state == "failed"
+    assert str(run.errors["report"]).startswith("1 file was not delivered")
+    assert "a.csv" not in str(run.errors["report"])
 
 
 def test_r4_5_a_done_file_that_comes_during_the_run_starts_the_next_one(scenario, monkeypatch):
