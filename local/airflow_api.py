@@ -66,6 +66,10 @@ class AirflowApi:
         """All task instances of a run."""
         return self.all(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
 
+    def mark_failed(self, dag_id: str, run_id: str) -> None:
+        """Mark a run as failed, as the run's menu in the UI does."""
+        self.api("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})
+
     def clear_run(self, dag_id: str, run_id: str, *, only_failed: bool = False) -> None:
         """Clear a whole run, or those of its tasks that failed, as the run's button in the UI does."""
         body = {"dry_run": False, "only_failed": only_failed}

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import random
+import time
+from datetime import timedelta
+
 import pytest
 
 from client_delivery.ledger.entry import Status
 from client_delivery.operators.register_files import RegisterFilesOperator
 from client_delivery.operators.transfer_batch import TransferBatchOperator
 from client_delivery.run.mails import FinishedMail
+from client_delivery.transfer.plan import longest
 from tests.functional.runs.trouble import after
 
 
@@ -51,6 +58,36 @@ def test_r6_3_a_task_that_is_told_to_stop_is_not_green_and_its_next_try_goes_on(
     assert run.state == "success"
     assert run.tries["transfer_batch[0]"] == 2
     assert set(client.delivered()) == {"a.csv", "b.csv"}
+
+
+@pytest.mark.parametrize("destination", ["gcs", "sftp"])
+def test_r6_7_what_a_tasks_own_limit_stops_is_gone_on_with_by_its_next_try(scenario, monkeypatch, caplog, destination):
+    """The limit, an hour and more, is a second here; the file takes three at the rate that the client has."""
+    client = scenario(destination, place={"max_bytes_per_second": 8 * 1024**2})
+    content = random.Random(1).randbytes(24 * 1024**2)
+    client.drop("big.bin", content)
+    execute, began = TransferBatchOperator.execute, []
+
+    def each_in_a_process_of_its_own(self, context):
+        began.append(time.monotonic())
+        self._stop.clear()
+        return execute(self, context)
+
+    def limit(*of: object) -> timedelta:
+        return timedelta(seconds=1) if len(began) == 1 else longest(*of)
+
+    monkeypatch.setattr(TransferBatchOperator, "execute", each_in_a_process_of_its_own)
+    monkeypatch.setattr("client_delivery.operators.transfer_batch.longest", limit)
+    with caplog.at_level(logging.INFO):
+        run = client.run()
+    assert run.state == "success"
+    assert run.tries["transfer_batch[0]"] == 2
+    events = [json.loads(one.getMessage()) for one in caplog.records if one.name.startswith("client_delivery.event.")]
+    assert [one["event"] for one in events].count("file_interrupted") == 1
+    (resumed,) = [one for one in events if one["event"] == "file_resumed"]
+    assert 0 < resumed["there"] < len(content)
+    assert client.delivered() == {"big.bin": content}
+    assert client.entries()["big.bin"].send_attempts == 0, "to be stopped is no failed attempt"
 
 
 def test_r8_3_a_file_that_failed_in_an_earlier_try_keeps_its_task_red(scenario, monkeypatch):
