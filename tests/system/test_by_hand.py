@@ -13,6 +13,8 @@ from local.wait import wait_until
 from tests.system.conftest import System
 from tests.system.test_scheduler import ledger, received
 
+# Four runs through a scheduler; on a busy machine each takes a minute or two.
+pytestmark = pytest.mark.timeout(900)
 WOUND_UP = ("settle", "notify_finished", "deactivate", "report")
 
 

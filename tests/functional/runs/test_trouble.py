@@ -62,9 +62,9 @@ def test_r6_3_a_task_that_is_told_to_stop_is_not_green_and_its_next_try_goes_on(
 
 @pytest.mark.parametrize("destination", ["gcs", "sftp"])
 def test_r6_7_what_a_tasks_own_limit_stops_is_gone_on_with_by_its_next_try(scenario, monkeypatch, caplog, destination):
-    """The limit, an hour and more, is a second here; the file takes three at the rate that the client has."""
+    """The limit, an hour and more, is four seconds here; the file takes eight at the rate that the client has."""
     client = scenario(destination, place={"max_bytes_per_second": 8 * 1024**2})
-    content = random.Random(1).randbytes(24 * 1024**2)
+    content = random.Random(1).randbytes(64 * 1024**2)
     client.drop("big.bin", content)
     execute, began = TransferBatchOperator.execute, []
 
@@ -74,7 +74,7 @@ def test_r6_7_what_a_tasks_own_limit_stops_is_gone_on_with_by_its_next_try(scena
         return execute(self, context)
 
     def limit(*of: object) -> timedelta:
-        return timedelta(seconds=1) if len(began) == 1 else longest(*of)
+        return timedelta(seconds=4) if len(began) == 1 else longest(*of)
 
     monkeypatch.setattr(TransferBatchOperator, "execute", each_in_a_process_of_its_own)
     monkeypatch.setattr("client_delivery.operators.transfer_batch.longest", limit)
