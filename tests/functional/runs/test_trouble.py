@@ -60,10 +60,12 @@ def test_r6_3_a_task_that_is_told_to_stop_is_not_green_and_its_next_try_goes_on(
     assert set(client.delivered()) == {"a.csv", "b.csv"}
 
 
-@pytest.mark.parametrize("destination", ["gcs", "sftp"])
-def test_r6_7_what_a_tasks_own_limit_stops_is_gone_on_with_by_its_next_try(scenario, monkeypatch, caplog, destination):
-    """The limit, an hour and more, is four seconds here; the file takes eight at the rate that the client has."""
-    client = scenario(destination, place={"max_bytes_per_second": 8 * 1024**2})
+def test_r6_7_what_a_tasks_own_limit_stops_is_gone_on_with_by_its_next_try(scenario, monkeypatch, caplog):
+    """The limit, an hour and more, is four seconds here; the file takes eight at the rate that the client has.
+
+    By SFTP, where all that has arrived counts: of a large upload to an object store only whole parts do.
+    """
+    client = scenario("sftp", place={"max_bytes_per_second": 8 * 1024**2})
     content = random.Random(1).randbytes(64 * 1024**2)
     client.drop("big.bin", content)
     execute, began = TransferBatchOperator.execute, []
