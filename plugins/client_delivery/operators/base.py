@@ -10,6 +10,7 @@ import structlog
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from client_delivery.operators import task_log
 from client_delivery.operators.run import run_in, run_ref
 from client_delivery.run.context import Run, configuration_of
 from client_delivery.runtime.events import LOGGER, log_event
@@ -45,6 +46,11 @@ class DeliveryOperator(BaseOperator):
         self.config = config
         self.problem = problem
         self._acting_for: ClientConfig | None = None
+
+    def pre_execute(self, context: Any) -> None:
+        """Make the task's log one for people, before anything is said in it."""
+        task_log.for_people()
+        super().pre_execute(context)
 
     def run_of(self, context: Context) -> Run:
         """What this task knows of its run. Raises AirflowFailException if nobody knows its configuration."""

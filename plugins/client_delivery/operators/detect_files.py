@@ -103,8 +103,12 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
 
     def _end(self, context: Context, found: Findings) -> None:
         """Skip the rest of the run. Raises instead while a failed file waits: it is to be seen until it is solved."""
-        self.log_event("nothing_to_do")
         run = self.run_of(context)
+        if run.needs_done_file and found.done_file is None:
+            waiting, and_more = run.pickup.waiting()
+            self.log_event("nothing_to_do", waiting_for_done_file=waiting, and_more=and_more or None)
+        else:
+            self.log_event("nothing_to_do")
         self._refuse_green(run, found)
         if expected := run.config.expected_every_days:
             days = run.last_delivery.days_ago()

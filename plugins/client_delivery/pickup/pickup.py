@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.identity import Fingerprint
@@ -106,6 +107,14 @@ class Pickup:
                     yield PickupFile(
                         name, self._bucket, key, item["ETag"].strip('"'), item["Size"], item["LastModified"]
                     )
+
+    def waiting(self, most: int = 1000) -> tuple[int, bool]:
+        """How many files wait, at most ``most``, and whether there are more: one listing, unless patterns exclude much.
+
+        Raises :class:`PickupError` as :meth:`files` does.
+        """
+        found = sum(1 for _ in islice(self.files(), most + 1))
+        return min(found, most), found > most
 
     def done_file(self) -> DoneFile | None:
         """The done file, or None if it is not there (R4.3) or the configuration does not go by one."""

@@ -23,3 +23,14 @@ def test_r4_5_a_done_file_that_was_put_twice_speaks_for_one_set(scenario, stack,
     client.drop_done()
     assert client.run().state == "success"
     assert client.delivered()["set2-part-1-of-9.csv"] == b"set 2 is not complete"
+
+
+def test_r4_3_a_client_that_waits_for_its_done_file_says_how_many_files_wait(scenario, caplog):
+    client = scenario(trigger_on_done_file=True)
+    client.drop("a.csv", "a")
+    client.drop("b.csv", "b")
+    with caplog.at_level("INFO"):
+        client.run()
+    (line,) = [record.getMessage() for record in caplog.records if '"nothing_to_do"' in record.getMessage()]
+    assert '"waiting_for_done_file": 2' in line
+    assert client.delivered() == {}
