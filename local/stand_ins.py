@@ -134,10 +134,11 @@ class StandIns:
     def gcs_contents(self, bucket: str, prefix: str) -> dict[str, bytes]:
         """What is visible in the GCS stand-in: names and bytes."""
         found = {}
-        for name in self.gcs(f"objects/{bucket}?prefix={quote(prefix)}"):
-            # As it is stored: httpx would decode what says that it is encoded.
-            with httpx.stream("GET", f"{self.gcs_url}/_local/content/{bucket}/{quote(name)}", timeout=60) as content:
-                found[name] = b"".join(content.iter_raw())
+        with httpx.Client(timeout=60) as client:
+            for name in self.gcs(f"objects/{bucket}?prefix={quote(prefix)}"):
+                # As it is stored: httpx would decode what says that it is encoded.
+                with client.stream("GET", f"{self.gcs_url}/_local/content/{bucket}/{quote(name)}") as content:
+                    found[name] = b"".join(content.iter_raw())
         return found
 
     def prepare(self) -> None:

@@ -17,7 +17,7 @@ from client_delivery.config.loader import load_directory
 from client_delivery.config.model import ClientConfig
 from local.compose.places import CONFIGS, ComposeStandIns, airflow_api, airflow_password
 from local.demo_clients import DemoClient
-from local.outcome import compare, print_mails, print_table
+from local.outcome import compare, mails_sent, table
 from local.sample_files import AWKWARD_NAMES, SampleFile
 
 _PATIENCE = 900.0
@@ -45,8 +45,8 @@ def main() -> int:
         say(f"{client.config.name}: {len(client.files)} files dropped, run {runs[client.config.name]}")
     states = {name: airflow.finished_run(name, run, _PATIENCE) for name, run in runs.items()}
     rows = [row for client in clients for row in compare(stand_ins, client) if row.file.startswith(folder)]
-    print_table(rows)
-    print_mails(stand_ins, since=mails)
+    print(table(rows))
+    print(mails_sent(stand_ins, since=mails))
     for name, state in states.items():
         say(f"{name}: run {runs[name]} is {state}")
     wrong = sum(not row.right for row in rows)

@@ -1,0 +1,108 @@
+"""A tour of trouble, for the demo: one file that fails and is cleared, one that is held, one that was sent before.
+
+These files are apart from the ones that are counted as verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import httpx
+
+from client_delivery.config.model import ClientConfig
+from client_delivery.ledger.entry import Entry, Status
+from client_delivery.runtime.events import one_line
+from local.airflow import Airflow
+from local.demo_clients import DemoClient, recipient_marks
+from local.demo_progress import Look, Progress
+from local.sample_files import SampleFile
+from local.stack import Stack
+
+_LATE = SampleFile("late-members.csv", 20_000, 41)
+_HELD = SampleFile("claims\tmarch.csv", 3_000, 42)
+"""A name with a control character: no attempt can help, only somebody who renames it."""
+
+
+def tour(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Progress) -> bool:
+    """Make trouble, show what a person sees of it, solve what can be solved. Returns whether it went as it should."""
+    named = {client.config.name: client for client in clients}
+    failing, holding, repeating = named["aurora_health"], named["harbor_benefits"], named["pinnacle_plan"]
+    known = next(file for file in repeating.files if file.name == "claims/00000.csv")
+    again = SampleFile("copy of 00000.csv", known.size, known.seed)
+    before = recipient_marks(stack, repeating.config)
+
+    progress.say(f"trouble: Google refuses {_LATE.name!r} of {failing.config.name}: 403 forbidden, three times")
+    _refuse(stack, _LATE.name)
+    failing.drop(stack, [_LATE])
+    progress.say(
+        f"trouble: {holding.config.name} gets a file whose name no destination takes: {one_line(_HELD.name)!r}"
+    )
+    holding.drop(stack, [_HELD])
+    progress.say(f"trouble: {repeating.config.name} gets {again.name!r}, which has the bytes of {known.name!r}")
+    repeating.drop(stack, [again])
+
+    _wait(progress, stack, failing.config, _LATE.name, "to fail", _is_held)
+    entry = stack.ledger_entries(failing.config.delivery_key)[_LATE.name]
+    run = entry.owned_by.run_id
+    progress.say(f"trouble: {_LATE.name} failed: {entry.last_error}")
+    progress.wait(lambda: _run_over(airflow, failing.config.name, run))
+    progress.say(f"trouble: its run is red: {airflow.url}/dags/{failing.config.name}/runs/{run}")
+
+    _refuse(stack, None)
+    progress.say("trouble: the cause is gone, so the run is cleared, as DEXTR would in the UI")
+    airflow.clear_run(failing.config.name, run)
+    _wait(progress, stack, failing.config, _LATE.name, "to be delivered", lambda entry: entry.status is Status.SUCCESS)
+    cleared = _same(stack, failing.config, _LATE)
+    outcome = "delivered, checksum equal" if cleared else "NOT at its destination as it was dropped"
+    progress.say(f"trouble: {_LATE.name} is {outcome}")
+
+    _wait(progress, stack, holding.config, _HELD.name, "to be held", _is_held)
+    held = holding.config.pickup.prefix + _HELD.name in holding.waiting(stack)
+    outcome = "it waits in the pick-up for somebody to rename it" if held else "but it is GONE from the pick-up"
+    progress.say(f"trouble: {one_line(_HELD.name)!r} is held: {outcome}")
+
+    def look() -> Look:
+        left = repeating.waiting(stack)
+        return Look(not left, f"waiting for {repeating.config.name}: {len(left)} left in the pick-up")
+
+    progress.wait(look)
+    unsent = recipient_marks(stack, repeating.config) == before
+    outcome = "not sent: its content was sent before" if unsent else "SENT AGAIN"
+    progress.say(f"trouble: {again.name!r} was removed from the pick-up and {outcome}")
+    return cleared and held and unsent
+
+
+def _is_held(entry: Entry) -> bool:
+    return entry.status is Status.FAIL and not entry.open
+
+
+def _refuse(stack: Stack, name: str | None) -> None:
+    """Let Google refuse every call about a file; None: no call any more."""
+    rule = {"call": r"^(json|xml)\.", "path": name, "status": 403, "code": "forbidden", "times": 0}
+    httpx.post(f"{stack.gcs_url}/_local/faults", json=[rule] if name else [], timeout=30).raise_for_status()
+
+
+def _wait(
+    progress: Progress, stack: Stack, config: ClientConfig, name: str, what: str, condition: Callable[[Entry], bool]
+) -> None:
+    def look() -> Look:
+        entry = stack.ledger_entries(config.delivery_key).get(name)
+        if entry is None:
+            return Look(False, f"waiting for {config.name}'s next run to find {one_line(name)}")
+        text = f"waiting for {one_line(name)} {what}: {entry.status.value}, {entry.send_attempts} failed attempts"
+        return Look(condition(entry), text, entry.timestamp)
+
+    progress.wait(look)
+
+
+def _run_over(airflow: Airflow, dag_id: str, run_id: str) -> Look:
+    airflow.check_alive()
+    state = airflow.dag_run(dag_id, run_id)["state"]
+    return Look(state in ("failed", "success"), f"waiting for the run of {dag_id} to end: {state}")
+
+
+def _same(stack: Stack, config: ClientConfig, file: SampleFile) -> bool:
+    assert config.destination.type == "gcs"
+    content = stack.gcs_contents(config.destination.bucket, config.destination.prefix + file.name)
+    return [hashlib.sha256(found).hexdigest() for found in content.values()] == [file.sha256()]
