@@ -30,8 +30,8 @@ _WORK = demo_addresses.WORK
 _OFFLOAD_THRESHOLD = 90 * 1024**2
 
 
-class EndedError(Exception):
-    """Somebody wants the demo to end."""
+class EndedError(BaseException):
+    """Somebody wants the demo to end. Like KeyboardInterrupt it is no Exception: botocore and others catch those."""
 
 
 def main() -> int:
@@ -92,6 +92,7 @@ def run(progress: Progress, *, once: bool) -> int:
                 stay(airflow, stack, clients, progress)
             progress.say("ending Airflow and the stand-ins")
             progress.doing("ending Airflow and the stand-ins")
+    progress.say("everything has ended")
     return 0 if succeeded else 1
 
 

@@ -12,7 +12,7 @@ import httpx
 
 from client_delivery.config.model import ClientConfig
 from client_delivery.ledger.entry import Entry, Status
-from client_delivery.runtime.events import one_line
+from client_delivery.runtime.events import as_json
 from local.airflow import Airflow
 from local.demo_clients import DemoClient, recipient_marks
 from local.demo_progress import Look, Progress
@@ -35,9 +35,7 @@ def tour(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Pr
     progress.say(f"trouble: Google refuses {_LATE.name!r} of {failing.config.name}: 403 forbidden, three times")
     _refuse(stack, _LATE.name)
     failing.drop(stack, [_LATE])
-    progress.say(
-        f"trouble: {holding.config.name} gets a file whose name no destination takes: {one_line(_HELD.name)!r}"
-    )
+    progress.say(f"trouble: {holding.config.name} gets a file whose name no destination takes: {as_json(_HELD.name)}")
     holding.drop(stack, [_HELD])
     progress.say(f"trouble: {repeating.config.name} gets {again.name!r}, which has the bytes of {known.name!r}")
     repeating.drop(stack, [again])
@@ -60,7 +58,7 @@ def tour(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Pr
     _wait(progress, stack, holding.config, _HELD.name, "to be held", _is_held)
     held = holding.config.pickup.prefix + _HELD.name in holding.waiting(stack)
     outcome = "it waits in the pick-up for somebody to rename it" if held else "but it is GONE from the pick-up"
-    progress.say(f"trouble: {one_line(_HELD.name)!r} is held: {outcome}")
+    progress.say(f"trouble: {as_json(_HELD.name)} is held: {outcome}")
 
     def look() -> Look:
         left = repeating.waiting(stack)
@@ -89,8 +87,8 @@ def _wait(
     def look() -> Look:
         entry = stack.ledger_entries(config.delivery_key).get(name)
         if entry is None:
-            return Look(False, f"waiting for {config.name}'s next run to find {one_line(name)}")
-        text = f"waiting for {one_line(name)} {what}: {entry.status.value}, {entry.send_attempts} failed attempts"
+            return Look(False, f"waiting for {config.name}'s next run to find {as_json(name)}")
+        text = f"waiting for {as_json(name)} {what}: {entry.status.value}, {entry.send_attempts} failed attempts"
         return Look(condition(entry), text, entry.timestamp)
 
     progress.wait(look)

@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from selenium import webdriver
@@ -45,8 +46,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="package")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("browser") / "stack") as stack:
+def stack() -> Iterator[Stack]:
+    # A short path that says nothing of this machine: it is to be seen in the pictures of logs.
+    with TemporaryDirectory(prefix="airflow-") as directory, Stack(Path(directory) / "stack") as stack:
         yield stack
 
 
@@ -63,8 +65,12 @@ def airflow(page: Page, stack: Stack, clients: dict[str, DemoClient]) -> Iterato
         "AIRFLOW__DELIVERY__RETRY_DELAY": "1",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,olga:op,victor:viewer",
     }
-    directory: Path = stack.directory / "airflow"
+    directory, dags = stack.directory / "airflow", stack.directory / "dags"
+    shutil.copytree(ROOT / "dags", dags)
     password = secrets.token_urlsafe(12)
-    with Postgres() as database, Airflow(directory, environment, password=password, database=database.url) as airflow:
+    with (
+        Postgres() as database,
+        Airflow(directory, environment, password=password, database=database.url, dags=dags, patience=600) as airflow,
+    ):
         airflow.wait_until(lambda: len(airflow.dags()) == len(clients), "every client has its DAG", seconds=120)
         yield airflow
