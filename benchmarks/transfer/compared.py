@@ -34,12 +34,31 @@ def figures(case: Mapping[str, Any], name: str) -> dict[str, Figure]:
     }
 
 
+def against(case: Mapping[str, Any], peer: str) -> Figure:
+    """The engine's time for a file over a peer's, round by round."""
+    ours, theirs = case["runs"]["engine"], case["runs"][peer]
+    scale = case["files"][peer] / case["files"]["engine"]
+    return Figure.of([a["seconds"] / b["seconds"] * scale for a, b in zip(ours, theirs, strict=False)])
+
+
 def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
     """One line for each figure that is apart from the last report's.
 
-    A noisy or another machine changes everybody's figures: lines about the peers tell that from a change of the engine.
+    A noisy or another machine changes everybody's figures. What it does not change is the engine's time over a peer's,
+    round by round: those lines come first.
     """
     lines = []
+    for case in (case for case in now if case in before):
+        for peer in (name for name in now[case]["runs"] if name != "engine" and before[case]["runs"].get(name)):
+            if "engine" not in now[case]["runs"] or not before[case]["runs"].get("engine"):
+                continue
+            found, earlier = against(now[case], peer), against(before[case], peer)
+            if found.outside(earlier):
+                verdict = "worse" if found.median > earlier.median else "better"
+                lines.append(
+                    f"{case}: the engine takes {found.median:.2f} of the time of {peer}, "
+                    f"in the last report {earlier.median:.2f}: {verdict}"
+                )
     for case in (case for case in now if case in before):
         for name in (name for name in now[case]["runs"] if before[case]["runs"].get(name)):
             earlier = figures(before[case], name)

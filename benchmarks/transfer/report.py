@@ -83,7 +83,11 @@ def write(results: list[CaseResult]) -> list[str]:
     changed = changes({name: case for name, case in numbers.items() if name in measured}, before)
     lines += ["", "## Since the last report", ""]
     lines += [f"- {line}" for line in changed] or ["Nothing has changed by more than its range."]
-    lines += ["", *(f"{name}: measured {case.get('measured', 'before 2026-11-26')}." for name, case in numbers.items())]
+    days: dict[str, list[str]] = {}
+    for name, case in numbers.items():
+        days.setdefault(case.get("measured", "before 2026-11-26"), []).append(name)
+    lines += ["", "| Measured | Cases |", "|---|---|"]
+    lines += [f"| {day} | {', '.join(names)} |" for day, names in sorted(days.items())]
     (RESULTS / "transfer.md").write_text("\n".join(lines) + "\n")
     (RESULTS / "transfer.svg").write_text(_chart(results))
     (RESULTS / "transfer.json").write_text(json.dumps(numbers, indent=1) + "\n")

@@ -29,6 +29,18 @@ def test_what_is_apart_is_named_with_case_contender_and_direction():
     assert leaner.endswith(": better")
 
 
+def test_a_slower_machine_is_told_from_a_slower_engine():
+    def both(ours: float, theirs: float) -> dict:
+        engine, peer = measured(ours, ours), measured(theirs, theirs, name="rclone")
+        return {"x": {part: engine[part] | peer[part] for part in ("files", "runs")}}
+
+    machine = changes(both(2.0, 4.0), both(1.0, 2.0))
+    assert not any("takes" in line for line in machine)
+    assert len(machine) == 2
+    engine = changes(both(2.0, 2.0), both(1.0, 2.0))
+    assert engine[0] == "x: the engine takes 1.00 of the time of rclone, in the last report 0.50: worse"
+
+
 def test_a_case_or_contender_that_was_never_measured_is_no_change():
     assert changes({"new": measured(1.0)}, {}) == []
     assert changes({"x": measured(1.0)}, {"x": measured(9.0, name="rclone")}) == []
@@ -62,5 +74,6 @@ def test_every_contender_has_a_version_and_the_report_shows_them(tmp_path, monke
     report.write([result(3.0)])
     text = (tmp_path / "transfer.md").read_text()
     assert said["rclone"] in text
+    assert [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")] == []
     assert "gcs-1g: engine: seconds a file is 3.00" in text
     assert json.loads((tmp_path / "transfer.json").read_text())["gcs-1g"]["versions"] == said
