@@ -270,8 +270,8 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             config.bypass_file_checks,
             type="boolean",
             title="Bypass file checks",
-            description="Send every file that waits, even one that was sent before. After its delivery a file is "
-            "removed from the pick-up.",
+            description="Send every waiting file, even if it was sent before. Delivered files are removed from "
+            "the pick-up.",
         ),
         "resend_failed": Param(
             False,
@@ -283,14 +283,14 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             None,
             type=["null", "string"],
             title="Only files like",
-            description="Deal only with files whose name below the pick-up's prefix matches this pattern, for example "
-            "claims_*.csv. Empty: all files. The done file stays while a file is left out.",
+            description="Send only files whose name below the pick-up's prefix matches this pattern, for example "
+            "claims_*.csv. Leave it empty for all files. The done file stays as long as any file is left out.",
         ),
         "ignore_done_file": Param(
             False,
             type="boolean",
             title="Ignore the done file",
-            description="Send what waits now, without the done file. Only matters for a client that sends one.",
+            description="Send the waiting files now, without the done file. Has no effect for clients that send none.",
         ),
         "send_notifications": Param(
             config.send_notifications,
@@ -304,6 +304,6 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             minimum=0,
             maximum=24 * 60,
             title="Wait for files (minutes)",
-            description="If nothing waits yet, keep looking this long instead of ending at once.",
+            description="If no file is waiting yet, keep looking for this long instead of ending at once.",
         ),
     }

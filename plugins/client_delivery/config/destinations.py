@@ -31,8 +31,8 @@ _TYPE = "How the files are delivered: `gcs`, `sftp` or `s3`. The other fields of
 _KEEP_METADATA = Field(
     default=True,
     title="Object metadata",
-    description="Whether the files arrive with what they carry in the pick-up: Content-Type, Content-Encoding,"
-    " Content-Disposition, Content-Language, Cache-Control and user metadata. With `false` only their content does."
+    description="Whether files keep their metadata from the pick-up: Content-Type, Content-Encoding,"
+    " Content-Disposition, Content-Language, Cache-Control and user metadata. With `false` only the content arrives."
     " Encoded content, such as `gzip`, is never decoded. Tags are not passed on.",
     examples=[False],
 )
@@ -80,7 +80,7 @@ class GcsDestination(Section, title="Destination: Google Cloud Storage"):
     prefix: DestinationPrefix = Field(
         default="",
         title="Prefix",
-        description="What the files' names are put behind; ends with '/'. Empty for the top of the bucket.",
+        description="Prepended to every file name; must end with '/'. Leave it empty for the top of the bucket.",
         examples=["incoming/acme/"],
     )
     connection_id: ConnectionId = Field(
@@ -92,19 +92,19 @@ class GcsDestination(Section, title="Destination: Google Cloud Storage"):
     project: GoogleProject | None = Field(
         default=None,
         title="Project",
-        description="The Google Cloud project that is billed for the requests. Without it, the bucket's own.",
+        description="The Google Cloud project that is billed for the requests. Defaults to the bucket's own.",
         examples=["acme-data-platform"],
     )
     kms_key: GcsKmsKey | None = Field(
         default=None,
         title="Customer-managed key",
-        description="The Cloud KMS key that encrypts the files, as a full name. Without it, the bucket's default.",
+        description="The full name of the Cloud KMS key that encrypts the files. Defaults to the bucket's key.",
         examples=["projects/acme-data-platform/locations/us/keyRings/landing/cryptoKeys/files"],
     )
     storage_class: Literal["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"] | None = Field(
         default=None,
         title="Storage class",
-        description="The storage class of the files. Without it, the bucket's default.",
+        description="The storage class of the files. Defaults to the bucket's.",
         examples=["NEARLINE"],
     )
     publish: Literal["complete", "compose"] = Field(
@@ -136,8 +136,8 @@ class SftpDestination(Section, title="Destination: SFTP"):
     username: Username = Field(title="User name", description="The account on the server.", examples=["acme"])
     directory: Directory = Field(
         title="Directory",
-        description="The directory on the server. With '/' at its start it is absolute, without it is relative to the"
-        " login directory; '.' is the login directory itself.",
+        description="The directory on the server. It is absolute if it starts with '/', otherwise relative to the login"
+        " directory; '.' is the login directory itself.",
         examples=["/incoming"],
     )
     connection_id: ConnectionId = Field(
@@ -150,15 +150,15 @@ class SftpDestination(Section, title="Destination: SFTP"):
         min_length=1,
         max_length=20,
         title="Host keys",
-        description="The server's public keys, as `<type> <base64>`. A server that shows another key is refused, so"
-        " that files only ever reach the client's own server. `ssh-keyscan <host>` lists them; compare the fingerprints"
-        " with the server's owner. While a server changes keys, list both.",
+        description="The server's public keys, as `<type> <base64>`. A server with any other key is refused, so"
+        " files reach only the client's own server. `ssh-keyscan <host>` lists them; compare the fingerprints"
+        " with the server's owner. List both keys while a server changes its key.",
         examples=[["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA9R3lUxvyx+XrErJyTvyowMYNkFKKQMAKjiCXjSlqAH"]],
     )
     file_mode: FileMode | None = Field(
         default=None,
         title="File mode",
-        description="The permissions of a delivered file, as octal digits in quotes. Without it, the server decides.",
+        description="The permissions of a delivered file, as octal digits in quotes. By default the server decides.",
         examples=["0640"],
     )
     connections: int = Field(
@@ -166,17 +166,17 @@ class SftpDestination(Section, title="Destination: SFTP"):
         ge=1,
         le=16,
         title="Connections",
-        description="How many connections may be open at once: more are faster over long distances. Write 1 for a"
-        " server that allows only one.",
+        description="How many connections may be open at once. More connections are faster over long distances; write 1"
+        " for a server that allows only one.",
         examples=[1],
     )
     parallel_writes: bool | None = Field(
         default=None,
         title="Parallel writes",
-        description="Whether several connections write one large file together. Without it, only on servers that are"
-        " known to take it (OpenSSH). With `true`, what they wrote is read back and compared, and a server that mixed"
-        " it up gets the file again from one connection. Leave it out for AWS Transfer Family over S3 and other object"
-        " stores, which do not take it.",
+        description="Whether several connections write one large file together. By default they do so only on servers"
+        " known to support it (OpenSSH). With `true` the file is read back and compared; if the server mixed it up,"
+        " one connection sends it again. Omit this for AWS Transfer Family over S3 and other object stores, which do"
+        " not support it.",
         examples=[True],
     )
     appear: Literal["rename", "staging", "direct"] = Field(
@@ -192,27 +192,28 @@ class SftpDestination(Section, title="Destination: SFTP"):
     staging_directory: Directory | None = Field(
         default=None,
         title="Staging directory",
-        description="Where files are written with `appear: staging`, on the same file system as `directory`.",
+        description="The directory where `appear: staging` writes files. It must be on the same file system as"
+        " `directory`.",
         examples=["/staging"],
     )
     temporary_prefix: TemporaryMark | None = Field(
         default=None,
         title="Temporary prefix",
-        description="What a temporary name begins with. Without it and `temporary_suffix`, `.` and `.part`, or what of"
-        " them the server takes.",
+        description="The beginning of temporary names. If neither this nor `temporary_suffix` is given, temporary names"
+        " begin with `.` and end with `.part`, as far as the server allows.",
         examples=["tmp-"],
     )
     temporary_suffix: TemporaryMark | None = Field(
         default=None,
         title="Temporary suffix",
-        description="What a temporary name ends with; empty to keep the file's own ending.",
+        description="The end of temporary names. Leave it empty to keep the file's own ending.",
         examples=[".tmp"],
     )
     allow_weak_algorithms: bool = Field(
         default=False,
         title="Allow weak algorithms",
-        description="Whether ciphers, key exchanges, checksums (hmac-sha1) and signatures (ssh-rsa) that are no longer"
-        " secure may be used, for an old server that has no others.",
+        description="Allows ciphers, key exchanges, checksums (hmac-sha1) and signatures (ssh-rsa) that are no longer"
+        " secure, for an old server that offers no others.",
         examples=[True],
     )
     verify: Literal["size", "read_back"] = Field(
@@ -245,7 +246,7 @@ class S3Destination(Section, title="Destination: S3"):
     prefix: DestinationPrefix = Field(
         default="",
         title="Prefix",
-        description="What the files' names are put behind; ends with '/'. Empty for the top of the bucket.",
+        description="Prepended to every file name; must end with '/'. Leave it empty for the top of the bucket.",
         examples=["from-us/acme/"],
     )
     region: Region | None = Field(

@@ -40,20 +40,20 @@ class Pickup(Section, title="Pick-up"):
     )
     prefix: PickupPrefix = Field(
         title="Prefix",
-        description="Where in the bucket they arrive; ends with '/'. It must be this configuration's own: delivered"
-        " files are deleted from it.",
+        description="The path in the bucket where files arrive; must end with '/'. No other configuration may use it:"
+        " delivered files are deleted from it.",
         examples=["acme/"],
     )
     region: Region | None = Field(
         default=None,
         title="Region",
-        description="The bucket's AWS region. Without it, the environment's own.",
+        description="The bucket's AWS region. Defaults to the environment's own.",
         examples=["us-east-1"],
     )
     role_arn: RoleArn | None = Field(
         default=None,
         title="Role",
-        description="The IAM role to assume for reading and deleting. Without it, the environment's own role is used.",
+        description="The IAM role to assume for reading and deleting. Defaults to the environment's own role.",
         examples=["arn:aws:iam::111122223333:role/acme-pickup"],
     )
     external_id: ExternalId | None = Field(
@@ -67,15 +67,15 @@ class Pickup(Section, title="Pick-up"):
         min_length=1,
         max_length=50,
         title="Include",
-        description="Only files whose name below the prefix matches one of these patterns are taken: '*' is any"
-        " characters ('/' too), '?' one, '[0-9]' one of a range. Upper and lower case differ.",
+        description="Takes only files whose name below the prefix matches one of these patterns. '*' stands for any"
+        " characters ('/' too), '?' for one, '[0-9]' for one of a range. Patterns are case-sensitive.",
         examples=[["*.csv", "*.csv.gz"]],
     )
     exclude: Annotated[tuple[Pattern, ...], Field(strict=False)] = Field(
         default=(),
         max_length=50,
         title="Exclude",
-        description="Files whose name below the prefix matches one of these patterns are left where they are.",
+        description="Leaves files in place whose name below the prefix matches one of these patterns.",
         examples=[["*.tmp", "archive/*"]],
     )
 
@@ -125,20 +125,20 @@ class ClientConfig(Section, title="Client configuration"):
     feed: Feed | None = Field(
         default=None,
         title="Feed",
-        description="A name that tells this configuration from another one of the same client. Only for a client with"
-        " several. What was sent from this pick-up before the feed got its name, or under another one, is remembered.",
+        description="Distinguishes this configuration from others of the same client; only for clients with"
+        " several. You may add or change it: the ledger remembers what was sent from this pick-up before.",
         examples=["eligibility"],
     )
     contacts: Annotated[tuple[EmailAddress, ...], Field(strict=False)] = Field(
         min_length=1,
         max_length=MAX_CONTACTS,
         title="Contacts",
-        description="The e-mail addresses that get the notifications.",
+        description="The e-mail addresses that receive the notifications.",
         examples=[["jane.doe@example.com", "data-team@example.org"]],
     )
     send_notifications: bool = Field(
         title="Send notifications",
-        description="Whether the contacts get an e-mail when a delivery starts and one when it has finished.",
+        description="Whether the contacts receive an e-mail when a delivery starts and another when it has finished.",
         examples=[True],
     )
     pickup: Pickup = Field(title="Pick-up", description="Where the files wait.")
