@@ -152,8 +152,6 @@ class PlatformStack(cdk.Stack):
         options = {
             "core.dags_are_paused_at_creation": "False",
             "core.load_examples": "False",
-            # By the other syntax, glob, Airflow 3.2.1 writes a deprecation warning of its own into every task's log.
-            "core.dag_ignore_file_syntax": "regexp",
             "secrets.backend": "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend",
             "secrets.backend_kwargs": json.dumps(_SECRETS_BACKEND),
             "delivery.ledger_table": environment.ledger_table,

@@ -58,6 +58,8 @@ class Airflow(AirflowApi):
         self._environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            # Airflow 3.2.1 says this of its own reading of plugins/.airflowignore, at the top of every task's log.
+            "PYTHONWARNINGS": "ignore:GitWildMatchPattern:DeprecationWarning",
             "PYTHONPATH": os.pathsep.join([str(plugins), str(ROOT)]),
             "AIRFLOW_HOME": str(directory),
             "AIRFLOW__API__BASE_URL": self.url,
@@ -70,7 +72,6 @@ class Airflow(AirflowApi):
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX": "regexp",  # as on MWAA (infra/platform_stack.py)
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins),

@@ -97,7 +97,7 @@ def test_r7_1_the_finish_e_mail_of_the_red_run_names_file_and_reason(signed_in, 
     """After the test above."""
     page = signed_in
     page.open(stack.mailbox.url)
-    page.link("demo: [H1001] Job finished: 1 FAILED")
+    page.link("[H1001] Job finished: 1 FAILED")
     page.sees(LATE.name)
     page.sees("forbidden")
     page.screenshot("email-job-finished")
