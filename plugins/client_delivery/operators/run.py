@@ -29,7 +29,7 @@ def run_in(context: Context, config: ClientConfig, params: Mapping[str, Any] | N
         context["params"] if params is None else params,
         state_of=partial(airflow_state_of, context["ti"], owner.dag_id),
         asked_by=getattr(dag_run, "triggering_user_name", None) if owner.generation == 0 else None,
-        note=getattr(dag_run, "note", None),
+        note=getattr(dag_run, "note", None) or _reason(dag_run),
         secret_of=_secret_of,
         stop_containers=_stop_containers,
     )
@@ -66,3 +66,9 @@ def airflow_state_of(task_instance: Any, dag_id: str, ref: RunRef) -> str | None
         if (error.error.detail or {}).get("status_code") == 404:
             return None
         raise
+
+
+def _reason(dag_run: Any) -> str | None:
+    """Why the run was triggered: the Deliveries page says so in its parameters, for a task is not told the note."""
+    reason = (getattr(dag_run, "conf", None) or {}).get("reason")
+    return reason if isinstance(reason, str) and reason else None

@@ -249,7 +249,9 @@ class _Page:
         if action.of_a_file and not file:
             raise HTTPException(422, "Say which file.")
         try:
-            run_id = await self._airflow.trigger(request, name, action.conf(file), f"{action.title}: {reason}")
+            # Airflow tells its tasks the run's parameters and not its note (3.2.1): the record has it from there.
+            note = f"{action.title}: {reason}"
+            run_id = await self._airflow.trigger(request, name, {**action.conf(file), "reason": note}, note)
         except Refused as error:
             raise HTTPException(409, str(error)) from None
         return RedirectResponse(_at(request, f"/clients/{quote(name)}?{urlencode({'triggered': run_id})}"), 303)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from client_delivery.notify.sizes import human_size
+from client_delivery.notify.untrusted import elided
 from client_delivery.notify.untrusted import printable as visible
 
 LONGEST_NAME = 160
 """Characters of a name in a table; the whole is on the file's own page."""
+
+LONGEST_WORDS = 400
 
 
 def moment(at: str | None) -> str:
@@ -25,6 +28,11 @@ def name(text: str | None) -> str:
     """A file's name on one line, its end kept: that tells files apart."""
     shown = visible(text or "")
     return shown if len(shown) <= LONGEST_NAME else f"…{shown[1 - LONGEST_NAME :]}"
+
+
+def words(text: str | None) -> str:
+    """A sentence or a place from outside, on one line."""
+    return elided(visible(text or ""), LONGEST_WORDS)
 
 
 def whole(text: str | None) -> str:

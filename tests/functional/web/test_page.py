@@ -161,8 +161,13 @@ def test_an_action_is_a_run_with_the_reason_as_its_note(page, acme, airflow):
     page.post(post + "send-now", headers=OPERATOR | OURS, data={"reason": "done file is late"})
     page.post(post + "send-again", headers=OPERATOR | OURS, data={"reason": "lost", "file": "a[1].csv"})
     assert airflow.triggered == [
-        ("operator", "acme", {"resend_failed": True}, "Resend failed: mended"),
-        ("operator", "acme", {"ignore_done_file": True}, "Send now: done file is late"),
+        ("operator", "acme", {"resend_failed": True, "reason": "Resend failed: mended"}, "Resend failed: mended"),
+        (
+            "operator",
+            "acme",
+            {"ignore_done_file": True, "reason": "Send now: done file is late"},
+            "Send now: done file is late",
+        ),
         (
             "operator",
             "acme",
@@ -171,6 +176,7 @@ def test_an_action_is_a_run_with_the_reason_as_its_note(page, acme, airflow):
                 "file_pattern": "a[[]1].csv",
                 "ignore_done_file": True,
                 "wait_minutes": 60,
+                "reason": "Send again: lost",
             },
             "Send again: lost",
         ),
