@@ -45,6 +45,7 @@ def addresses(stack: Stack, airflow: Airflow, clients: list[DemoClient]) -> str:
     pickup = clients[0].config.pickup
     relative = (WORK / "client_configs").relative_to(ROOT)
     return f"""
+Deliveries    {airflow.url.rstrip("/")}/plugin/deliveries   (every client and file, in the Airflow UI)
 Airflow UI    {airflow.url}   (no login needed)
 Mailbox       {stack.mailbox.url}   (every e-mail that is sent)
 Ledger        make ledger   (DynamoDB table {LEDGER_TABLE}; CLIENT=H1001 for one client)
