@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
 
 from client_delivery.config.loader import load_file
 from client_delivery.dag import build_dag
+from client_delivery.run.context import Run
 from client_delivery.runtime import packages
 from client_delivery.runtime.packages import PackagesMissingError
 
@@ -21,7 +23,7 @@ def dag():
 
 
 @pytest.mark.parametrize("task_id", ["health_check", "detect_files", "transfer_batch", "notify_finished"])
-def test_a_red_task_names_its_client_in_fields_that_cloudwatch_finds(dag, task_id):
+def test_a_red_task_names_its_client_in_fields_that_cloudwatch_finds(dag, task_id, monkeypatch):
     """MWAA writes a structlog event as one JSON object (its public images: ``CloudWatchRemoteTaskLogger``)."""
     task = dag.get_task(task_id)
     if task_id == "transfer_batch":
@@ -29,9 +31,13 @@ def test_a_red_task_names_its_client_in_fields_that_cloudwatch_finds(dag, task_i
         task = dag.get_task("settle")  # a mapped task is made when it runs; any other stands for it here
     else:
         (callback,) = task.on_failure_callback
+    noted = []
+    monkeypatch.setattr(Run, "note_on_board", lambda run, note: noted.append(run.config.name))
+    run = SimpleNamespace(dag_id=dag.dag_id, run_id="manual", clear_number=0)
     with capture_logs() as lines:
-        callback({"task": task})
+        callback({"task": task, "dag_run": run, "ti": SimpleNamespace(), "params": {}})
     (line,) = lines
+    assert noted == [task.config.name]
     assert (line["event"], line["alarm"], line["client"]) == ("alarm", "task_red", task.config.delivery_key)
 
 
