@@ -144,12 +144,11 @@ def main(environment: Mapping[str, str] = os.environ) -> ExitCode:
 
 def deliver(order: Order, settings: Settings, stop: threading.Event) -> Outcome:
     """Try once what the ledger says is left of the batch."""
-    from client_delivery.runtime.aws import dynamodb_client, s3_client
+    from client_delivery.runtime.aws import dynamodb_client, identity_for, s3_client
 
     config = order.config
     ledger = Ledger(dynamodb_client(), settings.ledger_table, config.delivery_key)
-    source = config.pickup
-    s3 = s3_client(region=source.region, role_arn=source.role_arn, external_id=source.external_id)
+    s3 = s3_client(**identity_for(config.pickup))
     entries = [
         entry
         for entry in ledger.of_run(order.owner, order.batch)
@@ -184,10 +183,9 @@ def _end_at_once() -> None:
 
 
 def _source_access(config: ClientConfig) -> S3Access:
-    from client_delivery.runtime.aws import s3_access
+    from client_delivery.runtime.aws import identity_for, s3_access
 
-    source = config.pickup
-    return s3_access(region=source.region, role_arn=source.role_arn, external_id=source.external_id)
+    return s3_access(**identity_for(config.pickup))
 
 
 def _destination(config: ClientConfig, settings: Settings) -> Destination:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from client_delivery.ledger import expressions
+from client_delivery.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
@@ -21,7 +22,7 @@ _TRANSACTION = 100
 """DynamoDB's limit."""
 _PUTS = 25
 """DynamoDB's limit of BatchWriteItem."""
-_LONGEST_PAUSE = 5.0
+_UNPROCESSED = Backoff(first=0.05, longest=5.0, jitter=False)
 _CONFLICT_PATIENCE = 30.0
 
 
@@ -162,11 +163,11 @@ class ConditionalWriter:
         for start in range(0, len(items), _PUTS):
             puts = [{"PutRequest": {"Item": expressions.to_item(item)}} for item in items[start : start + _PUTS]]
             pending: Any = {table: puts}
-            pause = 0.05
+            refusals = 0
             while pending := self._dynamodb.batch_write_item(RequestItems=pending).get("UnprocessedItems"):
                 # Throttled: AWS asks for an exponential back-off (API reference, BatchWriteItem).
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                refusals += 1
+                _UNPROCESSED.wait(refusals)
 
     def _transact(self, writes: Sequence[Write]) -> bool:
         try:

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from client_delivery.operators import task_log
 from client_delivery.operators.run import run_in, run_ref
 from client_delivery.run.context import Run, configuration_of
-from client_delivery.runtime.events import LOGGER, log_event
+from client_delivery.runtime.events import log_client_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -74,9 +74,7 @@ class DeliveryOperator(BaseOperator):
 
     def log_event(self, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
         """One structured line that names the client (R8.1)."""
-        config = self._acting_for or self.config
-        names = {"configuration": config.name, "client_h_number": config.delivery_key} if config else {}
-        log_event(LOGGER, event, level=level, **names, **fields)
+        log_client_event(self._acting_for or self.config, event, level=level, **fields)
 
     def alarm(self, name: str) -> None:
         """A line that an alarm counts by client."""

@@ -99,22 +99,16 @@ class RegisterFilesOperator(DeliveryOperator):
                 run.end()
             raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
         batches = batches or [nothing_to_send(run.owner)]
+        files, size = sum(batch["files"] for batch in batches), sum(batch["bytes"] for batch in batches)
         self.log_event(
             "job_started",
             run=str(run.owner),
-            files=sum(batch["files"] for batch in batches),
-            bytes=sum(batch["bytes"] for batch in batches),
+            files=files,
+            bytes=size,
             batches=sum(batch["files"] > 0 for batch in batches),
         )
-        sent = [(batch["files"], batch["bytes"]) for batch in batches]
         run.note_on_board(
-            lambda board: board.begun(
-                run.config.name,
-                run.facts,
-                run=run.owner.run_id,
-                files=sum(files for files, _ in sent),
-                size=sum(size for _, size in sent),
-            )
+            lambda board: board.begun(run.config.name, run.facts, run=run.owner.run_id, files=files, size=size)
         )
         return batches
 

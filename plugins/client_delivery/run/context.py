@@ -14,7 +14,7 @@ from client_delivery.pickup.recognition import Recognition, Rules
 from client_delivery.pickup.survey import Findings, Survey, look
 from client_delivery.run.asked import asked
 from client_delivery.run.destination import destination_of
-from client_delivery.runtime.events import LOGGER, log_event
+from client_delivery.runtime.events import log_client_event
 from client_delivery.runtime.settings import Settings
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.naming import is_deliverable
@@ -69,8 +69,7 @@ class Run:
 
     def log_event(self, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
         """One structured line that names the client (R8.1)."""
-        names = {"configuration": self.config.name, "client_h_number": self.config.delivery_key}
-        log_event(LOGGER, event, level=level, **names, **fields)
+        log_client_event(self.config, event, level=level, **fields)
 
     @staticmethod
     def begun(owner: RunRef) -> Begun | None:
@@ -193,18 +192,16 @@ class Run:
     @cached_property
     def source_s3(self) -> S3Client:
         """An S3 client that may read the pick-up."""
-        from client_delivery.runtime.aws import s3_client
+        from client_delivery.runtime.aws import identity_for, s3_client
 
-        pickup = self.config.pickup
-        return s3_client(region=pickup.region, role_arn=pickup.role_arn, external_id=pickup.external_id)
+        return s3_client(**identity_for(self.config.pickup))
 
     @cached_property
     def source_access(self) -> S3Access:
         """The same identity for the transfer engine."""
-        from client_delivery.runtime.aws import s3_access
+        from client_delivery.runtime.aws import identity_for, s3_access
 
-        pickup = self.config.pickup
-        return s3_access(region=pickup.region, role_arn=pickup.role_arn, external_id=pickup.external_id)
+        return s3_access(**identity_for(self.config.pickup))
 
     @cached_property
     def pickup(self) -> Pickup:

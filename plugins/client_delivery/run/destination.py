@@ -28,10 +28,9 @@ def destination_of(
     destination = config.destination
     secret = destination_s3 = None
     if destination.type == "s3":
-        from client_delivery.runtime.aws import s3_access
+        from client_delivery.runtime.aws import identity_for, s3_access
 
-        role_arn, external_id = destination.role_arn, destination.external_id
-        destination_s3 = s3_access(region=destination.region, role_arn=role_arn, external_id=external_id)
+        destination_s3 = s3_access(**identity_for(destination))
     else:
         secret = secret_of(destination.connection_id)
     return open_destination(

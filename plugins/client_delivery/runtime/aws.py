@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+    from client_delivery.config.destinations import S3Destination
+    from client_delivery.config.model import Pickup
     from client_delivery.transfer.s3.access import S3Access
 
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
@@ -32,6 +34,11 @@ class IdentityUnavailable(DestinationUnavailable):
 def passes(code: str, status: int) -> bool:
     """Whether an AWS service that refuses with this error code and HTTP status is only in trouble."""
     return status >= 500 or code in _THROTTLED
+
+
+def identity_for(place: Pickup | S3Destination) -> dict[str, str | None]:
+    """By what role, and in which region, a configuration's bucket is used: for the two functions below."""
+    return {"region": place.region, "role_arn": place.role_arn, "external_id": place.external_id}
 
 
 def s3_client(*, region: str | None = None, role_arn: str | None = None, external_id: str | None = None) -> S3Client:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from client_delivery.config.model import ClientConfig
 
 _CONTROL = {code: f"\\u{code:04x}" for code in (*range(32), 127, *range(0x80, 0xA0), 0x2028, 0x2029)}
 
@@ -60,3 +63,9 @@ def log_event(logger: logging.Logger, event: str, *, level: int = logging.INFO, 
     """
     shown = {name: value for name, value in fields.items() if value is not None}
     logger.getChild(event).log(level, "%s", EventLine(as_json({"event": event, **shown})))
+
+
+def log_client_event(config: ClientConfig | None, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
+    """As :func:`log_event`, with the names of the client (R8.1) where they are known."""
+    names = {"configuration": config.name, "client_h_number": config.delivery_key} if config else {}
+    log_event(LOGGER, event, level=level, **names, **fields)
