@@ -1,0 +1,115 @@
+"""Is there anything to do (R4.3, R4.4), and how does a run end that finds nothing (R5.9)?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from client_delivery.run.asked import none_found, pattern_problem
+from client_delivery.run.held import remind, why
+from client_delivery.run.mails import mail_is_left
+
+if TYPE_CHECKING:
+    from client_delivery.pickup.survey import Findings
+    from client_delivery.run.context import Run
+    from client_delivery.run.mails import FinishedMail
+
+_HELD_NAMES = 20
+
+
+class CannotBeAsked(Exception):
+    """The trigger form asks for what there cannot be, or for files by name that are not there. No retry helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleEnd:
+    """How a run ends that found nothing to do."""
+
+    overdue: bool
+    """Whether the client's files are later than its configuration expects."""
+    held: str | None
+    """Why the run is red: files that failed earlier still wait (R5.9). None if the run is green."""
+
+
+def check_form(run: Run) -> None:
+    """Log what the trigger form asks for. Raises :class:`CannotBeAsked` if its pattern can match nothing."""
+    if run.asked:
+        run.log_event("form_asks", asked=run.asked)
+    if (pattern := run.options.file_pattern) and (problem := pattern_problem(pattern, run.config.pickup.prefix)):
+        raise CannotBeAsked(f"{problem} Trigger the DAG again. Nothing was sent.")
+
+
+def detect(run: Run) -> Findings:
+    """Look into the pick-up and the ledger, and log what is there."""
+    found = run.look()
+    if found.held:
+        names = [file.name for _, file in found.some_held[:_HELD_NAMES]]
+        run.log_event("files_held", level=logging.WARNING, files=found.held, names=names)
+    run.log_event(
+        "files_detected",
+        new=found.unknown,
+        unfinished=found.resume + found.unconcluded,
+        again=found.rearm,
+        already_sent=found.already_sent,
+        held=found.held,
+        done_file=found.done_file is not None if run.config.trigger_on_done_file else None,
+    )
+    return found
+
+
+def goes_on(run: Run, found: Findings) -> bool:
+    """Whether there is anything to do; for a run that was asked for files by name, whether there is one of them."""
+    if run.options.file_pattern and not run.owner.generation:
+        return found.of_files
+    return not found.idle or mail_is_left(run)
+
+
+def end_idle(run: Run, found: Findings, finished_mail: Callable[[], FinishedMail]) -> IdleEnd:
+    """End a run that found nothing to do: log why, note it on the board, and remind people of held files.
+
+    Raises :class:`CannotBeAsked` if the run was asked for files by name and has none of them.
+    """
+    if run.needs_done_file and found.done_file is None:
+        waiting, and_more = run.pickup.waiting()
+        run.log_event("nothing_to_do", waiting_for_done_file=waiting, and_more=and_more or None)
+    else:
+        run.log_event("nothing_to_do")
+    _refuse_green(run, found)
+    overdue = _overdue(run)
+    if not run.options.file_pattern:
+        some = [(file.name, entry.last_error) for entry, file in found.some_held]
+        run.note_on_board(lambda board: board.looked(run.config.name, run.facts, some, found.held))
+    if not found.held:
+        return IdleEnd(overdue, None)
+    remind(finished_mail(), found)
+    return IdleEnd(overdue, why(found, run.config.delivery_key))
+
+
+def _overdue(run: Run) -> bool:
+    """Whether files are overdue; the run stays green, for there is nothing to run again."""
+    expected = run.config.expected_every_days
+    if not expected:
+        return False
+    days = run.last_delivery.days_ago()
+    if days is None or days <= expected:
+        return False
+    run.log_event("files_overdue", level=logging.ERROR, days=round(days, 1), expected_every_days=expected)
+    return True
+
+
+def _refuse_green(run: Run, found: Findings) -> None:
+    """A run that was asked for files by name and has none is not green: somebody would believe that they went."""
+    pattern = run.options.file_pattern
+    if not pattern or run.owner.generation:
+        return
+    raise CannotBeAsked(
+        none_found(
+            pattern,
+            run.place,
+            (file.name for file in run.pickup.files()),
+            [file.name for _, file in found.some_held],
+            done_file_missing=run.needs_done_file and found.done_file is None,
+        )
+    )
