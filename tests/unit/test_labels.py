@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from airflow.models.taskinstance import TaskInstance
 
-from client_delivery.operators.batches import LONGEST_LABEL, Share
 from client_delivery.pickup.intake import Take
+from client_delivery.run.batches import LONGEST_LABEL, Share
 from client_delivery.transfer.plan import split
 from tests.support.factories import a_file
 

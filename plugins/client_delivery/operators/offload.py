@@ -20,7 +20,7 @@ from client_delivery.transfer.plan import longest
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from client_delivery.operators.batches import BatchRef
+    from client_delivery.run.batches import BatchRef
     from client_delivery.run.context import Run
     from client_delivery.runtime.settings import OffloadSettings
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from client_delivery.config.model import ClientConfig
-    from client_delivery.operators.batches import BatchRef
     from client_delivery.operators.container_trouble import Trouble
     from client_delivery.operators.offload import ContainerOperator
+    from client_delivery.run.batches import BatchRef
     from client_delivery.run.context import Run
 
 _INDEX_PATIENCE = 60.0

@@ -1,0 +1,220 @@
+"""Each file that waits is decided on, entered into the ledger and given to a batch, before anything is sent (R5)."""
+
+from __future__ import annotations
+
+import logging
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from client_delivery.ledger.aliases import covered_name
+from client_delivery.ledger.entry import Status
+from client_delivery.ledger.manifest import HELD
+from client_delivery.ledger.table import Assignment
+from client_delivery.pickup.intake import Intake, Take
+from client_delivery.run.batches import BatchRef, Share, nothing_to_send
+from client_delivery.run.leftovers import let_go
+from client_delivery.run.mails import mail_is_left
+from client_delivery.transfer.plan import split
+
+if TYPE_CHECKING:
+    from client_delivery.pickup.survey import Survey
+    from client_delivery.run.context import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What came of registering."""
+
+    batches: list[BatchRef]
+    """Empty if nothing is left to send or to report."""
+    form: dict[str, Any]
+    """What the trigger form asked for and what came of it (R9.1); empty for a run that asked for nothing."""
+
+
+@dataclass(slots=True)
+class _Totals:
+    """What is to be done, in numbers: there may be a million files."""
+
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    """Bytes of each file that is to be sent, in the order in which the survey has them each time."""
+    again: int = 0
+    already_sent: int = 0
+    duplicates: int = 0
+    held: int = 0
+    unconcluded: int = 0
+    complete: bool = True
+
+    def count(self, intake: Intake) -> None:
+        """Add some of the files."""
+        self.sizes.extend(take.size for take in intake.take)
+        self.again += len(intake.rearm)
+        self.already_sent += len(intake.remove) + len(intake.duplicates)
+        self.duplicates += len(intake.duplicates)
+        self.held += len(intake.held)
+        self.unconcluded += len(intake.unconcluded)
+        self.complete &= intake.complete
+
+    @property
+    def in_hand(self) -> bool:
+        """Whether the run has anything to wind up."""
+        return bool(self.sizes or self.duplicates or self.unconcluded)
+
+
+def register(run: Run) -> Registered:
+    """Decide for each file by the ledger (R5), clear away what was sent before, and plan the batches.
+
+    Safe to run again at any point: what an earlier try registered is taken up anew, and the done file goes last,
+    when every listed file is in the ledger (R4.5). The decisions are gone through several times, some files at a time,
+    so that no step needs more memory for more files.
+    """
+    with closing(run.survey()) as survey:
+        return _register(run, survey)
+
+
+def _register(run: Run, survey: Survey) -> Registered:
+    if run.delivery_keys[-1:] != [run.config.delivery_key]:
+        run.registry.use(run.config.delivery_key, run.delivery_keys)
+    totals = _Totals()
+    for intake in survey.parts():
+        totals.count(intake)
+        if intake.abandoned:
+            let_go(run, run.to_wind_up(intake.abandoned))
+        run.ledger.aliases.note(intake.aliases)
+    if totals.in_hand:
+        run.begin()
+    batches = _take(run, survey, totals)
+    reported = False
+    if totals.already_sent or totals.held:
+        for intake in survey.parts():
+            reported |= _clear_away(run, intake)
+    form = _came_of_form(run, totals, batches)
+    if survey.done_file is not None and totals.complete:
+        removed = run.pickup.remove_done_file(survey.done_file)
+        run.log_event("done_file_removed" if removed else "done_file_kept_newer", key=survey.done_file.key)
+    if not (batches or reported or totals.unconcluded or mail_is_left(run)):
+        run.log_event("nothing_to_send")
+        if totals.in_hand:
+            run.end()
+        return Registered([], form)
+    batches = batches or [nothing_to_send(run.owner)]
+    _announce(run, batches)
+    return Registered(batches, form)
+
+
+def _announce(run: Run, batches: Sequence[BatchRef]) -> None:
+    files, size = sum(batch["files"] for batch in batches), sum(batch["bytes"] for batch in batches)
+    run.log_event(
+        "job_started",
+        run=str(run.owner),
+        files=files,
+        bytes=size,
+        batches=sum(batch["files"] > 0 for batch in batches),
+    )
+    run.note_on_board(
+        lambda board: board.begun(run.config.name, run.facts, run=run.owner.run_id, files=files, size=size)
+    )
+
+
+def _came_of_form(run: Run, totals: _Totals, batches: Sequence[BatchRef]) -> dict[str, Any]:
+    """R9.1: what the trigger form asked for, and what came of it; empty where it asked for nothing."""
+    if not run.asked:
+        return {}
+    form: dict[str, Any] = {
+        "asked": run.asked,
+        "sent": sum(batch["files"] for batch in batches),
+        "sent_again": totals.again,
+        "already_sent_and_removed": totals.already_sent,
+        "held": totals.held,
+        "others_left_alone": not totals.complete,
+    }
+    run.log_event("form_applied", **form)
+    return form
+
+
+def _take(run: Run, survey: Survey, totals: _Totals) -> list[BatchRef]:
+    """Arm every file to be sent, and describe the batches by what the ledger really took."""
+    plan = split(
+        totals.sizes,
+        threshold=run.offload_threshold,
+        most_batches=run.settings.worker_batches,
+        together=run.config.destination.max_bytes_per_second is not None,
+    )
+    shares = [Share() for _ in range(plan.batches)]
+    if totals.in_hand or totals.held:
+        numbers = iter(plan.numbers)
+        for intake in survey.parts():
+            _take_some(run, intake, numbers, shares)
+    described = [share.described(number, plan, str(run.owner)) for number, share in enumerate(shares)]
+    return [batch for batch in described if batch["files"]]
+
+
+def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequence[Share]) -> None:
+    assignments = {take.etag: Assignment(take.file, take.etag, next(numbers), take.duplicates) for take in intake.take}
+
+    def of(takes: Iterable[Take]) -> list[Assignment]:
+        return [assignments[take.etag] for take in takes]
+
+    by_batch: dict[int | str, list[str]] = defaultdict(list)
+    for assignment in assignments.values():
+        by_batch[assignment.batch].append(assignment.etag)
+    owner, name = run.owner, run.config.name
+    run.ledger.manifest.note(
+        owner.run_id,
+        {
+            **by_batch,
+            "unconcluded": [entry.etag for entry in intake.unconcluded],
+            "reported": [entry.etag for entry, _ in intake.duplicates],
+            HELD: [entry.etag for entry, _ in intake.held],
+        },
+    )
+    taken = {
+        *run.ledger.add(of(intake.add), owner, name),
+        *run.ledger.resume(of(intake.resume), owner, name),
+        *run.ledger.rearm(of(intake.rearm), owner, name, [Status.SUCCESS, Status.FAIL]),
+    }
+    for kind, takes in (("new", intake.add), ("resumed", intake.resume), ("again", intake.rearm)):
+        for take in takes:
+            number = assignments[take.etag].batch
+            if take.etag in taken:
+                shares[number].add(take)
+            run.log_event(
+                "file_registered" if take.etag in taken else "file_not_registered",
+                kind=kind,
+                file=take.file.name,
+                bytes=take.size,
+                etag=take.file.etag,
+                batch=number,
+                same_content_as=sorted(take.duplicates) or None,
+            )
+
+
+def _clear_away(run: Run, intake: Intake) -> bool:
+    """R5.2, R5.7: delete what was sent before. True if there is a duplicate to report by name."""
+    for entry, file in intake.held:
+        run.log_event("file_held", level=logging.WARNING, file=file.name, etag=file.etag, last_error=entry.last_error)
+    reported = False
+    names: dict[str, list[str]] = defaultdict(list)
+    for entry, file in intake.duplicates:
+        names[entry.etag].append(file.name)
+    for entry in {entry.etag: entry for entry, _ in intake.duplicates}.values():
+        reported |= run.ledger.note_duplicates(entry, names[entry.etag], run.owner)
+    for entry, file in intake.duplicates:
+        run.log_event(
+            "file_already_sent_under_another_name",
+            level=logging.WARNING,
+            file=file.name,
+            etag=file.etag,
+            sent_as=entry.file_name,
+        )
+    run.ledger.aliases.note(covered_name(entry.etag, file) for entry, file in intake.duplicates)
+    gone = [*intake.remove, *(file for _, file in intake.duplicates)]
+    kept = run.disposal.clear_away(gone)
+    for file in gone:
+        if not run.disposal.keeps:
+            changed = file.key in kept
+            run.log_event("source_kept_changed" if changed else "source_removed", file=file.name, etag=file.etag)
+    return reported
