@@ -67,6 +67,10 @@ check-config: .venv/.ready ## check the clients' YAML files, as Airflow will, an
 new-client: .venv/.ready ## a YAML file for a new client: NAME=… DESTINATION=gcs|sftp|s3
 	@$(BIN)/python -m client_delivery.config.new_client $(NAME) $(if $(DESTINATION),--destination $(DESTINATION))
 
+.PHONY: scan-host-key
+scan-host-key: .venv/.ready ## the host keys that an SFTP server shows, as YAML, to compare by telephone: HOST=… PORT=22
+	@$(BIN)/python -m client_delivery.probe.scan_host_key $(if $(HOST),'$(HOST)') $(if $(PORT),--port '$(PORT)') $(if $(JSON),--json)
+
 ##@ Documents
 
 .PHONY: docs

@@ -12,7 +12,7 @@ import asyncio
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,8 @@ class Habits(asyncssh.SFTPServer):
 
 
 class HabitServer:
-    """Runs until its ``with`` block ends. ``login`` makes the SSH side; ``options`` go to asyncssh."""
+    """Runs until its ``with`` block ends. ``login`` makes the SSH side; ``more_keys`` are host keys beside the Ed25519
+    one; ``options`` go to asyncssh."""
 
     password = "not-a-secret"
 
@@ -82,6 +83,7 @@ class HabitServer:
         *,
         login: Callable[[], asyncssh.SSHServer] | None = None,
         version: str = "MFT_1.0",
+        more_keys: Sequence[Any] = (),
         **options: Any,
     ) -> None:
         self.root = directory / "root"
@@ -94,6 +96,7 @@ class HabitServer:
         self._login = login or (lambda: PasswordLogin(self.password))
         self._options = {"server_version": version, "compression_algs": None, **options}
         self._key = asyncssh.generate_private_key("ssh-ed25519")
+        self._more_keys = more_keys
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -150,7 +153,12 @@ class HabitServer:
             handler.all_extensions = list(handler._extensions)
         handler._extensions = [one for one in handler.all_extensions if not (refused and one[0].startswith(refused))]
         return await asyncssh.create_server(
-            self._login, "127.0.0.1", 0, server_host_keys=[self._key], sftp_factory=self._habits, **self._options
+            self._login,
+            "127.0.0.1",
+            0,
+            server_host_keys=[self._key, *self._more_keys],
+            sftp_factory=self._habits,
+            **self._options,
         )
 
 

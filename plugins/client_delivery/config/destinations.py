@@ -151,8 +151,8 @@ class SftpDestination(Section, title="Destination: SFTP"):
         max_length=20,
         title="Host keys",
         description="The server's public keys, as `<type> <base64>`. A server with any other key is refused, so"
-        " files reach only the client's own server. `ssh-keyscan <host>` lists them; compare the fingerprints"
-        " with the server's owner. List both keys while a server changes its key.",
+        " files reach only the client's own server. `make scan-host-key HOST=…` lists them; compare the"
+        " fingerprints with the server's owner by telephone. List both keys while a server changes its key.",
         examples=[["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA9R3lUxvyx+XrErJyTvyowMYNkFKKQMAKjiCXjSlqAH"]],
     )
     file_mode: FileMode | None = Field(

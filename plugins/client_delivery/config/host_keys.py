@@ -18,7 +18,10 @@ _PARTS = {"ssh-rsa": 3, "ssh-ed25519": 2}
 _MIN_RSA_BITS = 2048
 
 _EXPECTED = "a host key as '<type> <base64>', such as 'ssh-ed25519 AAAA…'"
-_SCAN = "Get it from the server's owner, or from `ssh-keyscan <host>` and compare its fingerprint with theirs."
+_SCAN = (
+    "Get it from the server's owner, or from `make scan-host-key HOST=…` and compare its fingerprint with theirs by "
+    "telephone."
+)
 
 
 def _check_host_key(value: str) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import socket
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.sftp.channel import SftpChannel
+from client_delivery.transfer.sftp.handshake import (
+    agrees_on_nothing,
+    fingerprint,
+    prepared_session,
+    shown_key,
+    text_of,
+)
+from client_delivery.transfer.sftp.learned import Learned
 from client_delivery.transfer.sftp.login import Login
 from client_delivery.transfer.sftp.packets import ConnectionLost
 from client_delivery.transfer.sftp.session import SftpSession
@@ -21,20 +27,6 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 20
 _LOGIN_SECONDS = 90
 _SILENCE_SECONDS = 60
-_CIPHERS = (
-    "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr"
-)
-_WEAK_CIPHERS = "aes256-cbc,aes128-cbc,3des-cbc"
-_KEY_EXCHANGES = (
-    "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"
-    "diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,diffie-hellman-group14-sha256,"
-    "diffie-hellman-group-exchange-sha256"
-)
-_WEAK_KEY_EXCHANGES = "diffie-hellman-group14-sha1,diffie-hellman-group-exchange-sha1,diffie-hellman-group1-sha1"
-_MACS = "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
-_WEAK_MACS = "hmac-sha1-etm@openssh.com,hmac-sha1"
-_RSA = "rsa-sha2-512,rsa-sha2-256"
-_KEYS = "ssh-ed25519,ecdsa-sha2-nistp521,ecdsa-sha2-nistp384,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256"
 
 
 class Unreached(DestinationUnavailable):
@@ -42,11 +34,24 @@ class Unreached(DestinationUnavailable):
 
 
 class Connection:
-    """A logged-in session and its SFTP channel. Raises :class:`DestinationUnavailable` when it cannot be had."""
+    """A logged-in session and its SFTP channel. Raises :class:`DestinationUnavailable` when it cannot be had.
 
-    def __init__(self, config: SftpDestination, secret: Secret) -> None:
+    :param learned: takes what is learned of the server, also where this raises.
+    :param seconds: that connecting, and agreeing on a secure connection, may take each; None for the usual.
+    """
+
+    def __init__(
+        self,
+        config: SftpDestination,
+        secret: Secret,
+        *,
+        learned: Learned | None = None,
+        seconds: int | None = None,
+    ) -> None:
         self._config = config
         self._secret = secret
+        self._learned = learned or Learned()
+        self._seconds = _CONNECT_SECONDS if seconds is None else seconds
         host = f"[{config.host}]" if ":" in config.host else config.host
         self._where = f"{host}:{config.port}"
         self._socket = self._connect()
@@ -60,7 +65,7 @@ class Connection:
             raise
         try:
             self.sftp = SftpSession(self._channel)
-            self.banner = _text(self._session.get_serverbanner() or "").strip().removeprefix("SSH-2.0-")
+            self.banner = self._learned.banner
         except ConnectionLost as error:
             self.close()
             raise self._no_sftp(error) from error
@@ -73,13 +78,10 @@ class Connection:
         self._socket.close()
 
     def _connect(self) -> socket.socket:
-        try:
-            connection = socket.create_connection((self._config.host, self._config.port), timeout=_CONNECT_SECONDS)
-        except OSError as error:
-            raise Unreached(
-                f"The SFTP server {self._where} cannot be reached: {error.strerror or error}. Check destination.host "
-                "and port, the firewalls in between, and with the client that the server is up."
-            ) from error
+        connection = reached(self._config.host, self._config.port, self._seconds)
+        with contextlib.suppress(OSError):  # the server has closed it already, which the handshake will explain
+            self._learned.address = _address(connection.getpeername())
+            self._learned.own_address = _address(connection.getsockname()).rpartition(":")[0]
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -88,35 +90,21 @@ class Connection:
         return connection
 
     def _handshake(self) -> Any:
-        from ssh import options
         from ssh.exceptions import BaseSSHError
-        from ssh.session import Session
 
-        weak = self._config.allow_weak_algorithms
-        session = Session()
-        session.options_set(options.HOST, self._config.host)
-        session.options_set(options.USER, self._config.username)
-        session.options_set_int_val(options.PROCESS_CONFIG, 0)  # nothing from ~/.ssh/config
-        session.options_set_int_val(options.TIMEOUT, _CONNECT_SECONDS)
-        session.options_set(options.COMPRESSION, "no")
-        ciphers = f"{_CIPHERS},{_WEAK_CIPHERS}" if weak else _CIPHERS
-        for option in (options.CIPHERS_C_S, options.CIPHERS_S_C):
-            session.options_set(option, ciphers)
-        session.options_set(options.KEY_EXCHANGE, f"{_KEY_EXCHANGES},{_WEAK_KEY_EXCHANGES}" if weak else _KEY_EXCHANGES)
-        macs = f"{_MACS},{_WEAK_MACS}" if weak else _MACS
-        for option in (options.HMAC_C_S, options.HMAC_S_C):
-            session.options_set(option, macs)
-        session.options_set(options.PUBLICKEY_ACCEPTED_TYPES, f"{_KEYS},ssh-rsa" if weak else _KEYS)
-        session.options_set(options.HOSTKEYS, self._host_key_algorithms(weak))
-        # libssh closes what it is given, by number: two owners would close another thread's connection some day.
-        own = self._socket.dup()
-        session.set_socket(own)
-        own.detach()
+        session = prepared_session(
+            self._socket,
+            host=self._config.host,
+            username=self._config.username,
+            key_types=list(dict.fromkeys(key.split()[0] for key in self._config.host_keys)),
+            weak=self._config.allow_weak_algorithms,
+            seconds=self._seconds,
+        )
         try:
             session.connect()
         except BaseSSHError as error:
-            reason = _text(session.get_error() or error)
-            if "no match for method" not in reason and "kex error" not in reason:
+            reason = text_of(session.get_error() or error)
+            if not agrees_on_nothing(reason):
                 raise Unreached(
                     f"The SFTP server {self._where} broke the connection off before any login: {reason}. It may limit "
                     "connections, block this address, or not be an SSH server. Ask the client."
@@ -126,21 +114,17 @@ class Connection:
                 "knows old algorithms, or shows a host key of another type than destination.host_keys lists, ask the "
                 "client; as a last resort set destination.allow_weak_algorithms."
             ) from error
+        agreed = (session.get_kex_algo(), session.get_cipher_out(), session.get_hmac_out())
+        self._learned.algorithms = ", ".join(text_of(one) for one in agreed if one)
+        self._learned.banner = text_of(session.get_serverbanner() or "").strip().removeprefix("SSH-2.0-")
         return session
 
-    def _host_key_algorithms(self, weak: bool) -> str:
-        types = list(dict.fromkeys(key.split()[0] for key in self._config.host_keys))
-        rsa = f"{_RSA},ssh-rsa" if weak else _RSA
-        return ",".join(rsa if kind == "ssh-rsa" else kind for kind in types)
-
     def _verify_host_key(self) -> None:
-        found = self._session.get_server_publickey().export_pubkey_base64()
-        found = found.decode() if isinstance(found, bytes) else found
-        expected = [key.split()[1] for key in self._config.host_keys]
-        if found not in expected:
+        self._learned.host_key = found = shown_key(self._session)
+        if found not in self._config.host_keys:
             raise DestinationUnavailable(
-                f"The SFTP server {self._where} shows the host key {_fingerprint(found)}, but destination.host_keys "
-                f"has {', '.join(_fingerprint(key) for key in expected)}. Nothing was sent: this may not be the "
+                f"The SFTP server {self._where} shows the host key {fingerprint(found)}, but destination.host_keys "
+                f"has {', '.join(map(fingerprint, self._config.host_keys))}. Nothing was sent: this may not be the "
                 "client's server. Ask the client, by another way than e-mail, whether the key has changed."
             )
 
@@ -149,7 +133,7 @@ class Connection:
 
         # Directories behind the server, and people who approve, need their time.
         self._session.options_set_int_val(options.TIMEOUT, _LOGIN_SECONDS)
-        Login(self._session, self._config, self._secret, self._where).run()
+        Login(self._session, self._config, self._secret, self._where, self._learned).run()
         self._session.options_set_int_val(options.TIMEOUT, _SILENCE_SECONDS)
 
     def _open_channel(self) -> SftpChannel:
@@ -165,14 +149,25 @@ class Connection:
 
     def _no_sftp(self, error: BaseException) -> DestinationUnavailable:
         return DestinationUnavailable(
-            f"The SFTP server {self._where} accepts the login but offers no SFTP: {_text(error)}. Ask the client."
+            f"The SFTP server {self._where} accepts the login but offers no SFTP: {text_of(error)}. Ask the client."
         )
 
 
-def _fingerprint(key: str) -> str:
-    digest = hashlib.sha256(base64.b64decode(key)).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+def reached(host: str, port: int, seconds: float) -> socket.socket:
+    """A connected socket. Raises :class:`Unreached`.
+
+    :param seconds: for each of the addresses that the name has.
+    """
+    try:
+        return socket.create_connection((host, port), timeout=seconds)
+    except OSError as error:
+        shown = f"[{host}]" if ":" in host else host
+        raise Unreached(
+            f"The SFTP server {shown}:{port} cannot be reached: {error.strerror or error}. Check destination.host "
+            "and port, the firewalls in between, and with the client that the server is up."
+        ) from error
 
 
-def _text(message: object) -> str:
-    return message.decode(errors="replace") if isinstance(message, bytes) else str(message)
+def _address(name: tuple[object, ...]) -> str:
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.sftp.credentials import nothing_to_log_in_with, password_of, private_key_of
+from client_delivery.transfer.sftp.learned import Learned
 
 if TYPE_CHECKING:
     from client_delivery.config.model import SftpDestination
@@ -34,15 +35,19 @@ class Login:
     """One login. Raises :class:`DestinationUnavailable`, which names the step, and what both sides offer.
 
     :param session: a libssh session whose host key has been verified.
+    :param learned: takes what the server offers and accepts.
     """
 
-    def __init__(self, session: Any, config: SftpDestination, secret: Secret, where: str) -> None:
+    def __init__(
+        self, session: Any, config: SftpDestination, secret: Secret, where: str, learned: Learned | None = None
+    ) -> None:
         self._session = session
         self._config = config
         self._secret = secret
         self._where = where
         self._password = password_of(secret)
-        self._accepted: list[str] = []
+        self._learned = learned or Learned()
+        self._accepted = self._learned.accepted
         self._refused: list[str] = []
         self._question = ""
 
@@ -55,6 +60,7 @@ class Login:
             raise nothing_to_log_in_with(self._secret)
         if (offered := self._first_offer()) is None:
             return
+        self._learned.offered = offered
         while (step := self._next(offered, has_key=key is not None)) is not None:
             try:
                 self._take(step, key)
@@ -67,6 +73,7 @@ class Login:
             except (BaseSSHError, TimeoutError) as error:
                 raise self._broken(step, error) from None
             else:
+                self._accepted.append(step)
                 return
         raise self._no_way(offered)
 
