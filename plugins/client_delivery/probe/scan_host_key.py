@@ -42,7 +42,7 @@ def shown_keys(scanned: Scanned) -> list[ShownKey]:
 def as_yaml(keys: Sequence[ShownKey], where: str) -> Iterator[str]:
     """The lines for a configuration's ``destination``."""
     yield f"# Host keys that {where} shows: {COMPARE}."
-    yield "# Call the server's owner on a number that you have from elsewhere, and have them read their fingerprints out."
+    yield "# Call the server's owner on a number that you have from elsewhere; have them read their fingerprints out."
     yield "host_keys:"
     for one in keys:
         yield f"  # {one.sha256}"

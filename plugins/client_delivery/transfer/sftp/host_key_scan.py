@@ -1,4 +1,4 @@
-"""The host keys that a server shows to anybody who asks, one for each type; as ``ssh-keyscan``, and by the engine's way.
+"""The host keys that a server shows to anybody who asks, one for each type: ``ssh-keyscan``, the engine's way.
 
 Whether they are the client's is not for a network to say: who shows them may stand in between.
 """
