@@ -31,7 +31,7 @@ def scan(host: str, port: int, key_types: Iterable[str], *, seconds: int = 10) -
     """
     from ssh.exceptions import BaseSSHError
 
-    banner, keys = "", []
+    banner, keys = "", list[str]()
     for kind in key_types:
         sock = reached(host, port, seconds)
         try:
