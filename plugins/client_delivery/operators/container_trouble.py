@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from airflow.providers.amazon.aws.exceptions import EcsOperatorError
@@ -12,6 +11,7 @@ from airflow.sdk.exceptions import AirflowException
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from client_delivery.container import ExitCode
+from client_delivery.run.offloaded import Trouble
 
 _EXPECTED = frozenset({ExitCode.DELIVERED, ExitCode.UNFINISHED, ExitCode.FAILED})
 """With these the ledger says what has become of the files."""
@@ -38,17 +38,6 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """A container that did not begin, or ended without saying in the ledger what has become of its files."""
-
-    text: str
-    counts: bool
-    """Whether it is a failed attempt of the files. One that was interrupted is not: it had begun, and is resumed."""
-    waits: bool = False
-    """Whether nothing but time is needed: the start is tried again later, and the files have not failed."""
-
-
 def not_started(error: Exception) -> Trouble:
     """Why ECS did not take a container, from what its operator raised."""
     if isinstance(error, EcsOperatorError):
@@ -69,25 +58,12 @@ def not_started(error: Exception) -> Trouble:
     return _refused(f"unexpected {type(error).__name__}; see the task's log", waits=False)
 
 
-def waited_in_vain(trouble: Trouble, minutes: float) -> Trouble:
-    """``trouble`` that time did not mend."""
-    return Trouble(f"{trouble.text} It stayed so for {minutes:.0f} minutes.", counts=True)
-
-
 def end_unknown(why: str) -> Trouble:
     """ECS does not say how the container ended."""
     return Trouble(
         f"It is not known how the container ended ({why}). What it delivered is in the ledger; the next try resumes.",
         counts=False,
     )
-
-
-NOTHING_DONE = Trouble(
-    "The container ended and left its files as they were. It was started before the run was cleared: then the next try "
-    "sends them; or its image is of another release than Airflow's plugins: then deploy both of one release.",
-    counts=False,
-)
-"""What a container does that owns nothing (any more); one of an older release takes a newer order for another run's."""
 
 
 def ended(task: Mapping[str, Any]) -> Trouble | None:

@@ -13,7 +13,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from client_delivery.container import ORDER_VARIABLE, Order, reference_to
 from client_delivery.operators import container_trouble
-from client_delivery.operators.container_trouble import Trouble
 from client_delivery.operators.triggers.container import TaskDoneTrigger
 from client_delivery.transfer.plan import longest
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from client_delivery.run.batches import BatchRef
     from client_delivery.run.context import Run
+    from client_delivery.run.offloaded import Trouble
     from client_delivery.runtime.settings import OffloadSettings
 
 LARGEST_OVERRIDES = 8_192

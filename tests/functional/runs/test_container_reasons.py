@@ -7,8 +7,8 @@ import json
 import pytest
 
 from client_delivery.ledger.entry import Status
-from client_delivery.operators import transfer_batch
 from client_delivery.operators.triggers.pause import PauseTrigger
+from client_delivery.run import offloaded
 from client_delivery.runtime.backoff import Backoff
 from tests.functional.runs.test_offload import MIB, offloading, tasks_of
 from tests.support import runs
@@ -28,7 +28,7 @@ def client(scenario):
 @pytest.fixture
 def hurried(monkeypatch):
     """Pauses of an hour pass in no time."""
-    monkeypatch.setattr(transfer_batch, "_NO_ROOM", Backoff(0.01, 0.02))
+    monkeypatch.setattr(offloaded, "_NO_ROOM", Backoff(0.01, 0.02))
 
 
 def told(client, run):
@@ -196,7 +196,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.passed, self.pauses = 0.0, []
-        monkeypatch.setattr(transfer_batch, "time", self)
+        monkeypatch.setattr(offloaded, "time", self)
         monkeypatch.setattr("tests.support.runs._first_event", self._first_event)
 
     def time(self):

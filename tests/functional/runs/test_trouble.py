@@ -79,7 +79,7 @@ def test_r6_7_what_a_tasks_own_limit_stops_is_gone_on_with_by_its_next_try(scena
         return timedelta(seconds=4) if len(began) == 1 else longest(*of)
 
     monkeypatch.setattr(TransferBatchOperator, "execute", each_in_a_process_of_its_own)
-    monkeypatch.setattr("client_delivery.operators.transfer_batch.longest", limit)
+    monkeypatch.setattr("client_delivery.run.transfer.longest", limit)
     with caplog.at_level(logging.INFO):
         run = client.run()
     assert run.state == "success"

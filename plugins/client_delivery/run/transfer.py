@@ -1,0 +1,185 @@
+"""One try at a batch of a run: take on what is its own, send it, and conclude by what the ledger says (R6)."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.table import Assignment
+from client_delivery.pickup.intake import Take
+from client_delivery.run.attempt import Batch
+from client_delivery.runtime.events import LOGGER, as_json, one_line
+from client_delivery.transfer.contract import Superseded
+from client_delivery.transfer.plan import longest
+
+if TYPE_CHECKING:
+    from client_delivery.config.model import ClientConfig
+    from client_delivery.ledger.entry import Entry
+    from client_delivery.run.batches import BatchRef
+    from client_delivery.run.context import Run
+
+_INDEX_PATIENCE = 60.0
+_NAMED = 10
+
+
+class NotFinished(Exception):
+    """Files of the batch are left; the next try goes on with them."""
+
+
+class FailedForGood(Exception):
+    """Files of the batch failed, and no retry by Airflow helps."""
+
+
+def longest_try(config: ClientConfig, batch: BatchRef) -> timedelta:
+    """How long one try may take: by the batch's size and a lower bound of speed."""
+    return longest(batch["files"], batch["bytes"], config.destination.max_bytes_per_second)
+
+
+def left_of(entries: Iterable[Entry]) -> list[Entry]:
+    """Those that are still to be sent."""
+    return [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
+
+
+class BatchTransfer:
+    """A batch, as one try of its task sees it.
+
+    :param batch: what registering said of it.
+    """
+
+    def __init__(self, run: Run, batch: BatchRef) -> None:
+        self._run = run
+        self._batch = batch
+
+    def take_on(self) -> list[Entry]:
+        """The batch's entries; after a clear, what failed before has got fresh attempts (R5.4).
+
+        Raises :class:`NotFinished` if the ledger does not show all files of the batch.
+        """
+        return self.entries(self._rearm())
+
+    def send(self, known: Sequence[Entry], stop: threading.Event) -> dict[str, int]:
+        """Try each file that is left once, from here. Returns counts.
+
+        Raises :class:`NotFinished` or :class:`FailedForGood` if a file is not delivered.
+        """
+        run, left, allowed = self._run, left_of(known), longest_try(self._run.config, self._batch)
+        batch = Batch(
+            run.ledger, run.owner, disposal=run.disposal, bypass=run.bypass, logger=LOGGER, stop=stop, longest=allowed
+        )
+        outcome = batch.deliver(left, run.open_destination)
+        if stop.is_set():
+            raise NotFinished(
+                f"The task was told to stop, or took longer than {allowed}, after "
+                f"{outcome.delivered} of {len(left)} files. The next try goes on."
+            )
+        # What the ledger says, not what this attempt believes: another one may have taken a file from it.
+        now = run.ledger.find(entry.etag for entry in known).values()
+        return self.conclude(now, outcome.unfinished)
+
+    def note(self, reason: str, *, counts: bool) -> None:
+        """Note with each file that is left what kept a container from sending it (R6.2, R8.3).
+
+        :param counts: whether that is a failed attempt.
+        """
+        ledger = self._run.ledger
+        for entry in left_of(self.entries()):
+            with contextlib.suppress(Superseded):
+                if counts:
+                    ledger.failed(ledger.begin(entry, self._run.owner), reason, permanent=False)
+                else:
+                    ledger.hindered(entry, reason)
+
+    def conclude(self, now: Iterable[Entry], reasons: Mapping[str, str] | None = None) -> dict[str, int]:
+        """By what the ledger says of the batch ``now``: counts, or :class:`NotFinished`, or :class:`FailedForGood`.
+
+        :param reasons: by file name, where this try knows better than the entry why it is not delivered.
+        """
+        run, reasons = self._run, reasons or {}
+        entries = [entry for entry in now if entry.owned_by.is_same_run(run.owner)]
+        unfinished = {
+            entry.file_name: reasons.get(entry.file_name) or str(entry.last_error or "no attempt left an outcome")
+            for entry in left_of(entries)
+        }
+        if unfinished:
+            raise NotFinished(
+                f"{len(unfinished)} of {self._batch['files']} files are not delivered yet and will be tried again: "
+                f"{_named(unfinished)}"
+            )
+        if failed := {entry.file_name: str(entry.last_error) for entry in entries if run.failed(entry)}:
+            raise FailedForGood(
+                f"{len(failed)} of {self._batch['files']} files failed for good: {_named(failed)} "
+                "Do what each reason says, then clear this task or the run: the failed files get fresh attempts."
+            )
+        return {"delivered": sum(entry.status is Status.SUCCESS for entry in entries)}
+
+    def entries(self, rearmed: Iterable[str] = ()) -> list[Entry]:
+        """The batch's entries as the table has them, with those that were ``rearmed`` just now.
+
+        A run that an older release began has no manifest, and the index lags behind its table by a moment: so it is
+        asked until all are there.
+        """
+        run = self._run
+        deadline = time.monotonic() + _INDEX_PATIENCE
+        while True:
+            entries = run.ledger.of_run(run.owner, self._batch["batch"])
+            missing = self._batch["files"] - len(entries)
+            # A run that was cleared later may have its files in other batches: then fewer are right.
+            if missing <= 0 or not RunRef.parse(self._batch["owner"]).is_same_life(run.owner):
+                known = {entry.etag: entry for entry in entries}
+                return list((known | run.ledger.find(etag for etag in rearmed if etag not in known)).values())
+            if time.monotonic() > deadline:
+                raise NotFinished(
+                    f"The ledger shows {len(entries)} of the batch's {self._batch['files']} files after "
+                    f"{_INDEX_PATIENCE:.0f} s. Nothing was sent; the next try looks again."
+                )
+            time.sleep(0.5)
+
+    def _rearm(self) -> list[str]:
+        """After a clear: take on what an earlier life of this run failed to send or left; returns the sort keys.
+
+        A file that has been renamed or dropped again since is sent as it is now (R5.9).
+        """
+        run = self._run
+        if run.owner.generation == 0:
+            return []
+        run.begin()
+        number = self._batch["batch"]
+        earlier = [e for e in run.ledger.of_run(run.owner, number) if e.owned_by.is_earlier_life_of(run.owner)]
+        failed = [entry for entry in earlier if entry.status is Status.FAIL]
+        now = _waiting_again(run, {entry.etag for entry in failed}) if failed else {}
+        assignments = [
+            Assignment(take.file, entry.etag, number, take.duplicates)
+            for entry in failed
+            for take in [now.get(entry.etag) or Take(entry.etag, entry.source)]
+        ]
+        rearmed = run.ledger.rearm(assignments, run.owner, run.config.name, [Status.FAIL])
+        for etag in rearmed:
+            run.log_event("file_rearmed", etag=etag)
+        unfinished = [
+            Assignment(entry.source, entry.etag, number, entry.duplicate_names)
+            for entry in earlier
+            if entry.status is Status.PROCESSING
+        ]
+        return rearmed + run.ledger.resume(unfinished, run.owner, run.config.name)
+
+
+def _waiting_again(run: Run, failed: set[str]) -> dict[str, Take]:
+    """Those of the failed entries whose files wait in the pick-up, as they are now."""
+    now: dict[str, Take] = {}
+    with contextlib.closing(run.survey(needs_done_file=False)) as survey:
+        for part in survey.parts():
+            now.update((take.etag, take) for take in part.rearm if take.etag in failed)
+            run.ledger.aliases.note(part.aliases)
+    return now
+
+
+def _named(reasons: dict[str, str]) -> str:
+    """The first few files, each with its reason."""
+    shown = [f"{as_json(name)}: {one_line(reason)}" for name, reason in list(reasons.items())[:_NAMED]]
+    more = len(reasons) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more." if more > 0 else "")
