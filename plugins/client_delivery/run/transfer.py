@@ -120,16 +120,18 @@ class BatchTransfer:
     def entries(self, rearmed: Iterable[str] = ()) -> list[Entry]:
         """The batch's entries as the table has them, with those that were ``rearmed`` just now.
 
-        A run that an older release began has no manifest, and the index lags behind its table by a moment: so it is
-        asked until all are there.
+        A run's own notes are read consistently, and fewer entries than it registered are right: another run has taken
+        some over. A run that an older release began has no notes, and the index lags behind its table by a moment: so
+        the index is asked until all are there.
         """
         run = self._run
+        noted = bool(run.ledger.manifest.etags(run.owner.run_id, self._batch["batch"]))
         deadline = time.monotonic() + _INDEX_PATIENCE
         while True:
             entries = run.ledger.of_run(run.owner, self._batch["batch"])
             missing = self._batch["files"] - len(entries)
             # A run that was cleared later may have its files in other batches: then fewer are right.
-            if missing <= 0 or not RunRef.parse(self._batch["owner"]).is_same_life(run.owner):
+            if noted or missing <= 0 or not RunRef.parse(self._batch["owner"]).is_same_life(run.owner):
                 known = {entry.etag: entry for entry in entries}
                 return list((known | run.ledger.find(etag for etag in rearmed if etag not in known)).values())
             if time.monotonic() > deadline:

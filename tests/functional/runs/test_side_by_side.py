@@ -6,6 +6,7 @@ import pytest
 
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.ledger.table import Assignment
+from client_delivery.operators.register_files import RegisterFilesOperator
 from client_delivery.operators.transfer_batch import TransferBatchOperator
 from client_delivery.pickup.pickup import Pickup
 from client_delivery.transfer.contract import Receipt
@@ -76,6 +77,26 @@ def test_r4_1_winding_up_leaves_alone_what_another_run_that_is_under_way_has_in_
         f"[{client.config.delivery_key}] Job finished: 1 delivered",
     ]
     assert entries["mine.csv"].active is False
+
+
+def test_a_transfer_does_not_wait_for_what_another_run_has_taken_over(scenario, monkeypatch):
+    """The run's own notes are read consistently: what they list and the run no longer has will not come back."""
+    client = scenario("s3")
+    client.drop("a.csv", "a")
+    client.drop("b.csv", "b")
+
+    def takes_over() -> None:
+        entry = client.entries()["a.csv"]
+        client.ledger.deactivate([entry])
+        assert client.ledger.resume([Assignment(entry.source, entry.etag, 0)], OTHER, "whoever") == [entry.etag]
+
+    after(monkeypatch, RegisterFilesOperator, takes_over)
+    # Without the notes it would wait, and come to nothing.
+    monkeypatch.setattr("client_delivery.run.transfer._INDEX_PATIENCE", 0.0)
+    run = client.run()
+    assert run.tries["transfer_batch[0]"] == 1, run.errors
+    assert client.delivered() == {"b.csv": b"b"}
+    assert client.entries()["a.csv"].owned_by == OTHER
 
 
 def test_r7_2_a_renamed_configuration_whose_run_has_the_same_id_sends_its_own_e_mails(scenario):
