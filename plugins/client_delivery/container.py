@@ -96,7 +96,7 @@ class Order:
         try:
             if (version := int(fields.get("version", 1))) > ORDER_VERSION:
                 raise ValueError(
-                    f"the order is of version {version}, and this container understands {ORDER_VERSION}: its image is "
+                    f"the order has version {version}, and this container understands {ORDER_VERSION}: its image is "
                     "older than Airflow's plugins. Deploy the image of the same release"
                 )
             config = ClientConfig.model_validate_json(json.dumps(fields["config"]))

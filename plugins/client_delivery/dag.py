@@ -114,7 +114,7 @@ def build_error_dag(dag_id: str, error: ConfigError, schedule: str | None = DEFA
     return _without_configuration(
         dag_id,
         {"message": str(error)},
-        description="This client's configuration is wrong: nothing is delivered until it is corrected",
+        description="This client's configuration is wrong. Nothing is delivered until it is corrected",
         schedule=_due(schedule),
         tags={"client-delivery", "config-error"},
         doc_md=describe_error(dag_id, error),
@@ -127,7 +127,7 @@ def build_removed_dag(dag_id: str) -> DAG:
     return _without_configuration(
         dag_id,
         {"message": message, "removed": True},
-        description="This client's file has been removed; its last run ends as it began, then this DAG goes away",
+        description="This client's file has been removed. Its last run finishes as it began; then this DAG goes away",
         schedule=None,
         tags={"client-delivery", "removed"},
         doc_md=describe_removed(dag_id),
@@ -243,7 +243,7 @@ def build_settings_dag(wrong: Sequence[str]) -> DAG:
     """The DAG that is there while a setting of the environment is wrong: red, with all that is wrong."""
     with DAG(
         dag_id=SETTINGS_DAG,
-        description="Settings of this environment are wrong: they count as not set until they are corrected",
+        description="Settings of this environment are wrong: they are treated as not set until they are corrected",
         schedule="@hourly",
         start_date=datetime(2025, 1, 1, tzinfo=UTC),
         catchup=False,
@@ -257,7 +257,7 @@ def build_settings_dag(wrong: Sequence[str]) -> DAG:
         ConfigurationErrorOperator(
             task_id="configuration_error",
             message="\n".join(wrong),
-            advice="A setting that is wrong counts as not set. docs/operators/settings.md has all of them; on MWAA "
+            advice="A wrong setting is treated as not set. docs/operators/settings.md lists all settings; on MWAA "
             "they are the Airflow configuration options delivery.<name>.",
         )
     return dag

@@ -153,8 +153,8 @@ def test_another_backend_is_airflows_affair(store, in_airflow, monkeypatch):
 @pytest.mark.parametrize(
     ("status", "code", "said"),
     [
-        (400, "ThrottlingException", "The secret is not the reason; the next attempt asks again."),
-        (500, "InternalServiceError", "The secret is not the reason; the next attempt asks again."),
+        (400, "ThrottlingException", "The secret is not the cause; the next attempt asks again."),
+        (500, "InternalServiceError", "The secret is not the cause; the next attempt asks again."),
         (
             400,
             "AccessDeniedException",

@@ -168,8 +168,8 @@ def test_queries_are_of_what_insights_can_do():
 def counted(templates, group: str, metric: str, lines: list[str]) -> list[str]:
     """The lines that the metric's filter on that log counts; as much of the language as our filters use.
 
-    CloudWatch Logs' user guide, "Using filter patterns to match terms in JSON log events": a line that is no JSON
-    object matches nothing, and a string matches as a whole.
+    CloudWatch Logs' user guide, "Using filter patterns to match terms in JSON log events": a line that is not a
+    JSON object matches nothing, and a string matches as a whole.
     """
     (pattern,) = [
         one["Properties"]["FilterPattern"]

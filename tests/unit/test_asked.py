@@ -48,18 +48,30 @@ def test_a_pattern_that_can_match_is_taken(pattern):
 @pytest.mark.parametrize(
     ("pattern", "waiting", "held", "missing", "said"),
     [
-        ("CLAIMS_*.csv", ["claims_1.csv"], [], False, 'Upper and lower case differ; there is "claims_1.csv".'),
+        ("CLAIMS_*.csv", ["claims_1.csv"], [], False, 'Names are case-sensitive; there is "claims_1.csv".'),
         ("claim_1.csv", ["claims_1.csv", "x"], [], False, 'Did you mean "claims_1.csv"?'),
-        ("*.txt", [], [], False, "Nothing waits there"),
-        ("*.txt", [f"{n}.csv" for n in range(7)], [], False, 'There wait 7 files, such as "0.csv", "1.csv", "2.csv"'),
+        ("*.txt", [], [], False, "No file waits there"),
+        (
+            "*.txt",
+            [f"{n}.csv" for n in range(7)],
+            [],
+            False,
+            '7 files waiting there, such as "0.csv", "1.csv", "2.csv"',
+        ),
         ("a*", ["a.csv"], ["a.csv"], False, "Held, because they failed before: \"a.csv\". Tick 'Resend failed files'"),
-        ("a*", ["a.csv"], [], True, "\"a.csv\" would, but the done file is not there: tick 'Ignore the done file'."),
+        (
+            "a*",
+            ["a.csv"],
+            [],
+            True,
+            "Waiting for the done file: \"a.csv\". To send without it, tick 'Ignore the done file'.",
+        ),
         ("x\n*", ["a"], [], False, r'matches "x\n*".'),
     ],
 )
 def test_where_none_is_found_it_is_said_why(pattern, waiting, held, missing, said):
     text = none_found(pattern, "s3://b/acme/", waiting, held, done_file_missing=missing)
-    assert text.startswith("Only files like: no file in s3://b/acme/ that could be sent matches ")
+    assert text.startswith("Only files like: no file that could be sent from s3://b/acme/ matches ")
     assert said in text
 
 

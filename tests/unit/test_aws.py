@@ -64,8 +64,8 @@ def failures() -> list[str]:
 def test_aws_token_service_in_trouble_does_not_blame_the_role(sts, error):
     sts(error)
     for message in failures():
-        assert message.startswith(f"AWS's token service cannot give out the role {ROLE} just now [")
-        assert "The role is not the reason; the next attempt asks again." in message
+        assert message.startswith(f"AWS's token service cannot provide the role {ROLE} at the moment [")
+        assert "The role is not the cause; the next attempt asks again." in message
 
 
 def test_a_role_that_may_not_be_assumed_says_what_it_needs_and_what_aws_says(sts):
@@ -78,7 +78,7 @@ def test_a_role_that_may_not_be_assumed_says_what_it_needs_and_what_aws_says(sts
 def test_an_expired_identity_of_our_own_does_not_blame_the_role(sts):
     sts(refused("ExpiredToken", status=403))
     for message in failures():
-        assert "The role is not the reason; the next attempt asks with new credentials." in message
+        assert "The role is not the cause; the next attempt asks with new credentials." in message
 
 
 def test_no_credentials_at_all_are_said(monkeypatch):

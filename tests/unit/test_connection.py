@@ -98,7 +98,10 @@ WRONG = {
     "a list": ('["hunter2"]', "The secret is JSON of the type list, not a JSON object."),
     "a password": ("hunter2hunter2", "It is a text of 14 characters that is neither JSON nor a URI nor a key."),
     "empty": ("", "It is empty."),
-    "extra that is no JSON": ('{"extra": "{not json"}', "Its extra is broken JSON of 9 characters, not a JSON object."),
+    "extra that is not JSON": (
+        '{"extra": "{not json"}',
+        "Its extra is broken JSON of 9 characters, not a JSON object.",
+    ),
     "extra that is a list": ('{"extra": ["hunter2"]}', "Its extra is of the type list, not a JSON object."),
     "password that is a list": ('{"password": ["hunter2"]}', "Its password is of the type list, not text."),
     "unknown fields": ('{"foo": "hunter2", "two words": 1}', "its fields are 'foo', (an odd name)."),
@@ -115,7 +118,7 @@ def test_r2_5_what_is_no_connection_is_described_and_never_quoted(text, found):
         read(text)
     message = str(refused.value)
     assert found in message
-    assert "Accepted are a connection URI; a JSON object with the names of an Airflow connection" in message
+    assert "Expected one of: a connection URI; a JSON object with the names of an Airflow connection" in message
     assert "hunter2" not in message
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
 

@@ -79,7 +79,7 @@ def test_todays_order_is_what_a_container_of_this_version_was_built_for():
 def test_an_order_of_a_later_release_is_refused_with_what_to_do(capsys):
     order = json.dumps({**json.loads(SAMPLES[2]), "version": 3})
     assert main({**SETTINGS, ORDER_VARIABLE: order}) is ExitCode.MISUSED
-    with pytest.raises(ValueError, match=r"order is of version 3, and this container understands 2.*Deploy the image"):
+    with pytest.raises(ValueError, match=r"order has version 3, and this container understands 2.*Deploy the image"):
         Order.from_json(order)
 
 

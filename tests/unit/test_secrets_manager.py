@@ -94,7 +94,7 @@ def test_a_secret_that_is_missing_or_refused_says_so(holding, error, said):
 def test_trouble_that_passes_is_no_fault_of_the_secret(holding, error):
     found = failure(holding, error)
     assert not isinstance(found, NoSecret)
-    assert "The secret is not the reason; the next attempt asks again." in str(found)
+    assert "The secret is not the cause; the next attempt asks again." in str(found)
 
 
 def test_an_expired_identity_is_no_fault_of_the_secret(holding):

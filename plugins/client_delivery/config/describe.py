@@ -28,10 +28,10 @@ def describe(config: ClientConfig) -> str:
     # Airflow's page has a base element: without a slash before it the address holds behind a path prefix as well.
     history = f"[History](dags/{config.name}/plugin/deliveries-of-client)"
     return (
-        f"Delivers the files of client **{_escape(config.delivery_key)}**. {history}: every file that was delivered or"
-        f" failed.\n\n| | |\n|---|---|\n{table}\n\n"
-        f"Configured in `{config.name}.yaml`; every change is made there, and holds from the next run on. To"
-        " pause, write `paused: true` there: Airflow's switch freezes a run that is under way.\n"
+        f"Delivers the files of client **{_escape(config.delivery_key)}**. {history}: every file that was delivered "
+        f"or failed.\n\n| | |\n|---|---|\n{table}\n\nConfigured in `{config.name}.yaml`; make every change there; it "
+        "takes effect with the next run. To pause, write `paused: true` there: Airflow's switch freezes a run that "
+        "is under way.\n"
     )
 
 
@@ -39,10 +39,9 @@ def describe_error(dag_id: str, error: ConfigError) -> str:
     """What is wrong with the configuration behind the DAG ``dag_id``, and that nothing is delivered meanwhile."""
     items = "\n".join(f"- {_escape(line)}" for line in str(error).splitlines())
     return (
-        f"**The configuration of {_escape(dag_id)} is wrong, and nothing is delivered for it.**"
-        " Files stay in the pick-up; the other clients go on.\n\n"
-        f"{items}\n\n"
-        "Mend the file, check it with `make check-config`, and deploy it: this page then describes the delivery.\n"
+        f"**The configuration of {_escape(dag_id)} is wrong, and nothing is delivered for it.** Files stay in the "
+        f"pick-up; the other clients go on.\n\n{items}\n\nFix the file, check it with `make check-config` and deploy "
+        "it. This page then describes the delivery.\n"
     )
 
 
@@ -50,20 +49,19 @@ def describe_settings_error(problems: Sequence[str]) -> str:
     """What is wrong with the environment's settings."""
     items = "\n".join(f"- {_escape(problem)}" for problem in problems)
     return (
-        "**Settings of this environment are wrong. Each counts as not set until it is corrected; the clients'"
-        " deliveries go on.**\n\n"
-        f"{items}\n\n"
-        "They are MWAA's Airflow configuration options `delivery.…`; `docs/operators/settings.md` has all of them."
-        " This DAG goes away when all are right.\n"
+        "**Settings of this environment are wrong. Each is treated as not set until it is corrected; the clients' "
+        f"deliveries go on.**\n\n{items}\n\nThey are MWAA's Airflow configuration options `delivery.…`; "
+        "`docs/operators/settings.md` has all of them. This DAG goes away when all are right.\n"
     )
 
 
 def describe_removed(dag_id: str) -> str:
     """That the file behind the DAG ``dag_id`` is gone, and what becomes of the run that it had."""
     return (
-        f"**The configuration `{_escape(dag_id)}.yaml` has been removed while a run had files in hand.** No other run"
-        " begins. That run ends as it began: it delivers, mails and lets go of its files. Then this DAG goes away.\n\n"
-        "If it was ended by hand, trigger this DAG once: the run is red, and lets go of what the ended one left.\n"
+        f"**The configuration `{_escape(dag_id)}.yaml` has been removed while a run had files in hand.** No other "
+        "run begins. That run finishes as it began: it delivers, sends its e-mails and releases its files. Then "
+        "this DAG goes away.\n\nIf that run was ended by hand, trigger this DAG once. The new run is red and "
+        "releases the files that the ended one left.\n"
     )
 
 

@@ -39,9 +39,10 @@ _KEEP_METADATA = Field(
 _MAX_BYTES_PER_SECOND = Field(
     default=None,
     title="Bandwidth limit",
-    description="Bytes per second that a run may send to this destination, as a number or with a unit. It holds for all"
-    " files of the run together, which therefore go in one batch, by a container if one of them is big. Two"
-    " configurations with the same destination each have a limit of their own. Without it there is no limit.",
+    description="How many bytes per second a run may send to this destination, as a number or with a unit. The "
+    "limit applies to all files of the run together, so they go in one batch, and in a container if one "
+    "of them is big. Two configurations with the same destination each have a limit of their own. "
+    "Without it there is no limit.",
     examples=["20 MiB"],
 )
 
@@ -110,12 +111,12 @@ class GcsDestination(Section, title="Destination: Google Cloud Storage"):
     publish: Literal["complete", "compose"] = Field(
         default="complete",
         title="Publication of large files",
-        description="How a file above 4 MiB becomes visible. `complete`: by completing its upload, which Google lets"
-        " nobody make conditional: what somebody else writes under the same name in the very moment of completion is"
-        " overwritten. `compose`: the file is put together under a temporary name"
-        " (`<prefix>.delivery-….part`) and composed to its own only if nothing else has been written there; the"
-        " recipient's notifications see both objects and the removal of the temporary one, and the account needs"
-        " `storage.objects.get` and `.delete`.",
+        description="How a file above 4 MiB becomes visible. `complete`: its upload is completed. Google cannot "
+        "make that step conditional, so an object that somebody else writes under the same name at that "
+        "very moment is overwritten. `compose`: the file is assembled under a temporary name "
+        "(`<prefix>.delivery-….part`) and composed to its own name only if nothing else has been "
+        "written there. The recipient's notifications then show both objects and the removal of the "
+        "temporary one, and the account needs `storage.objects.get` and `.delete`.",
         examples=["compose"],
     )
     keep_metadata: bool = _KEEP_METADATA
@@ -182,11 +183,12 @@ class SftpDestination(Section, title="Destination: SFTP"):
     appear: Literal["rename", "staging", "direct"] = Field(
         default="rename",
         title="How files appear",
-        description="How a file becomes visible under its name. `rename`: it is written under a temporary name beside"
-        " its place, verified and renamed. `staging`: the same in `staging_directory`, and moved from there. `direct`:"
-        " it is written under its own name, for servers that allow no rename or take every file that is closed; the"
-        " recipient may then see a file that is not complete, an older file of the same name is emptied first, and an"
-        " interrupted file starts anew.",
+        description="How a file becomes visible under its name. `rename`: the file is written under a temporary "
+        "name in the same directory, verified, and renamed. `staging`: the same, but the file is "
+        "written in `staging_directory` and moved from there. `direct`: the file is written under its "
+        "own name, for servers that allow no rename or that take every file as soon as it is closed. "
+        "The recipient may then see an incomplete file, an older file of the same name is emptied "
+        "first, and an interrupted file starts over.",
         examples=["staging"],
     )
     staging_directory: Directory | None = Field(
@@ -252,14 +254,14 @@ class S3Destination(Section, title="Destination: S3"):
     region: Region | None = Field(
         default=None,
         title="Region",
-        description="The bucket's AWS region. Without it, the environment's own.",
+        description="The bucket's AWS region. Defaults to the environment's own.",
         examples=["us-east-1"],
     )
     role_arn: RoleArn | None = Field(
         default=None,
         title="Role",
-        description="The IAM role to assume for writing, usually in the recipient's account. Without it, the"
-        " environment's own role is used.",
+        description="The IAM role to assume for writing, usually in the recipient's account. Defaults to the "
+        "environment's own role.",
         examples=["arn:aws:iam::111122223333:role/partner-landing-writer"],
     )
     external_id: ExternalId | None = Field(
@@ -271,8 +273,8 @@ class S3Destination(Section, title="Destination: S3"):
     kms_key: S3KmsKey | None = Field(
         default=None,
         title="KMS key",
-        description="The AWS KMS key that encrypts the files: its ARN (needed for a key in another account), id or"
-        " alias. Without it, the bucket's default.",
+        description="The AWS KMS key that encrypts the files: its ARN (needed for a key in another account), id or "
+        "alias. Defaults to the bucket's key.",
         examples=["arn:aws:kms:us-east-1:111122223333:alias/landing"],
     )
     storage_class: (
@@ -290,14 +292,14 @@ class S3Destination(Section, title="Destination: S3"):
     ) = Field(
         default=None,
         title="Storage class",
-        description="The storage class of the files. Without it, STANDARD.",
+        description="The storage class of the files. Defaults to STANDARD.",
         examples=["STANDARD_IA"],
     )
     acl: Literal["private", "bucket-owner-read", "bucket-owner-full-control"] | None = Field(
         default=None,
         title="ACL",
-        description="The canned ACL of the files, for a bucket in another account that still uses ACLs. The public"
-        " ones are not accepted.",
+        description="The canned ACL of the files, for a bucket in another account that still uses ACLs. Public ACLs "
+        "are not accepted.",
         examples=["bucket-owner-full-control"],
     )
     keep_metadata: bool = _KEEP_METADATA

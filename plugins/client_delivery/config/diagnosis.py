@@ -145,7 +145,7 @@ def _hint_for_type(kind: str, value: Any, numeral: str | None) -> str:
         case "string_type", bool() | int() | float():
             hint = f'Put it in quotes: "{numeral or shown(value)}".'
         case "string_type", list():
-            hint = "Write it behind the field's name, without '-' and brackets."
+            hint = "Write it after the field's name, without '-' or brackets."
         case "bool_type", str() if value.lower() in _BOOLEAN_WORDS:
             hint = f"Write {_BOOLEAN_WORDS[value.lower()]}, without quotes."
         case "int_type", str() if re.fullmatch("[0-9]{1,9}", value):

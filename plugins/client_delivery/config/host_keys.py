@@ -41,7 +41,7 @@ def _check_host_key(value: str) -> str:
 def _refuse_first_word(words: list[str]) -> Exception:
     if words[0] in _SIGNATURES_OF_RSA:
         return refusal(
-            f"a key type out of {', '.join(KEY_TYPES)}",
+            f"one of the key types {', '.join(KEY_TYPES)}",
             f"{quoted(words[0])} names a signature; the key's type is ssh-rsa.",
         )
     if words[0].startswith("@"):
@@ -52,8 +52,10 @@ def _refuse_first_word(words: list[str]) -> Exception:
     if len(words) == 1 and words[0].startswith("AAAA"):
         return refusal(_EXPECTED, "The key's type, the word before 'AAAA…', is missing.")
     if words[0] == "ssh-dss":
-        return refusal(f"a key type out of {', '.join(KEY_TYPES)}", "DSA keys are not secure: ask for an ed25519 key.")
-    return refusal(f"a key type out of {', '.join(KEY_TYPES)}", _SCAN)
+        return refusal(
+            f"one of the key types {', '.join(KEY_TYPES)}", "DSA keys are not secure: ask for an ed25519 key."
+        )
+    return refusal(f"one of the key types {', '.join(KEY_TYPES)}", _SCAN)
 
 
 def _check_blob(key_type: str, encoded: str) -> None:
@@ -68,9 +70,7 @@ def _check_blob(key_type: str, encoded: str) -> None:
     inside = parts[0].decode("ascii", "replace")
     if inside != key_type:
         hint = write(f"{inside} AAAA…") if inside in KEY_TYPES else again
-        raise refusal(
-            f"a key of the type before it, {key_type}", f"The key itself says {quoted(inside)}. {hint}".strip()
-        )
+        raise refusal(f"a key of the stated type, {key_type}", f"The key itself says {quoted(inside)}. {hint}".strip())
     if len(parts) != _PARTS.get(key_type, 3) or (key_type == "ssh-ed25519" and len(parts[1]) != 32):
         raise refusal("a complete host key", again)
     if key_type == "ssh-rsa" and int.from_bytes(parts[2], "big").bit_length() < _MIN_RSA_BITS:

@@ -158,8 +158,8 @@ class ClientConfig(Section, title="Client configuration"):
     schedule: CronSchedule | None = Field(
         default=DEFAULT_SCHEDULE,
         title="Schedule",
-        description="When to look for files, as a cron expression in UTC; `null` for runs by hand only. A new client"
-        " waits for its next time.",
+        description="When to look for files, as a cron expression in UTC; `null` for runs by hand only. A new "
+        "client first runs at its next scheduled time.",
         examples=["0 6 * * 1-5"],
     )
     paused: bool = Field(
@@ -172,35 +172,36 @@ class ClientConfig(Section, title="Client configuration"):
     dedupe_by: Literal["content", "content_and_name", "etag"] = Field(
         default="content",
         title="What makes a file the same",
-        description="`content`: a file counts as already sent if its content was sent before, whatever it is called,"
-        " whoever uploads it again, and however the bucket is encrypted. `content_and_name`: only if it was sent under"
-        " the same name. `etag`: only if S3 gives it the same ETag; another upload of it may then be sent again. You"
-        " may change this at any time: nothing is sent again for it.",
+        description="`content`: a file counts as already sent if its content was sent before, whatever it is "
+        "called, whoever uploads it again, and however the bucket is encrypted. `content_and_name`: "
+        "only if it was sent under the same name. `etag`: only if S3 gives it the same ETag; another "
+        "upload of it may then be sent again. You may change this at any time; no file is sent again "
+        "because of it.",
         examples=["content_and_name"],
     )
     after_delivery: AfterDelivery = Field(
         default="next_run",
         title="After delivery",
-        description="What becomes of a file in the pick-up once its delivery is verified. `next_run`: the next run"
-        " that looks at the pick-up deletes it. `delete`: it is deleted at once. `keep`: it stays; the ledger alone"
-        " prevents a second sending. `archive: <prefix>`: it is copied below that prefix of the same bucket, under the"
-        " time of the delivery, and then deleted.",
+        description="What happens to a file in the pick-up once its delivery is verified. `next_run`: the next run "
+        "that looks at the pick-up deletes it. `delete`: it is deleted at once. `keep`: it stays, and "
+        "only the ledger prevents a second sending. `archive: <prefix>`: it is copied below that prefix "
+        "of the same bucket, with the time of the delivery in its path, and then deleted.",
         examples=["delete", {"archive": "acme-sent/"}],
     )
     formerly: Annotated[tuple[HNumber, ...], Field(strict=False)] = Field(
         default=(),
         max_length=10,
         title="Former H numbers",
-        description="H numbers that this client had before. With them, what was sent under an old number is not sent"
-        " again under the new one. Without them, a changed `client_h_number` stops the delivery, because the pick-up"
-        " still belongs to the old number.",
+        description="H numbers that this client had before. Files that were sent under an old number are then not "
+        "sent again under the new one. Without this, changing `client_h_number` stops the delivery, "
+        "because the pick-up still belongs to the old number.",
         examples=[["H1234"]],
     )
     offload_threshold: ByteSize | None = Field(
         default=None,
         title="Offload threshold",
-        description="Files of this size or more are sent by a container of their own instead of an Airflow worker."
-        " Bytes as a number, or with a unit. Without it, the environment's setting.",
+        description="Files of at least this size are sent by a container of their own instead of an Airflow worker. "
+        "Write a number of bytes, or a number with a unit. Defaults to the environment's setting.",
         examples=["10 GiB"],
     )
     expected_every_days: int | None = Field(
@@ -209,8 +210,9 @@ class ClientConfig(Section, title="Client configuration"):
         le=400,
         strict=True,
         title="Files expected at least every … days",
-        description="Raise an alarm when no file was delivered for more than this many days. Without it, a client that"
-        " sends nothing is not missed. It counts from the first delivery after this was set.",
+        description="Raise an alarm when no file was delivered for more than this many days. Without it, nobody is "
+        "told about a client that sends nothing. The count starts with the first delivery after this is "
+        "set.",
         examples=[35],
     )
 
@@ -231,7 +233,7 @@ class ClientConfig(Section, title="Client configuration"):
         ):
             raise refusal(
                 "a destination outside the pick-up",
-                f"The pick-up is {quoted(pickup.prefix)} in the same bucket: files would be delivered for ever.",
+                f"The pick-up is {quoted(pickup.prefix)} in the same bucket: files would be delivered over and over.",
                 found=quoted(destination.prefix),
                 at=("prefix",),
             )

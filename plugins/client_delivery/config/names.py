@@ -143,7 +143,7 @@ def _check_s3_bucket(value: str) -> str:
             _write_if("[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", value.lower()),
         )
     if value.startswith(_S3_RESERVED_STARTS) or value.endswith(_S3_RESERVED_ENDS):
-        raise refusal("an S3 bucket's name without a beginning or end that AWS reserves")
+        raise refusal("an S3 bucket's name without a prefix or suffix that AWS reserves")
     if OWN_BUCKETS.fullmatch(value):
         raise refusal(
             "a bucket of a client or of a pick-up",
@@ -210,7 +210,7 @@ def _check_host(value: str) -> str:
     if "://" in value:
         raise refusal("a host name without 'sftp://'", _write_if(_HOST, re.sub(r"^[a-z0-9]+://|[:/].*$", "", value)))
     if "@" in value:
-        raise refusal("a host name without '@'", "Write what stands before '@' as `username`.")
+        raise refusal("a host name without '@'", "Write the part before '@' as `username`.")
     try:
         ip_address(value)
     except ValueError:
@@ -218,7 +218,7 @@ def _check_host(value: str) -> str:
     else:
         return value
     if re.fullmatch(r"[^:]+:[0-9]+", value):
-        raise refusal("a host name without a port", "Write what stands after ':' as `port`.")
+        raise refusal("a host name without a port", "Write the part after ':' as `port`.")
     if len(value) > 253 or not re.fullmatch(_HOST, value) or re.fullmatch("[0-9.]+", value):
         raise refusal("a host name such as sftp.example.org, or an IP address")
     return value

@@ -132,7 +132,7 @@ class _Neighbours:
                 ("pickup", "prefix"),
                 f"{quoted(pickup.prefix)}, which overlaps with the destination of ",
                 "a pick-up outside every destination",
-                "What is delivered there would be sent on by this configuration, and deleted.",
+                "This configuration would send the files that were delivered there, and delete them.",
                 self._destinations.remarks,
                 mutual=False,
             )

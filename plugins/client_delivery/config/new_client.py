@@ -76,14 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with path.open("x", encoding="utf-8") as file:
             file.write(template(options.name, options.destination))
     except FileExistsError:
-        sys.stderr.write(f"new-client: {path} is already there and was left as it is. Choose another name.\n")
+        sys.stderr.write(f"new-client: {path} already exists and was left unchanged. Choose another name.\n")
         return 1
     except FileNotFoundError:
         sys.stderr.write(
             f"new-client: there is no directory {options.directory}. Run this in the project's directory.\n"
         )
         return 1
-    sys.stdout.write(f"{path} written. Fill in what is empty, then run: make check-config\n")
+    sys.stdout.write(f"{path} written. Fill in the empty fields, then run: make check-config\n")
     return 0
 
 

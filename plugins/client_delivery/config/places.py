@@ -37,7 +37,7 @@ def _check_prefix(value: str) -> str:
     if "//" in value:
         raise refusal("a prefix without '//'", write(re.sub("/+", "/", value)))
     if any(part in (".", "..") for part in value.split("/")):
-        raise refusal("a prefix without '.' and '..'", "S3 and GCS know no relative paths.")
+        raise refusal("a prefix without '.' and '..'", "S3 and GCS have no relative paths.")
     if len(value.encode()) > MAX_PREFIX_BYTES:
         raise refusal(f"a prefix of at most {MAX_PREFIX_BYTES} bytes")
     return value

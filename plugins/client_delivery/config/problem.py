@@ -119,5 +119,5 @@ class ConfigError(Exception):
     def __str__(self) -> str:
         lines = [str(problem) for problem in self.problems]
         if self.omitted:
-            lines.append(f"{self.problems[0].file}: and {self.omitted} more problems, not shown. Mend these first.")
+            lines.append(f"{self.problems[0].file}: and {self.omitted} more problems, not shown. Fix these first.")
         return "\n".join(lines)

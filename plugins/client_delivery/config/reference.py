@@ -22,49 +22,49 @@ _INTRODUCTION = """\
 
 <!-- Made from the model by `make docs`; change that, not this file. -->
 
-One YAML file in `include/client_configs/` describes one delivery, and is one DAG in Airflow. Adding, changing or
-removing a client is an edit there and nothing else.
+Each YAML file in `include/client_configs/` describes one delivery and becomes one DAG in Airflow. To add, change or
+remove a client, edit its file; nothing else is needed.
 
 | To | do |
 |---|---|
-| add a client | `make new-client NAME=acme`, fill in what is empty, check, deploy |
-| check all files | `make check-config`: every problem with file, line and what is accepted |
+| add a client | `make new-client NAME=acme`, fill in the empty fields, check, deploy |
+| check all files | `make check-config`: it reports every problem with file, line and the accepted values |
 | switch the method of delivery | replace the `destination` section, check, deploy |
 | stop a delivery for a while | `paused: true` |
 | remove a client | delete the file; the record of what was sent stays |
 
-A file that is wrong stops only its own delivery: its DAG stays in the list, is tagged `config-error`, and its page says
-what to mend. Editors that know YAML schemas (such as VS Code with the YAML extension) complete and check fields by the
-first line of each file.
+A wrong file stops only its own delivery: its DAG stays in the list with the tag `config-error`, and its page says what
+to fix. Editors that know YAML schemas (such as VS Code with the YAML extension) complete and check the fields; the
+first line of each file names the schema.
 
-Values are text, numbers, `true`, `false` and lists. Put a text in quotes if it looks like a number or begins with a
-character such as `*`, `@` or `%`. Anchors, aliases and tags of YAML are not accepted.
+Values are text, numbers, `true`, `false` and lists. Put text in quotes if it looks like a number or begins with a
+character such as `*`, `@` or `%`. YAML anchors, aliases and tags are not accepted.
 """
 
 _SECRETS = """\
 ## Credentials
 
-No password, key or token is ever written in a configuration; a file with one is refused. A credential is an Airflow
-connection, kept in AWS Secrets Manager as `airflow/connections/<connection_id>`, and the configuration names the
+A configuration never contains a password, key or token; a file with one is refused. A credential is an Airflow
+connection in AWS Secrets Manager, under `airflow/connections/<connection_id>`. The configuration names only the
 connection id.
 
     aws secretsmanager create-secret --name airflow/connections/acme_sftp --secret-string file://acme_sftp.json
 
-What the file holds depends on the destination:
+The file's content depends on the destination:
 
 | Destination | Content |
 |---|---|
 | SFTP, password | `{"conn_type": "sftp", "password": "…"}` |
-| SFTP, private key | `{"conn_type": "sftp", "extra": {"private_key": "-----BEGIN OPENSSH PRIVATE KEY-----\\n…", "private_key_passphrase": "…"}}`, or the key's file as it is: OpenSSH, PEM, PKCS #8 or PuTTY (`.ppk`) |
-| Google Cloud Storage | `{"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": {…}}}`, or Google's JSON file as it is: a service-account key, or, better, [workload identity federation](../operators/credentials.md#google-without-a-key) |
+| SFTP, private key | `{"conn_type": "sftp", "extra": {"private_key": "-----BEGIN OPENSSH PRIVATE KEY-----\\n…", "private_key_passphrase": "…"}}`, or the key's file unchanged: OpenSSH, PEM, PKCS #8 or PuTTY (`.ppk`) |
+| Google Cloud Storage | `{"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": {…}}}`, or Google's JSON file unchanged: a service-account key, or, better, [workload identity federation](../operators/credentials.md#google-without-a-key) |
 | S3 | none: access is by IAM role (`role_arn`, or the environment's own) |
 
-[Credentials](../operators/credentials.md) has every form that is understood, and what the messages about them mean.
+[Credentials](../operators/credentials.md) lists every accepted form and explains the messages about them.
 
-Leave the secret's encryption key at the default, `aws/secretsmanager`: the roles are given no other key for secrets.
-Delete the local file afterwards. To change a credential, update the secret; the configuration stays as it is.
+Leave the secret's encryption key at the default, `aws/secretsmanager`: the roles may use no other key for secrets.
+Delete the local file afterwards. To change a credential, update the secret; the configuration stays the same.
 
-What the account at the destination must be allowed to do:
+The account at the destination needs these permissions:
 
 | Destination | Permissions |
 |---|---|
@@ -72,9 +72,9 @@ What the account at the destination must be allowed to do:
 | Google Cloud Storage | on the bucket `roles/storage.objectCreator`: delivers every file whose name is new. `storage.objects.get` and `storage.objects.delete` besides (`roles/storage.objectUser` has both) replace what is there already; `storage.multipartUploads.list` removes what interrupted attempts left |
 | S3 | `s3:PutObject` delivers every file whose name is new; `s3:GetObject` and `s3:ListBucket` besides replace what is there already. See [who may do what](../operators/deployment.md#who-may-do-what) |
 
-An account that may only create never overwrites: a file whose name is taken fails with a message that says so, and is
-sent once the recipient has taken the older one away.
-[What each permission buys](../developers/conditional-requests.md#what-each-permission-buys) is tried row by row.
+An account that may only create objects never overwrites one. A file whose name is taken fails with a message that says
+so; clear the run once the recipient has removed the older object.
+Tests try [what each permission is for](../developers/conditional-requests.md#what-each-permission-buys) row by row.
 """  # noqa: E501 - a table's row is one line
 
 _RULES = """\
@@ -82,8 +82,8 @@ _RULES = """\
 
 - No two files have the same client H number, unless each has a `feed` of its own.
 - No pick-up lies in another one, and no S3 destination overlaps with a pick-up.
-- Hidden files, subdirectories and files with other endings than `.yaml` are not configurations. (`.yml` is taken for a
-  slip: an error asks to rename it.)
+- Hidden files, subdirectories and files with other endings than `.yaml` are not configurations. (`.yml` is
+  treated as a mistake: an error asks you to rename the file.)
 """
 
 

@@ -255,16 +255,16 @@ def _sections(files: Sequence[_Row], held: Sequence[_Row], duplicates: Sequence[
         (f"Files: {len(files):,}", "", files, LISTED),
         (
             f"Held: failed earlier, not sent again: {len(held):,}",
-            "They wait in the pick-up. To send them, fix the cause and clear the run that failed in Airflow, or "
-            "trigger the DAG with “Resend failed files”. A file that is renamed or dropped again goes by the next run; "
-            "where the client goes by a done file, by the one with the next done file.",
+            "These files wait in the pick-up. To send them, fix the cause and clear the run that failed in Airflow, "
+            "or trigger the DAG with “Resend failed files”. A file that is renamed or dropped again is sent by the "
+            "next run; for a client with a done file, by the run with the next done file.",
             held,
             LISTED_BESIDES,
         ),
         (
             f"Not sent: same content as another file: {len(duplicates):,}",
-            "If both names are wanted, set “dedupe_by: content_and_name” in the client's configuration and drop the "
-            "file again. What was sent under its own name is not sent again.",
+            "If the client wants both names, set “dedupe_by: content_and_name” in its configuration and drop the "
+            "file again. Files that were sent under their own names are not sent again.",
             duplicates,
             LISTED_BESIDES,
         ),

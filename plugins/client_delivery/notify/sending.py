@@ -109,8 +109,8 @@ def _send_to(
         # What failed inside SES may have gone out all the same.
         if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 500:
             raise NotificationError(
-                f"SES failed, so it is not known whether the e-mail was sent to {', '.join(group)}; it is not sent "
-                f"again: {reason}",
+                f"SES failed, so it is not known whether the e-mail was sent to {', '.join(group)}; it will not be "
+                f"sent again: {reason}",
                 has=progress.has,
                 unknown=group,
             ) from error
@@ -120,15 +120,15 @@ def _send_to(
         return
     except HTTPClientError as error:
         raise NotificationError(
-            f"SES did not answer ({error}), so it is not known whether the e-mail was sent to {', '.join(group)}; it "
-            "is not sent again.",
+            f"SES did not respond ({error}), so it is not known whether the e-mail was sent to {', '.join(group)}; "
+            "it is not sent again.",
             has=progress.has,
             unknown=group,
         ) from error
     except BotoCoreError as error:
         raise NotificationError(
             f"SES cannot be called ({error}). What to do: check the AWS connection that sends and the network's "
-            "way to SES.",
+            "access to SES.",
             has=progress.has,
         ) from error
     progress.message_id = answer["MessageId"]

@@ -19,7 +19,7 @@ _NOT_BEGUN = (None, "scheduled", "queued", "removed", "upstream_failed")
 
 
 _CLIENTS = (
-    "Nothing is delivered for this client until its file is corrected; `make check-config` shows the same messages "
+    "Nothing is delivered for this client until its file is corrected. `make check-config` shows the same messages "
     "before a file is deployed."
 )
 
@@ -43,7 +43,7 @@ class ConfigurationErrorOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         """Raises in any case."""
         if self.downstream_task_ids and self._run_has_begun(context):
-            raise AirflowSkipException("This run began before the file became wrong: it ends as it began.")
+            raise AirflowSkipException("This run began before the file became wrong. It finishes as it began.")
         log_event(LOGGER, "configuration_wrong", level=logging.ERROR, configuration=self.dag_id)
         let_go = self._let_go(context) if self.removed else ""
         raise AirflowFailException(f"{self.message}{let_go}\n{self.advice}")
@@ -62,7 +62,7 @@ class ConfigurationErrorOperator(BaseOperator):
         run = run_in(context, config)
         abandoned = [entry for entry in run.ledger.open_entries() if entry.active]
         if others := run.others_under_way(abandoned):
-            return f"\nIts last run is under way still, and ends as it began: {', '.join(map(str, others))}."
+            return f"\nIts last run is still under way, and ends as it began: {', '.join(map(str, others))}."
         run.ledger.deactivate(abandoned)
         run.forget(begun)
-        return f"\nIts last run left files active; they were let go of: {len(abandoned)}. This DAG now goes away."
+        return f"\nIts last run left files active; released: {len(abandoned)}. This DAG now goes away."

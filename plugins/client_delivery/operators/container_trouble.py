@@ -83,7 +83,7 @@ def ended(task: Mapping[str, Any]) -> Trouble | None:
     elif code in (137, 139, 143) or "OutOfMemory" in reason:
         how = f"was killed (exit code {code})"
     else:
-        return Trouble(f"The container ended with exit code {code}: {reason}. Its log says more.", counts=True)
+        return Trouble(f"The container ended with exit code {code}: {reason}. See its log.", counts=True)
     return Trouble(f"The container {how}: {reason}. The next try resumes.", counts=False)
 
 

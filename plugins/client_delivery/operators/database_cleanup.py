@@ -66,7 +66,7 @@ class DatabaseCleanupOperator(BaseOperator):
             )
             if trouble := [line for line in said.splitlines() if any(sign in line for sign in _TROUBLE)]:
                 raise AirflowException(f"airflow db clean, of what is before {before}: {trouble[0].strip()}\n{said}")
-            self.log.info("What is before %s is gone.", before)
+            self.log.info("Everything before %s has been removed.", before)
         return len(ends)
 
     def _airflow(self, command: str) -> str:
@@ -87,8 +87,8 @@ class DatabaseCleanupOperator(BaseOperator):
             raise AirflowException(f"MWAA's CLI endpoint: {type(error).__name__}; the next try repeats it.") from None
         if response.status_code != requests.codes.ok:
             raise AirflowException(
-                f"MWAA's CLI endpoint answers {response.status_code} to {command.split()[:2]}: {response.text[:500]}. "
-                "The command may still be running; the next try repeats it."
+                f"MWAA's CLI endpoint responded {response.status_code} to {command.split()[:2]}: "
+                f"{response.text[:500]}. The command may still be running; the next try repeats it."
             )
         printed = response.json()
         texts = (base64.b64decode(printed.get(stream, "")) for stream in ("stdout", "stderr"))

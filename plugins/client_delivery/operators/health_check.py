@@ -58,6 +58,6 @@ class HealthCheckOperator(DeliveryOperator):
         state = states.get(run.owner.run_id, {}).get(ERROR_TASK, "skipped")
         if state != "skipped":
             raise AirflowFailException(
-                f"This run began while the file {run.config.name}.yaml was wrong. The file is right now, and the next "
-                "run delivers; to deliver at once, clear this run or trigger the DAG."
+                f"This run began while the file {run.config.name}.yaml was wrong. The file has been corrected since, "
+                "and the next run delivers. To deliver at once, clear this run or trigger the DAG."
             )

@@ -150,7 +150,7 @@ class Pickup:
                 return seen.by_kms or not self._taken_back(seen, marker)
         raise PickupError(
             f"s3://{self._bucket}/{seen.key}, the done file of {self._config.name}, is being written or deleted by "
-            "someone else at this moment. It is left as it is; the next try looks again."
+            "someone else at this moment. It was left unchanged; the next try checks again."
         )
 
     def _taken_back(self, seen: DoneFile, marker: str | None) -> bool:

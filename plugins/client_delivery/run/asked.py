@@ -57,18 +57,18 @@ def none_found(
     if held:
         why = f"Held, because they failed before: {_names(held)}. Tick 'Resend failed files' to send them."
     elif matching and done_file_missing:
-        why = f"{matching} would, but the done file is not there: tick 'Ignore the done file'."
+        why = f"Waiting for the done file: {matching}. To send without it, tick 'Ignore the done file'."
     elif matching:
-        why = f"{matching} would, and are dealt with already."
+        why = f"Handled already: {matching}."
     elif other_case:
-        why = f"Upper and lower case differ; there is {other_case}."
+        why = f"Names are case-sensitive; there is {other_case}."
     elif near:
         why = f"Did you mean {_names(near)}?"
     elif every:
-        why = f"There wait {every.count} files, such as {every}."
+        why = f"{every.count} file{'' if every.count == 1 else 's'} waiting there, such as {every}."
     else:
-        why = "Nothing waits there; only files count that the configuration's `include` takes."
-    return f"{FIELD}: no file in {place} that could be sent matches {as_json(pattern)}. {why}"
+        why = "No file waits there that the configuration's `include` takes."
+    return f"{FIELD}: no file that could be sent from {place} matches {as_json(pattern)}. {why}"
 
 
 def asked(params: Mapping[str, Any], config: ClientConfig) -> str:

@@ -95,7 +95,7 @@ def failures(run: Run, wound_up: WoundUp) -> str | None:
     return (
         f"{files} not delivered for {run.config.delivery_key}:\n"
         + "\n".join(lines)
-        + "\nDo what each reason says, then clear this run: only the files that failed are sent again."
+        + "\nFollow the advice in each reason, then clear this run. Only the files that failed are sent again."
     )
 
 

@@ -29,9 +29,9 @@ def why(found: Findings, delivery_key: str) -> str:
     return (
         f"Nothing new to do, but {files} {delivery_key} failed earlier and still {wait} in the pick-up:\n"
         + "\n".join(lines)
-        + "\nTo send them, fix the cause and clear the run that failed, or trigger the DAG with 'Resend failed files'. "
-        "A file that is renamed or dropped again is sent by the next run; where the client goes by a done file, by the "
-        "one with the next done file. To give one up, remove it from the pick-up."
+        + "\nTo send them, fix the cause and clear the run that failed, or trigger the DAG with 'Resend failed "
+        "files'. A file that is renamed or dropped again is sent by the next run; for a client with a done file, "
+        "by the run with the next done file. To give one up, remove it from the pick-up."
     )
 
 

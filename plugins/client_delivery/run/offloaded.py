@@ -31,8 +31,8 @@ class Trouble:
 
 
 NOTHING_DONE = Trouble(
-    "The container ended and left its files as they were. It was started before the run was cleared: then the next try "
-    "sends them; or its image is of another release than Airflow's plugins: then deploy both of one release.",
+    "The container ended without touching its files. Either it was started before the run was cleared, and the next "
+    "try sends them; or its image is of another release than Airflow's plugins: deploy both from the same release.",
     counts=False,
 )
 """What a container does that owns nothing (any more); one of an older release takes a newer order for another run's."""
@@ -75,7 +75,7 @@ def after_trouble(run: Run, batch: BatchTransfer, trouble: Trouble, waiting: Wai
         run.log_event("container_waits", level=logging.WARNING, trouble=trouble.text, again_in_seconds=round(pause))
         return Pause(time.time() + pause, pause, Waiting(waiting.since, waiting.refusals + 1))
     if trouble.waits:
-        trouble = Trouble(f"{trouble.text} It stayed so for {waited / 60:.0f} minutes.", counts=True)
+        trouble = Trouble(f"{trouble.text} This lasted for {waited / 60:.0f} minutes.", counts=True)
     batch.note(trouble.text, counts=trouble.counts)
     entries = batch.entries()
     return batch.conclude(entries, dict.fromkeys((entry.file_name for entry in entries), trouble.text))

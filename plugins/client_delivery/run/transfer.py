@@ -74,8 +74,8 @@ class BatchTransfer:
         outcome = batch.deliver(left, run.open_destination)
         if stop.is_set():
             raise NotFinished(
-                f"The task was told to stop, or took longer than {allowed}, after "
-                f"{outcome.delivered} of {len(left)} files. The next try goes on."
+                f"The task was told to stop, or took longer than {allowed}, after {outcome.delivered} of {len(left)} "
+                "files. The next try continues."
             )
         # What the ledger says, not what this attempt believes: another one may have taken a file from it.
         now = run.ledger.find(entry.etag for entry in known).values()
@@ -107,13 +107,13 @@ class BatchTransfer:
         }
         if unfinished:
             raise NotFinished(
-                f"{len(unfinished)} of {self._batch['files']} files are not delivered yet and will be tried again: "
+                f"{len(unfinished)} of {self._batch['files']} files are not delivered yet and will be retried: "
                 f"{_named(unfinished)}"
             )
         if failed := {entry.file_name: str(entry.last_error) for entry in entries if run.failed(entry)}:
             raise FailedForGood(
-                f"{len(failed)} of {self._batch['files']} files failed for good: {_named(failed)} "
-                "Do what each reason says, then clear this task or the run: the failed files get fresh attempts."
+                f"{len(failed)} of {self._batch['files']} files failed for good: {_named(failed)} Follow the advice "
+                "in each reason, then clear this task or the run. The failed files get fresh attempts."
             )
         return {"delivered": sum(entry.status is Status.SUCCESS for entry in entries)}
 
@@ -137,7 +137,7 @@ class BatchTransfer:
             if time.monotonic() > deadline:
                 raise NotFinished(
                     f"The ledger shows {len(entries)} of the batch's {self._batch['files']} files after "
-                    f"{_INDEX_PATIENCE:.0f} s. Nothing was sent; the next try looks again."
+                    f"{_INDEX_PATIENCE:.0f} s. Nothing was sent; the next try checks again."
                 )
             time.sleep(0.5)
 

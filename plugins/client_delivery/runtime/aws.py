@@ -135,8 +135,8 @@ def _assumed(role_arn: str, fetch: Callable[[], Any]) -> Any:
             raise IdentityUnavailable(_in_trouble(role_arn, code)) from None
         if code in _EXPIRED:
             raise IdentityUnavailable(
-                f"AWS refuses the identity with which the role {role_arn} was to be assumed [{code}]. The role is not "
-                "the reason; the next attempt asks with new credentials."
+                f"AWS refuses the identity that was to assume the role {role_arn} [{code}]. The role is not the "
+                "cause; the next attempt asks with new credentials."
             ) from None
         raise IdentityUnavailable(
             f"The role {role_arn} cannot be assumed [{code}]. Its trust policy must name this environment's roles and, "
@@ -150,8 +150,8 @@ def _assumed(role_arn: str, fetch: Callable[[], Any]) -> Any:
 
 def _in_trouble(role_arn: str, code: str) -> str:
     return (
-        f"AWS's token service cannot give out the role {role_arn} just now [{code}]: it is overloaded, or there is no "
-        "way to it. The role is not the reason; the next attempt asks again."
+        f"AWS's token service cannot provide the role {role_arn} at the moment [{code}]: it is overloaded or "
+        "unreachable. The role is not the cause; the next attempt asks again."
     )
 
 

@@ -43,8 +43,8 @@ _UNENCODED = (
     "%2F, '?' %3F, '@' %40, '[' %5B."
 )
 _ACCEPTED: Final = (
-    "Accepted are a connection URI; a JSON object with the names of an Airflow connection (login, password, extra) or "
-    "their synonyms; Google's JSON file as it is; and a private key as it is."
+    "Expected one of: a connection URI; a JSON object with the names of an Airflow connection (login, password, "
+    "extra) or their synonyms; Google's JSON file, unchanged; a private key, unchanged."
 )
 
 
@@ -166,4 +166,4 @@ def _kind(text: str) -> str:
         kind = described(unwrapped(text))
     except UnusableKey:
         kind = "broken Base64"
-    return kind.replace("that is no private key", "that is neither JSON nor a URI nor a key")
+    return kind.replace("that is not a private key", "that is neither JSON nor a URI nor a key")

@@ -75,15 +75,15 @@ def _refused(name: str, error: Any) -> DestinationUnavailable:
     if code in ("ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"):
         return DestinationUnavailable(
             f"AWS refuses the identity with which the secret {name!r} was asked for [{code}]. The secret is not the "
-            "reason; the next attempt asks with new credentials."
+            "cause; the next attempt asks with new credentials."
         )
     if passes(code, status):
         return DestinationUnavailable(_unreachable(name, code))
-    return DestinationUnavailable(f"Secrets Manager refuses to hand out the secret {name!r}: [{code}].")
+    return DestinationUnavailable(f"Secrets Manager refuses to return the secret {name!r}: [{code}].")
 
 
 def _unreachable(name: str, code: str) -> str:
     return (
-        f"Secrets Manager cannot be asked for the secret {name!r} just now [{code}]: it is overloaded, or there is no "
-        "way to it. The secret is not the reason; the next attempt asks again."
+        f"Secrets Manager cannot provide the secret {name!r} at the moment [{code}]: it is overloaded or "
+        "unreachable. The secret is not the cause; the next attempt asks again."
     )

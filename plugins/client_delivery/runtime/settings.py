@@ -39,7 +39,7 @@ class OffloadSettings:
     log_group: str
     log_stream_prefix: str
     spot: bool
-    """Whether Fargate Spot is tried first. An interrupted container resumes, but starts again."""
+    """Whether to try Fargate Spot first. An interrupted transfer resumes in a new container."""
     poll_seconds: int
 
 
@@ -95,19 +95,20 @@ class Settings(BaseModel):
     )
     gcs_endpoint: str = _field(
         "https://storage.googleapis.com",
-        "Where Google Cloud Storage is.",
+        "The URL of Google Cloud Storage.",
         "a URL without a path, such as https://storage.googleapis.com",
         pattern=r"^https?://[^/\s]+$",
     )
     configs_directory: str = _field(
         "",
-        "Where the clients' YAML files are. Without it: `include/client_configs` in the DAGs' folder, or beside it.",
+        "The directory of the clients' YAML files. Defaults to `include/client_configs` in the DAGs' folder, or "
+        "beside it.",
         "a directory",
         pattern=_PATH,
     )
     retry_delay: float = _field(
         60,
-        "Seconds before a task is tried again; they double with each try.",
+        "Seconds before a task is retried, doubled with each try.",
         "a number of seconds, 0 to 900",
         ge=0,
         le=900,
@@ -127,42 +128,48 @@ class Settings(BaseModel):
     )
     record_days: int = _field(
         2557,
-        "How many days the record of deliveries keeps each of them; seven years, if nothing else is set.",
+        "How many days the record keeps each delivery. Seven years by default.",
         "a whole number of days, 30 to 36500",
         ge=30,
         le=36_500,
     )
     worker_batches: int = _field(
         4,
-        "Into how many task instances a run's files are split at most.",
+        "The largest number of task instances that a run's files are split into.",
         "a whole number, 1 to 64",
         ge=1,
         le=64,
     )
     offload_threshold: int = _field(
         10 * 1024**3,
-        "Bytes from which on a file goes to a container, where a configuration says nothing else. Below about this a"
-        " worker is done before a container has paid for its start ([offloading](offloading.md)).",
+        "Files of at least this many bytes go to a container, unless a configuration says otherwise. A worker sends "
+        "a smaller file before a container has started ([offloading](offloading.md)).",
         "a number of bytes, 1 or more",
         ge=1,
     )
     connections_prefix: str = _field(
         "airflow/connections",
-        "Where a container finds in Secrets Manager what is an Airflow connection on a worker.",
+        "The prefix in Secrets Manager of the secrets that a worker reads as Airflow connections; a container reads "
+        "them there.",
         "a prefix of secrets' names, without '/' at its end",
         pattern=r"^[^\s]*[^\s/]$",
     )
     ecs_cluster: str = _field(
         "",
-        "The cluster that runs containers. Without it everything stays on the workers.",
+        "The cluster that runs containers. Without it, the workers send everything.",
         "a cluster's name",
         pattern=_NAME,
     )
     ecs_task_definition: str = _field(
-        "", "What they run: family, or family and revision.", "a task definition's family", pattern=_NAME
+        "",
+        "The containers' task definition: family, or family and revision.",
+        "a task definition's family",
+        pattern=_NAME,
     )
-    ecs_subnets: _Ids = _field((), "Their subnets, with a way out to the destinations.", "ids with commas between them")
-    ecs_security_groups: _Ids = _field((), "Their security groups.", "ids with commas between them")
+    ecs_subnets: _Ids = _field(
+        (), "The containers' subnets, with outbound access to the destinations.", "ids with commas between them"
+    )
+    ecs_security_groups: _Ids = _field((), "The containers' security groups.", "ids with commas between them")
     ecs_container: str = _field(
         "transfer", "The container's name in the task definition.", "a container's name", pattern=_NAME
     )
@@ -174,12 +181,12 @@ class Settings(BaseModel):
     )
     ecs_spot: _Boolean = _field(
         False,
-        "Whether Fargate Spot is tried first. An interrupted container resumes, but starts again.",
+        "Whether to try Fargate Spot first. An interrupted transfer resumes in a new container.",
         "true or false",
     )
     ecs_poll_seconds: int = _field(
         15,
-        "How often the triggerer looks whether a container has ended.",
+        "Seconds between two checks whether a container has ended.",
         "a whole number of seconds, 1 to 300",
         ge=1,
         le=300,

@@ -73,7 +73,7 @@ def _batch_end(fields: Fields) -> str:
 def _finished(fields: Fields) -> str:
     counts = [(fields.get(name, 0), name) for name in ("delivered", "failed", "unfinished", "not_sent")]
     said = ", ".join(f"{count:,} {name.replace('_', ' ')}" for count, name in counts if count)
-    return f"The run has dealt with {_files(fields.get('files', 0))}{': ' + said if said else ''}."
+    return f"The run has handled {_files(fields.get('files', 0))}{': ' + said if said else ''}."
 
 
 def _name(fields: Fields) -> str:

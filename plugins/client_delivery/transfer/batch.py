@@ -110,7 +110,8 @@ class _Verdict:
             if len(met) >= _SPEAK_FOR_ALL and self.unavailable is None:
                 self._inferred = True
                 self.unavailable = DestinationUnavailable(
-                    f"The first {len(met)} files all met the same, so this one was not tried. The last of them: {error}"
+                    f"The first {len(met)} files all failed for the same reason, so this one was not tried. The last "
+                    f"error: {error}"
                 )
 
 

@@ -128,6 +128,6 @@ def require_equal(what: str, found: str | None, expected: str) -> None:
     """Raises :class:`IntegrityError` if a stored CRC32C is not that of the bytes that were read."""
     if found != expected:
         raise IntegrityError(
-            f"{what} has the checksum crc32c:{found}, but what was read from S3 has crc32c:{expected}. "
-            "It does not count as delivered; it is tried again."
+            f"{what} has the checksum crc32c:{found}, but the bytes read from S3 have crc32c:{expected}. The file "
+            "does not count as delivered and will be retried."
         )

@@ -26,7 +26,7 @@ _KINDS = {
     r"$": "empty",
     r"---- BEGIN SSH2 ENCRYPTED PRIVATE": "a private key in ssh.com's form, which puttygen turns into OpenSSH's",
     r"---- BEGIN SSH2 PUBLIC|(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ AAAA": "a public key",
-    r"(/|~|file:).{0,300}$": "a path, which leads nowhere on a worker or in a container: the key's text is needed",
+    r"(/|~|file:).{0,300}$": "a path, which does not exist on a worker or in a container: the key's text is needed",
     r"[{\[]": "JSON or the like",
 }
 _LINE = 64
@@ -97,4 +97,4 @@ def described(plain: str) -> str:
     for pattern, kind in _KINDS.items():
         if re.match(pattern, plain):
             return kind
-    return f"a text of {len(plain)} characters that is no private key"
+    return f"a text of {len(plain)} characters that is not a private key"

@@ -27,7 +27,7 @@ class Secret:
         names = sorted(shown_name(name) for name, value in self.extra.items() if value not in (None, "", {}))
         if names:
             parts.append(f"the extra {', '.join(names[:12])}{' and more' if len(names) > 12 else ''}")
-        return " and ".join(parts) or "nothing of use"
+        return " and ".join(parts) or "nothing usable"
 
 
 def field_of(extra: Mapping[str, Any], names: Sequence[str], kinds: Sequence[str]) -> Any | None:

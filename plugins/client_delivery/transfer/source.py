@@ -99,8 +99,8 @@ class Source:
         if digest.size != self.object.size or (own is not None and own.value != digest.own_value):
             theirs = f"{own.algorithm}:{own.value}" if own else "no checksum"
             raise IntegrityError(
-                f"{self.where}: what was read has {digest.size} bytes and {digest.own}:{digest.own_value}, but S3 says "
-                f"{self.object.size} bytes and {theirs}. It is tried again."
+                f"{self.where}: what was read has {digest.size} bytes and {digest.own}:{digest.own_value}, but S3 "
+                f"says {self.object.size} bytes and {theirs}. It will be retried."
             )
 
     def require_unchanged(self) -> None:
@@ -131,7 +131,7 @@ class Source:
         if length != end - start or answer.status != (200 if whole else 206):
             answer.close()
             raise IntegrityError(
-                f"{self.where}: S3 answered a request for {end - start} bytes with {length}. It is tried again."
+                f"{self.where}: S3 answered a request for {end - start} bytes with {length}. It will be retried."
             )
         return answer
 
@@ -141,7 +141,7 @@ class Source:
         try:
             answer = self._s3.exchange(method, self.object.bucket, self.object.key, query=query, headers=asked)
         except Unreachable as error:
-            raise TransferError(f"S3 cannot be reached to read {self.where}: {error}. It is tried again.") from error
+            raise TransferError(f"S3 cannot be reached to read {self.where}: {error}. It will be retried.") from error
         if answer.status not in (200, 206):
             with answer:
                 raise self._refused(answer)
@@ -155,19 +155,20 @@ class Source:
         if answer.status == 412:
             return SourceReplaced(
                 f"{self.where} has changed since it was registered: it no longer has the ETag {self.object.etag}. "
-                "What is there now is a new file: the next run sends it, or the one with the next done file."
+                "The object that is there now is a new file. The next run sends it; for a client with a done file, "
+                "the run with the next done file does."
             )
         if answer.status == 404 and code != "NoSuchBucket":
             return SourceChanged(
-                f"{self.where} is gone: it was removed from the pick-up before it could be sent. Drop it again if it "
-                "is to be sent."
+                f"{self.where} is gone: it was removed from the pick-up before it could be sent. Drop it again to "
+                "have it sent."
             )
         if code == "InvalidObjectState":
             return TransferError(f"{self.where} is archived and cannot be read. Restore it, then clear the run.")
         region = answer.headers.get("x-amz-bucket-region")
         if region and region != self._s3.client.meta.region_name:
             reason = f"{reason}; the bucket is in {region}: is pickup.region right?"
-        return TransferError(f"S3 refuses to hand out {self.where}: {reason} [{code}].")
+        return TransferError(f"S3 refuses to return {self.where}: {reason} [{code}].")
 
     def _pause(self, failures: int, offset: int, error: Exception) -> None:
         if failures >= _ATTEMPTS:

@@ -91,7 +91,7 @@ def test_r6_2_the_pauses_grow_and_an_hour_in_vain_is_one_attempt(client, monkeyp
     assert (entry.status, entry.send_attempts) == (Status.FAIL, 3)
     for where, text in told(client, run).items():
         assert f"The container could not be started: {CAPACITY}" in text, where
-        assert "It stayed so for" in text, where
+        assert "This lasted for" in text, where
 
 
 def test_r8_3_while_it_waits_the_ledger_says_for_what(client, monkeypatch):

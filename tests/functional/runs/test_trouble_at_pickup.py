@@ -71,7 +71,9 @@ def test_r8_3_a_file_overwritten_before_it_is_read_leaves_the_run_green_and_goes
     assert (old.status, old.replaced, old.send_attempts, old.active) == (Status.FAIL, True, 0, False)
     mail = client.mails()[-1]
     assert mail.subject.endswith("Job finished: 1 delivered, 1 replaced")
-    assert "the next run sends it, or the one with the next done file" in " ".join(mail.text.split())
+    assert "The next run sends it; for a client with a done file, the run with the next done file does." in " ".join(
+        mail.text.split()
+    )
     assert client.run().state == "success"
     assert client.delivered() == {"a.csv": b"new", "b.csv": b"other"}
     client.run()

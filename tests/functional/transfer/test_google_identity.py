@@ -125,7 +125,7 @@ def test_a_token_service_in_trouble_is_not_a_refused_credential(servers, federat
     servers.gcs_faults({"call": call, "status": status, "code": "backendError", "times": 0})
     message = refusal(servers)
     assert message == (
-        f"Google's token service is in trouble (HTTP {status}): the network or Google is the reason, not the "
+        f"Google's token service is in trouble (HTTP {status}): the cause is the network or Google, not the "
         "credential. The next attempt asks again."
     )
 

@@ -91,7 +91,8 @@ def test_a_new_clients_file_asks_for_what_is_missing(project, capsys, kind):
     """R2.8: it is YAML, it is refused until it is filled in, and only what a person must say is asked for."""
     assert new_client.main(["globex", "--destination", kind]) == 0
     out = capsys.readouterr().out
-    assert out == "include/client_configs/globex.yaml written. Fill in what is empty, then run: make check-config\n"
+    written = "include/client_configs/globex.yaml written."
+    assert out == f"{written} Fill in the empty fields, then run: make check-config\n"
     with pytest.raises(ConfigError) as caught:
         load_file(project / "globex.yaml")
     required = [
@@ -125,7 +126,7 @@ def test_a_file_that_is_there_is_never_overwritten(project, capsys):
     assert (project / "acme.yaml").read_text() == "mine"
     assert capsys.readouterr() == (
         "",
-        "new-client: include/client_configs/acme.yaml is already there and was left as it is. Choose another name.\n",
+        "new-client: include/client_configs/acme.yaml already exists and was left unchanged. Choose another name.\n",
     )
 
 

@@ -26,17 +26,15 @@ def test_a_delivery_is_described(text, load):
         )
     )
     assert page == (
-        "Delivers the files of client **H1234\\#claims**. [History](dags/acme/plugin/deliveries-of-client): every file"
-        " that was delivered or failed.\n\n| | |\n|---|---|\n"
-        "| Client | H1234, feed claims |\n"
-        "| Pick-up | s3://example-pickup/acme/; only \\*.csv; not \\*.tmp.csv |\n"
-        "| Destination | sftp://sftp.example.org/incoming as acme \\(SFTP\\) |\n"
-        "| Credential | the Airflow connection acme\\_sftp |\n"
-        "| Starts | by the schedule \\*/15 \\* \\* \\* \\* (UTC), if H1234.done is in the pick-up |\n"
-        "| Already sent before | a file with the same content is not sent again but deleted from the pick-up |\n"
-        "| E-mails | at the start and at the end, to jane@example.com, team@example.org |\n\n"
-        "Configured in `acme.yaml`; every change is made there, and holds from the next run on. To pause, write"
-        " `paused: true` there: Airflow's switch freezes a run that is under way.\n"
+        "Delivers the files of client **H1234\\#claims**. [History](dags/acme/plugin/deliveries-of-client): every "
+        "file that was delivered or failed.\n\n| | |\n|---|---|\n| Client | H1234, feed claims |\n| Pick-up | "
+        "s3://example-pickup/acme/; only \\*.csv; not \\*.tmp.csv |\n| Destination | "
+        "sftp://sftp.example.org/incoming as acme \\(SFTP\\) |\n| Credential | the Airflow connection acme\\_sftp "
+        "|\n| Starts | by the schedule \\*/15 \\* \\* \\* \\* (UTC), if H1234.done is in the pick-up |\n| Already "
+        "sent before | a file with the same content is not sent again but deleted from the pick-up |\n| E-mails | "
+        "at the start and at the end, to jane@example.com, team@example.org |\n\nConfigured in `acme.yaml`; make "
+        "every change there; it takes effect with the next run. To pause, write `paused: true` there: Airflow's "
+        "switch freezes a run that is under way.\n"
     )
 
 
@@ -88,7 +86,7 @@ def test_a_wrong_file_is_described_with_every_problem():
     assert first == "- acme.yaml:2:1: client\\_h\\_number: found 1, expected 'H' and 4 to 9 digits."
     assert "&lt;img src=x onerror=alert\\(1\\)&gt;" in second
     assert "<" not in page
-    assert page.endswith("this page then describes the delivery.\n")
+    assert page.endswith("This page then describes the delivery.\n")
 
 
 def test_no_page_is_taken_for_a_file(text, load):

@@ -265,8 +265,8 @@ def test_a_destination_in_or_around_the_pickup_is_a_loop(text, complaints, prefi
     """R2.6: what is delivered would be picked up again."""
     changes = {"destination.bucket": "example-pickup", "destination.prefix": prefix}
     assert complaints(text("s3", changes)) == [
-        f"acme.yaml:11:3: destination.prefix: found {found}, expected a destination outside the pick-up."
-        " The pick-up is 'acme/' in the same bucket: files would be delivered for ever."
+        f"acme.yaml:11:3: destination.prefix: found {found}, expected a destination outside the pick-up. The pick-up "
+        "is 'acme/' in the same bucket: files would be delivered over and over."
     ]
 
 

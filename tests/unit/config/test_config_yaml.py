@@ -211,7 +211,7 @@ def test_a_large_file_of_nonsense_is_told_in_fifty_lines(complaints, content):
 def test_what_is_left_out_of_a_long_message_is_counted(complaints):
     said = complaints("\n".join(f"f{n}: 1" for n in range(100)))
     assert len(said) == 51
-    assert said[-1] == "acme.yaml: and 58 more problems, not shown. Mend these first."
+    assert said[-1] == "acme.yaml: and 58 more problems, not shown. Fix these first."
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_fine(text, load):

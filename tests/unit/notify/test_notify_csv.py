@@ -83,7 +83,7 @@ def test_r7_4_the_largest_job_makes_a_message_that_ses_takes(job, read, line):
     mail = read(files)
     listed = len(mail.rows) - 1
     assert 0 < listed < 10_000
-    told = f"The attached CSV lists {listed:,} of 10,000 files, those that need attention first"
+    told = f"The attached CSV lists {listed:,} of 10,000 files, beginning with those that need attention"
     for words in (mail.text_words, mail.html_words):
         assert told in words
 

@@ -107,7 +107,7 @@ def test_r6_12_what_the_first_files_meet_alike_is_the_destinations():
     told = [outcome for name, outcome in outcomes.items() if name not in destination.asked]
     assert len(told) > 170
     assert {type(outcome) for outcome in told} == {DestinationUnavailable}
-    assert "met the same, so this one was not tried" in str(told[0])
+    assert "failed for the same reason, so this one was not tried" in str(told[0])
     assert "no right to create" in str(told[0])
 
 

@@ -148,7 +148,7 @@ def test_r2_5_acting_as_another_account():
     credentials = made(keyfile_dict=file)
     assert credentials.service_account_email == "a@b.iam.gserviceaccount.com"
     message = refusal(Secret("acme", extra={"keyfile_dict": KEY, "impersonation_chain": "no address"}))
-    assert "a service account that it names is no e-mail address" in message
+    assert "a service account that it names is not an e-mail address" in message
 
 
 def test_federation_keeps_every_field_that_google_knows():
@@ -205,16 +205,16 @@ def as_botocore_signs(url: str, date: str) -> str:
 
 
 WRONG = {
-    "nothing": ({}, "it has nothing of use"),
+    "nothing": ({}, "it has nothing usable"),
     "other fields": ({"project": "p", "hunter2 hunter2": 1}, "it has the extra 'project', (an odd name)"),
     "broken JSON": ({"keyfile_dict": '{"type": "hunter2'}, "its 'keyfile_dict' is broken JSON"),
-    "a path": ({"keyfile_dict": "/keys/hunter2.json"}, "its 'keyfile_dict' is a path, which leads nowhere"),
+    "a path": ({"keyfile_dict": "/keys/hunter2.json"}, "its 'keyfile_dict' is a path, which does not exist"),
     "only the key": (
         {"keyfile_dict": KEY["private_key"]},
-        "the whole JSON file is needed, for the account's name is in it",
+        "the whole JSON file is needed, because it names the account",
     ),
-    "text": ({"keyfile_dict": "hunter2hunter2"}, "its 'keyfile_dict' is a text of 14 characters that is no JSON"),
-    "a list": ({"keyfile_dict": ["hunter2"]}, "its 'keyfile_dict' is no JSON object but of the type list"),
+    "text": ({"keyfile_dict": "hunter2hunter2"}, "its 'keyfile_dict' is a text of 14 characters that is not JSON"),
+    "a list": ({"keyfile_dict": ["hunter2"]}, "its 'keyfile_dict' is not a JSON object but of the type list"),
     "no type": (
         {"keyfile_dict": {"foo": "hunter2"}},
         "neither 'service_account' nor 'external_account'; the file's fields are 'foo'",
@@ -240,7 +240,7 @@ WRONG = {
     ),
     "tokens to somebody else": (
         {"keyfile_dict": {**KEY, "token_uri": "https://evil.example/token"}},
-        "'token_uri' in its file is no address of Google's",
+        "'token_uri' in its file is not an address of Google's",
     ),
     "tokens in the clear": (
         {"keyfile_dict": {**KEY, "token_uri": "http://oauth2.googleapis.com/token"}},
@@ -256,7 +256,7 @@ WRONG = {
     ),
     "acting by somebody else": (
         {"keyfile_dict": {**AWS, "service_account_impersonation_url": "https://evil.example/x@y:generateAccessToken"}},
-        "'service_account_impersonation_url' in its file is no address of Google's",
+        "'service_account_impersonation_url' in its file is not an address of Google's",
     ),
     "another cloud": (
         {"keyfile_dict": {**KEY, "universe_domain": "hunter2.example"}},
@@ -268,7 +268,7 @@ WRONG = {
     ),
     "a file": (
         {"keyfile_dict": {**OIDC, "credential_source": {"file": "/proc/self/environ"}}},
-        "takes its token from a file, which is on no worker",
+        "takes its token from a file, which does not exist on a worker",
     ),
     "a certificate": (
         {"keyfile_dict": {**OIDC, "credential_source": {"certificate": {}}}},
@@ -284,7 +284,7 @@ def test_r2_5_what_cannot_be_used_is_described_and_never_quoted(extra, found):
     message = refusal(Secret("acme", extra=extra))
     assert message.startswith("The Airflow connection 'acme' holds no usable Google credential: ")
     assert found in message
-    assert "Accepted is the extra 'keyfile_dict' with Google's JSON file as it is" in message
+    assert "Expected the extra 'keyfile_dict' with Google's JSON file unchanged" in message
     for secret in ("hunter2", KEY["private_key"][40:60], "evil.example", "environ"):
         assert secret not in message
 

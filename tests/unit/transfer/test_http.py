@@ -116,7 +116,7 @@ def test_a_body_that_ends_early_is_noticed():
     [
         (b"SSH-2.0-OpenSSH\r\n\r\n", "not HTTP"),
         (b"HTTP/1.1 200 OK\r\n\r\n", "does not say where it ends"),
-        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 3 + b"X-" + b"y" * 20_000 + b"\r\n\r\n", "line too long"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 3 + b"X-" + b"y" * 20_000 + b"\r\n\r\n", "line that is too long"),
         (b"HTTP/1.1 200 OK\r\n" + b"".join(b"H%d: 1\r\n" % n for n in range(300)) + b"\r\n", "too many headers"),
         (None, "closed"),
     ],
@@ -239,12 +239,12 @@ def test_a_body_that_drips_is_given_up(monkeypatch):
 def test_a_head_that_drips_is_given_up(monkeypatch):
     monkeypatch.setattr("client_delivery.transfer.http.connection._SILENCE_SECONDS", -0.5)
     url = dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x")
-    with pytest.raises(Unreachable, match="does not come to an end"):
+    with pytest.raises(Unreachable, match="does not end"):
         HttpPool().send(Request("GET", url, patience=1))
 
 
 def test_blanks_before_an_answer_are_waited_for_but_not_for_ever(monkeypatch):
     monkeypatch.setattr("client_delivery.transfer.http.connection._LONGEST_WORK", 0.5)
     url = dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n")
-    with HttpPool().send(Request("POST", url)) as answer, pytest.raises(BrokenOff, match="does not come to an end"):
+    with HttpPool().send(Request("POST", url)) as answer, pytest.raises(BrokenOff, match="does not end"):
         answer.read()

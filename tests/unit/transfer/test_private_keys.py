@@ -132,9 +132,9 @@ WRONG = {
     "a public key": (RSA.export_public_key().decode(), "it is a public key"),
     "a public key in PEM": (RSA.export_public_key("pkcs8-pem").decode(), "it is a public key"),
     "cut off": (text(RSA)[:400], "it is an OpenSSH private key, cut off before its END line"),
-    "damaged": (text(RSA).replace(text(RSA)[300:340], "A" * 40), "cut, damaged or of an unknown type"),
-    "a path": ("/home/airflow/.ssh/id_rsa", "it is a path, which leads nowhere on a worker"),
-    "a password": ("hunter2-hunter2", "it is a text of 15 characters that is no private key"),
+    "damaged": (text(RSA).replace(text(RSA)[300:340], "A" * 40), "truncated, damaged or of an unknown type"),
+    "a path": ("/home/airflow/.ssh/id_rsa", "it is a path, which does not exist on a worker"),
+    "a password": ("hunter2-hunter2", "it is a text of 15 characters that is not a private key"),
     "JSON": ('{"key": 1}', "it is JSON or the like"),
     "ssh.com's": (
         "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nAAAA",
@@ -142,7 +142,7 @@ WRONG = {
     ),
     "a certificate": ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "it is a certificate"),
     "no passphrase": (text(RSA, passphrase="pw"), "it is encrypted, and no passphrase is given"),
-    "no text": (17, "it is no text but of type int"),
+    "no text": (17, "it is not text but of type int"),
     "spoiled Base64": (base64.b64encode(text(RSA).encode()).decode()[:-3] + "%%%", "begins like a key in Base64"),
     "PuTTY, no passphrase": (
         (FIXTURES / "rsa-v3-encrypted.ppk").read_text(),
@@ -163,7 +163,7 @@ def test_r2_5_what_is_no_key_is_described_and_never_quoted(value, found):
     message = refusal(private_key=value)
     assert message.startswith("The private key in the extra 'private_key' of the Airflow connection 'acme' cannot be")
     assert found in message
-    assert "Accepted are a password, or the extra 'private_key'" in message
+    assert "Expected a password, or the extra 'private_key'" in message
     for piece in str(value).split():
         assert len(piece) < 12 or piece not in message
 
@@ -193,7 +193,7 @@ def test_r2_5_a_connection_with_nothing_to_log_in_with_says_what_it_has():
     message = str(nothing_to_log_in_with(secret))
     assert "it has a login and the extra 'host_key', (an odd name)." in message
     assert "S3CRET" not in message
-    assert "names a 'key_file', which is on no worker" in str(
+    assert "names a 'key_file', which does not exist on a worker" in str(
         nothing_to_log_in_with(Secret("a", extra={"key_file": "/k"}))
     )
-    assert "it has nothing of use." in str(nothing_to_log_in_with(Secret("acme")))
+    assert "it has nothing usable." in str(nothing_to_log_in_with(Secret("acme")))

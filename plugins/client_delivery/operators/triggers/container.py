@@ -54,7 +54,9 @@ class TaskDoneTrigger(ecs.TaskDoneTrigger):
                     )
                     return
                 pause = Backoff(2.0 * self.waiter_delay, _LONGEST_PAUSE, jitter=False).pause(troubles)
-                self.log.warning("ECS does not answer (%s); asked again in %.0f s", type(error).__name__, pause)
+                self.log.warning(
+                    "ECS does not respond (%s); the next request follows in %.0f s", type(error).__name__, pause
+                )
                 await asyncio.sleep(pause)
             else:
                 yield event

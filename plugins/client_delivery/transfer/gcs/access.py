@@ -67,7 +67,8 @@ class GcsAccess:
             answer = self._exchange(build, accept)
         except Unreachable as error:
             away = TransferError(
-                f"Google Cloud Storage cannot be reached ({error}). Check the network's way out; it is tried again."
+                f"Google Cloud Storage cannot be reached ({error}). Check the network's outbound access. The request "
+                "will be retried."
             )
             away.alike = "unreachable"
             raise away from error

@@ -23,14 +23,15 @@ _PREFIXES: Final = ("google_cloud_platform",)
 _FILES: Final = ("keyfile_dict", "credential_config_file")
 _TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 _ACCEPTED: Final = (
-    "Accepted is the extra 'keyfile_dict' with Google's JSON file as it is, as an object or as text: a service-account "
-    "key, or a workload-identity-federation configuration."
+    "Expected the extra 'keyfile_dict' with Google's JSON file unchanged, as an object or as text: a "
+    "service-account key, or a workload-identity-federation configuration."
 )
 _REFUSED_FIELDS: Final = {
-    "key_path": "a path, which leads nowhere on a worker or in a container: store the file's content as 'keyfile_dict'",
-    "key_secret_name": "a secret in Google's Secret Manager, which would take another credential to read",
-    "idp_issuer_url": "an identity provider that is asked with a client secret, which is not supported",
-    "is_anonymous": "anonymous access, which may not write",
+    "key_path": "a path, which does not exist on a worker or in a container: store the file's content as "
+    "'keyfile_dict'",
+    "key_secret_name": "a secret in Google's Secret Manager, which would need another credential to read",
+    "idp_issuer_url": "an identity provider that needs a client secret, which is not supported",
+    "is_anonymous": "anonymous access, which cannot write",
 }
 _REFUSED_TYPES: Final = {
     "authorized_user": "a person's own login. Have a service account or workload identity federation set up",
@@ -84,7 +85,7 @@ def _mapping(value: object, what: str) -> Mapping[str, Any]:
             kind = "broken JSON" if value.lstrip()[:1] == "{" else _kind(value)
             raise UnusableFile(f"{what} is {kind}")
     if not isinstance(info, dict):
-        raise UnusableFile(f"{what} is no JSON object but of the type {type(info).__name__}")
+        raise UnusableFile(f"{what} is not a JSON object but of the type {type(info).__name__}")
     return info
 
 
@@ -104,8 +105,8 @@ def _kind(text: str) -> str:
     except UnusableKey:
         kind = "broken Base64"
     if is_private_key(text):
-        return f"{kind} alone: the whole JSON file is needed, for the account's name is in it"
-    return kind.replace("that is no private key", "that is no JSON").replace("the key's text", "the file's content")
+        return f"{kind} alone: the whole JSON file is needed, because it names the account"
+    return kind.replace("that is not a private key", "that is not JSON").replace("the key's text", "the file's content")
 
 
 def _of_file(info: Mapping[str, Any], hosts: GoogleHosts) -> Any:
@@ -161,14 +162,14 @@ def _chain(secret: Secret) -> list[str]:
     if chain is None:
         return []
     if not isinstance(chain, list) or not all(isinstance(one, str) and one.strip() for one in chain):
-        raise UnusableFile("its 'impersonation_chain' is no list of service accounts")
+        raise UnusableFile("its 'impersonation_chain' is not a list of service accounts")
     return [_account(one.strip()) for one in chain]
 
 
 def _account(name: str) -> str:
     account = name.rpartition("/")[2]  # projects/-/serviceAccounts/<e-mail>, as some of Google's files have it
     if not account.isascii() or account.count("@") != 1 or len(account) > 200 or " " in account:
-        raise UnusableFile("a service account that it names is no e-mail address")
+        raise UnusableFile("a service account that it names is not an e-mail address")
     return account
 
 

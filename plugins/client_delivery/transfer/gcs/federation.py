@@ -20,9 +20,9 @@ _ALSO_GOOGLE = frozenset({"accounts.google.com"})
 """Older service-account keys name it as their ``token_uri``."""
 _AWS = "urn:ietf:params:aws:token-type:aws4_request"
 _REFUSED_SOURCES = {
-    "executable": "a program to run, which is never done here",
-    "file": "a file, which is on no worker and in no container",
-    "certificate": "a certificate file, which is on no worker and in no container",
+    "executable": "a program to run, which is never allowed here",
+    "file": "a file, which does not exist on a worker or in a container",
+    "certificate": "a certificate file, which does not exist on a worker or in a container",
 }
 
 
@@ -63,8 +63,8 @@ class GoogleHosts:
         ours = host == _GOOGLE or host.endswith(f".{_GOOGLE}") or host in _ALSO_GOOGLE
         if parts is None or parts.scheme != "https" or not (ours or (universe and host.endswith(f".{universe}"))):
             raise UnusableFile(
-                f"{field!r} in its file is no address of Google's ('https://….googleapis.com/…'): tokens are sent "
-                "nowhere else"
+                f"{field!r} in its file is not an address of Google's ('https://….googleapis.com/…'): tokens are "
+                "sent nowhere else"
             )
 
 
@@ -81,7 +81,7 @@ def federated(info: Mapping[str, Any], hosts: GoogleHosts) -> Any:
         hosts.require(chosen["service_account_impersonation_url"], "service_account_impersonation_url")
     source = chosen.pop("credential_source", None) or {}
     if not isinstance(source, Mapping):
-        raise UnusableFile("'credential_source' in its federation configuration is no JSON object")
+        raise UnusableFile("'credential_source' in its federation configuration is not a JSON object")
     for kind, why in _REFUSED_SOURCES.items():
         if kind in source:
             raise UnusableFile(f"its federation configuration takes its token from {why}")

@@ -68,7 +68,7 @@ class Identity:
         if isinstance(error, NoAwsCredentials):
             return DestinationUnavailable(
                 f"There are no AWS credentials with which to prove to Google who we are ({error}). The Airflow "
-                f"connection {self._connection_id!r} is not the reason; the next attempt asks again."
+                f"connection {self._connection_id!r} is not the cause; the next attempt asks again."
             )
         if isinstance(error, _Busy):
             return DestinationUnavailable(_in_trouble(str(error)))
@@ -76,7 +76,7 @@ class Identity:
             return DestinationUnavailable(_in_trouble(""))
         if not isinstance(error, GoogleAuthError):
             # What answers in the place of Google's service does not speak its language: a proxy's page, say.
-            return DestinationUnavailable(_in_trouble("what answers there is not it"))
+            return DestinationUnavailable(_in_trouble("another service responds there"))
         said = reason_of(error)
         if error.retryable or any(word in said for word in _TEMPORARY):
             return DestinationUnavailable(_in_trouble(said))
@@ -137,7 +137,7 @@ class _Busy(TransportError):
 def _in_trouble(said: str) -> str:
     what = f"is in trouble ({said})" if said else "cannot be reached"
     return (
-        f"Google's token service {what}: the network or Google is the reason, not the credential. The next attempt "
+        f"Google's token service {what}: the cause is the network or Google, not the credential. The next attempt "
         "asks again."
     )
 

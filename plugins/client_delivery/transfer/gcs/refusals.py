@@ -18,25 +18,25 @@ MEANINGS = (
     ),
     Meaning(
         r"^\d+ (UserProject)?AccountProblem\b",
-        "The bucket's owner has to see to the account or the billing of the bucket {bucket!r}.",
+        "The bucket's owner must check the account and the billing of the bucket {bucket!r}.",
         DestinationUnavailable,
     ),
     WRONG_BYTES,
     Meaning(
         "retention",
-        "What is there is under a retention policy: it can be replaced when that has passed, or the file be delivered"
-        " under another name.",
+        "A retention policy protects the object that is there: wait until it expires, or deliver the file under "
+        "another name.",
         only_this=True,
     ),
     Meaning(
         r"\bhold\b|UnderActiveHold",
-        "What is there is under a hold: its owner releases it, or the file is delivered under another name.",
+        "A hold protects the object that is there: have its owner release it, or deliver the file under another name.",
         only_this=True,
     ),
     Meaning(
         r"storage\.objects\.delete",
-        "The account may create objects, but not overwrite them: grant storage.objects.delete, or have the recipient"
-        " take away what is there.",
+        "The account may create objects, but not overwrite them: grant storage.objects.delete, or have the "
+        "recipient remove the object that is there.",
         only_this=True,
     ),
     Meaning(
@@ -51,10 +51,10 @@ MEANINGS = (
     ),
     Meaning(
         "VPC.?Service|service perimeter|organization's policy",
-        "A service perimeter keeps calls from here out: its owner has to let this account and network in.",
+        "A service perimeter blocks calls from here: its owner must admit this account and network.",
     ),
     Meaning("skew", "The clock of this machine is wrong."),
-    Meaning("quota|rate.?limit", "A quota is used up: the next attempt may fit in, or its owner raises it."),
+    Meaning("quota|rate.?limit", "A quota is used up: the next attempt may succeed, or its owner can raise it."),
     Meaning(
         "^403 ",
         "The account in the Airflow connection {connection_id!r} needs storage.objects.create, for files above 4 MiB"

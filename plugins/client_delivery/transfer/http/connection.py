@@ -134,7 +134,7 @@ class Connection:
         now = time.monotonic()
         if self._deadline is not None:
             if now > self._deadline:
-                raise TimeoutError("the server's answer does not come to an end")
+                raise TimeoutError("the server's response does not end")
         elif self._pace.too_slow(now - began, count):
             raise TimeoutError(f"the server sends {TOO_SLOW}")
 
@@ -144,7 +144,7 @@ class Connection:
         while size := int(self._line().partition(b";")[0], 16):
             chunk = bytearray(size)
             if self.readinto(memoryview(chunk)) < size:
-                raise ConnectionResetError("the answer broke off")
+                raise ConnectionResetError("the response broke off")
             yield bytes(chunk)
             self._line()
         while self._line():
@@ -163,14 +163,14 @@ class Connection:
         while True:
             first = self._line()
             if not first.startswith(b"HTTP/1.") or not first[9:12].isdigit():
-                raise Garbled("the answer is not HTTP")
+                raise Garbled("the response is not HTTP")
             status = int(first[9:12])
             headers: dict[str, str] = {}
             while line := self._line():
                 name, _, value = line.decode("latin-1").partition(":")
                 headers[name.lower()] = value.strip()
                 if len(headers) > _MOST_HEADERS:
-                    raise Garbled("the answer has too many headers")
+                    raise Garbled("the response has too many headers")
             if status >= 200:
                 break
         self._deadline = None
@@ -183,13 +183,13 @@ class Connection:
         elif headers.get("content-length", "").isdigit():
             length = int(headers["content-length"])
         else:
-            raise Garbled("the answer does not say where it ends")
+            raise Garbled("the response does not say where it ends")
         return Head(status, headers, length, closes)
 
     def _line(self) -> bytes:
         while (end := self._buffer.find(b"\n", self._start, self._end)) < 0:
             if self._end - self._start >= _LONGEST_LINE:
-                raise Garbled("the answer has a line too long")
+                raise Garbled("the response has a line that is too long")
             self._buffer[: self._end - self._start] = self._view[self._start : self._end]
             self._start, self._end = 0, self._end - self._start
             began = time.monotonic()
@@ -199,7 +199,7 @@ class Connection:
             self._require_progress(began, count)
             self._end += count
         if end - self._start > _LONGEST_LINE:
-            raise Garbled("the answer has a line too long")
+            raise Garbled("the response has a line that is too long")
         line = bytes(self._view[self._start : end]).rstrip(b"\r")
         self._start = end + 1
         return line

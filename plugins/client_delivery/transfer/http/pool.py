@@ -59,7 +59,7 @@ class Response:
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer; fewer bytes at the body's end, and none behind it. Raises :class:`BrokenOff`."""
         if self._left is None:
-            raise BrokenOff("the answer has no length")
+            raise BrokenOff("the response has no length")
         wanted = min(len(buffer), self._left)
         try:
             count = self._connection.readinto(buffer[:wanted])
@@ -67,7 +67,7 @@ class Response:
             raise BrokenOff(_reason(error)) from error
         self._left -= count
         if not count and wanted:
-            raise BrokenOff(f"the answer ended {self._left} bytes early")
+            raise BrokenOff(f"the response ended {self._left} bytes early")
         return count
 
     def read(self) -> bytes:
@@ -119,7 +119,7 @@ class HttpPool:
     ) -> Response:
         """Send what ``build`` makes and return the answer, when it is accepted or no better one will come.
 
-        While the trouble is of the passing kind (no answer, throttling, a server's error) it is tried again, each
+        While the trouble is of the passing kind (no answer, throttling, a server's error) it will be retried, each
         time built, and so signed, anew, after growing pauses with full jitter: streams that were turned away together
         do not come back together. Raises :class:`Unreachable` after the last try.
         """

@@ -25,10 +25,10 @@ class Meaning:
     """Whether it can only ever concern the object that was refused."""
 
 
-BUSY = Meaning("", "The service is in trouble or asks for patience; it is tried again.", TransferError)
+BUSY = Meaning("", "The service has a problem or is throttling. The request will be retried.", TransferError)
 WRONG_BYTES = Meaning(
     r"^\d+ (BadDigest|InvalidDigest|XAmzContentChecksumMismatch)\b",
-    "The bytes did not arrive as they were sent. It is tried again.",
+    "The bytes did not arrive as they were sent. They will be sent again.",
     IntegrityError,
 )
 

@@ -234,12 +234,12 @@ class ObjectTarget:
             if occupied.repeated or occupied.upload_gone:
                 raise Refused(
                     f"Whether {uri} has arrived cannot be told: the response to the last request was lost, and the "
-                    f"account may not look at what is there now: {denied} Ask the recipient; if it is there, remove "
-                    "the file from the pick-up."
+                    f"account may not read what is there now: {denied} Ask the recipient; if the file is there, "
+                    "remove it from the pick-up."
                 ) from denied
             raise Refused(
                 f"There is an object at {uri} already, and it is not overwritten unseen: {denied} Have the recipient "
-                "take it away, or let the account read and overwrite objects."
+                "remove it, or let the account read and overwrite objects."
             ) from denied
 
     def _ours(self, key: str, before: Stored | None, expected: OwnChecksum | None, occupied: Occupied) -> Stored:
@@ -270,7 +270,7 @@ class ObjectTarget:
         comparable = stored is not None and expected is not None and stored.algorithm == expected.algorithm
         if stored is None or expected is None or not comparable:
             if stored is not None and stored.size not in (None, size):
-                raise IntegrityError(f"{uri} has {stored.size} bytes, but {size} were sent. It is tried again.")
+                raise IntegrityError(f"{uri} has {stored.size} bytes, but {size} were sent. It will be retried.")
             read = expected or (stored.checksum if stored else None) or OwnChecksum("etag", source.object.etag)
             how = "size" if stored is not None and stored.size is not None else "acknowledged"
             return Receipt(uri, size, f"{read.algorithm}:{read.value}", how, remark)
@@ -278,15 +278,15 @@ class ObjectTarget:
             if known_by_tag:
                 self._api.withdraw(key, stored)
             raise IntegrityError(
-                f"{uri} has another {expected.algorithm} checksum than what was read from S3, which has "
-                f"{expected.value}. It does not count as delivered; it is tried again."
+                f"{uri} has a different {expected.algorithm} checksum from the bytes read from S3, which have "
+                f"{expected.value}. The file does not count as delivered and will be retried."
             )
         return Receipt(uri, size, f"{expected.algorithm}:{expected.value}", "checksum", remark)
 
     def _written_by_another(self, key: str) -> TransferError:
         return TransferError(
-            f"{self._api.uri(key)} was written by someone else while it was being delivered. Nothing was overwritten; "
-            "the next attempt looks again."
+            f"{self._api.uri(key)} was written by someone else while it was being delivered. Nothing was "
+            "overwritten; the next attempt checks again."
         )
 
 

@@ -136,7 +136,7 @@ class S3Api(S3Bucket):
                 if etag:
                     return etag
             _COPY_BACKOFF.wait(attempt)
-        raise TransferError(f"S3 did not copy part {number} of {self.uri(key)}. It is tried again.")
+        raise TransferError(f"S3 did not copy part {number} of {self.uri(key)}. It will be retried.")
 
     def parts(self, key: str, upload_id: str) -> dict[int, str] | None:
         """The ETags of the parts that have arrived, by number; None if the upload is gone or may not be read."""

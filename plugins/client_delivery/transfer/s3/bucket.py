@@ -88,7 +88,7 @@ class S3Bucket:
             raise self._unreachable(verb, key, type(error).__name__) from error
 
     def _unreachable(self, verb: str, key: str, why: object) -> TransferError:
-        away = TransferError(f"S3 cannot be reached to {verb} {self.uri(key)}: {why}. It is tried again.")
+        away = TransferError(f"S3 cannot be reached to {verb} {self.uri(key)}: {why}. It will be retried.")
         away.alike = "unreachable"
         return away
 

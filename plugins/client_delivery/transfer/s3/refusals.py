@@ -24,13 +24,13 @@ MEANINGS = (
     ),
     Meaning(
         r"^\d+ (AccountProblem|AllAccessDisabled|NotSignedUp)\b",
-        "The owner of the bucket {bucket!r} has to see to the account.",
+        "The owner of the bucket {bucket!r} must check the account.",
         DestinationUnavailable,
     ),
     WRONG_BYTES,
     Meaning(
         r"^\d+ (ConditionalRequestConflict|OperationAborted|RequestTimeout|SlowDown)\b",
-        "That passes; it is tried again.",
+        "This is temporary; the request will be retried.",
         TransferError,
     ),
     Meaning(
@@ -40,8 +40,7 @@ MEANINGS = (
     ),
     Meaning(
         "object.?lock|WORM|retention|legal hold",
-        "What is there is locked: it can be replaced when that has passed, or the file be delivered under another"
-        " name.",
+        "The object that is there is locked: wait until the lock expires, or deliver the file under another name.",
         only_this=True,
     ),
     Meaning(
@@ -50,12 +49,12 @@ MEANINGS = (
         " region.",
     ),
     Meaning("skew", "The clock of this machine is wrong."),
-    Meaning("requester.?pays", "The requester pays in this bucket, which deliveries do not."),
+    Meaning("requester.?pays", "This bucket makes the requester pay, which deliveries do not support."),
     Meaning("AccessControlListNotSupported", "The bucket does not allow ACLs: remove destination.acl."),
-    Meaning("quota|limit exceeded", "A quota is used up: the next attempt may fit in, or its owner raises it."),
+    Meaning("quota|limit exceeded", "A quota is used up: the next attempt may succeed, or its owner can raise it."),
     Meaning(
         "^403 ",
-        "{who} may not do that: have its policy and the bucket's policy allow it. To create objects it needs"
-        " s3:PutObject; the reference lists what more permissions buy.",
+        "{who} may not do that: have its policy and the bucket's policy allow it. To create objects it needs "
+        "s3:PutObject; the reference lists what further permissions are for.",
     ),
 )

@@ -152,7 +152,7 @@ class SftpChannel:
                         raise ConnectionLost(str(error)) from error
                 sent += len(piece)
                 if sent < len(packet) and time.monotonic() > deadline:
-                    raise self.abandon("the server takes next to nothing")
+                    raise self.abandon("the server accepts next to nothing")
 
     def _room(self, wanted: int) -> int:
         """How much the channel's window takes now: libssh would wait without end. With the lock held.
@@ -185,7 +185,7 @@ class SftpChannel:
                 if waited > max(self._silence, *self._patience):
                     self._lose(f"the server has not responded for {waited:.0f} seconds")
                 elif deadline is not None and now > deadline:
-                    self._lose("the server is too slow to be waited for")
+                    self._lose("the server is too slow to wait for")
                 elif now - self._spoke > _KEEPALIVE:
                     self._keep_alive()
                 self._changed.wait(_TICK)
@@ -243,7 +243,7 @@ class SftpChannel:
         while len(incoming) - position >= 4:
             length = struct.unpack_from(">I", incoming, position)[0]
             if not 1 <= length <= _MOST_PACKET:
-                self._lose(f"the server sent a packet of {length} bytes, which is no SFTP")
+                self._lose(f"the server sent a packet of {length} bytes, which is not SFTP")
                 break
             if len(incoming) - position - 4 < length:
                 break
@@ -260,7 +260,7 @@ class SftpChannel:
             return
         request = struct.unpack_from(">I", packet, 1)[0] if len(packet) >= 5 else None
         if request not in self._awaited:
-            self._lose("the server answered what nobody asked")
+            self._lose("the server sent a response that nobody asked for")
             return
         self._awaited.discard(request)
         self._answers[request] = (packet[0], packet[5:])

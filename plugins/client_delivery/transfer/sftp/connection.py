@@ -125,7 +125,7 @@ class Connection:
             raise DestinationUnavailable(
                 f"The SFTP server {self._where} shows the host key {fingerprint(found)}, but destination.host_keys "
                 f"has {', '.join(map(fingerprint, self._config.host_keys))}. Nothing was sent: this may not be the "
-                "client's server. Ask the client, by another way than e-mail, whether the key has changed."
+                "client's server. Ask the client, not by e-mail, whether the key has changed."
             )
 
     def _log_in(self) -> None:

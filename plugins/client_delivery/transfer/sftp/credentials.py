@@ -19,7 +19,7 @@ PASSPHRASE_FIELDS: Final = ("private_key_passphrase", "passphrase", "private_key
 """The names that Airflow's SSH and SFTP hooks have had for it."""
 _KINDS: Final = ("ssh", "sftp")
 _ACCEPTED = (
-    "Accepted are a password, or the extra 'private_key' with the text of a private key (OpenSSH, PEM, PKCS #8 or "
+    "Expected a password, or the extra 'private_key' with the text of a private key (OpenSSH, PEM, PKCS #8 or "
     "PuTTY) and, if it has a passphrase, 'private_key_passphrase'."
 )
 
@@ -55,8 +55,8 @@ def nothing_to_log_in_with(secret: Secret) -> DestinationUnavailable:
     """For a connection that has neither a password nor a private key: what it has instead, by name."""
     if _field(secret.extra, ("key_file",)):
         return DestinationUnavailable(
-            f"The Airflow connection {secret.connection_id!r} names a 'key_file', which is on no worker and in no "
-            f"container: store the key's text in its place. {_ACCEPTED}"
+            f"The Airflow connection {secret.connection_id!r} names a 'key_file', which does not exist on a worker "
+            f"or in a container: store the key's text instead. {_ACCEPTED}"
         )
     return DestinationUnavailable(
         f"The Airflow connection {secret.connection_id!r} has neither a password nor the extra 'private_key'; it has "
@@ -70,7 +70,7 @@ def _field(extra: Mapping[str, Any], names: tuple[str, ...]) -> Any | None:
 
 def _imported(text: object, passphrases: list[str]) -> Any:
     if not isinstance(text, str):
-        raise UnusableKey(f"it is no text but of type {type(text).__name__}")
+        raise UnusableKey(f"it is not text but of type {type(text).__name__}")
     plain = unwrapped(text)
     if is_putty(plain):
         return _libssh(_first_that_opens(plain, passphrases), "")
@@ -81,7 +81,9 @@ def _imported(text: object, passphrases: list[str]) -> Any:
         except UnusableKey:
             continue
     if not is_encrypted(pem):
-        raise UnusableKey("it has the frame of a private key, but what is in it is cut, damaged or of an unknown type")
+        raise UnusableKey(
+            "it begins and ends like a private key, but its content is truncated, damaged or of an unknown type"
+        )
     if not passphrases:
         raise UnusableKey("it is encrypted, and no passphrase is given")
     raise UnusableKey("it is encrypted, and the passphrase does not open it")

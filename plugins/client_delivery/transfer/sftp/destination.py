@@ -114,9 +114,9 @@ class SftpTarget:
 
     def _lost(self, error: ConnectionLost, path: str, state: Mapping[str, Any]) -> TransferError:
         kept = (
-            "Whether the file has got its name is looked up by the next attempt."
+            "The next attempt looks up whether the file has got its name."
             if "publishing" in state
-            else "What has arrived is kept and resumed."
+            else "The next attempt resumes from what has arrived."
         )
         return TransferError(
             f"The connection to {self._tools.directory.where} was lost while {path!r} was sent ({error}). {kept}"

@@ -18,8 +18,8 @@ _T = TypeVar("_T")
 _ADVICE = {
     "open": "Ask the client to let {user} create files there. If it takes certain names only, set "
     "destination.temporary_prefix and temporary_suffix, or appear: direct.",
-    "write": "Ask the client what the server refuses; what has arrived is kept where the server can go on with it.",
-    "fsync": "The server could not write the file to its disk: ask the client to look at it.",
+    "write": "Ask the client what the server refuses. The next attempt resumes where the server can.",
+    "fsync": "The server could not write the file to its disk: ask the client to check it.",
     "close": "The server took the bytes and refused the file at its end, as virus scanners and quotas do: ask the "
     "client for the reason.",
     "rename": "Ask the client to let {user} rename files there, or set destination.appear to direct, or to staging "

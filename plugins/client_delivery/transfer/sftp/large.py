@@ -185,7 +185,9 @@ class LargeFile(Sending):
                 raise self.tools.publisher.gone(sent.part, self.to) from error
             if error.operation == "read" and not self._plain:
                 server.readable = False
-                raise proof.WrongContent(f"{sent.uri}: what several wrote cannot be read back ({error}).") from error
+                raise proof.WrongContent(
+                    f"{sent.uri}: what several connections wrote cannot be read back ({error})."
+                ) from error
             raise
         return replace(receipt, verified_by="read-back")
 

@@ -138,7 +138,7 @@ class Login:
             reason = "it did not respond in time"
         elif "not allowed" in reason and step == "publickey":
             return DestinationUnavailable(
-                f"The SFTP server {self._where} only takes signatures of the private key in the Airflow connection "
+                f"The SFTP server {self._where} only accepts signatures of the private key in the Airflow connection "
                 f"{self._secret.connection_id!r} by an algorithm that is not allowed here ({reason}). Ask the client "
                 "for a server that knows rsa-sha2-256, or to register an Ed25519 key; as a last resort set "
                 "destination.allow_weak_algorithms."
@@ -162,7 +162,7 @@ class Login:
         if self._accepted:
             facts.append(f"It accepted {', '.join(self._accepted)} and asks for more.")
         if self._question:
-            facts.append(f"It asked {self._question[:_SHOWN]!a}, which nobody is here to respond to.")
+            facts.append(f"It asked {self._question[:_SHOWN]!a}, which nobody is here to answer.")
         if self._refused and not self._question:
             facts.append("The credential may have expired or been changed: store the valid one.")
         else:

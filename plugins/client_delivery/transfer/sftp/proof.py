@@ -69,8 +69,8 @@ def proven(sftp: SftpSession, server: Server, sent: Sent, *, read_back: bool) ->
         return replace(receipt, verified_by="acknowledged")  # a server without stat: more it cannot say
     if size != digest.size:
         raise IntegrityError(
-            f"{uri} has {size} bytes on the server, but {digest.size} were sent. The file was not put in place; "
-            "it is tried again."
+            f"{uri} has {size} bytes on the server, but {digest.size} were sent. The file was not put in place and "
+            "will be retried."
         )
     return receipt
 
@@ -111,7 +111,7 @@ def require_whole(sftp: SftpSession, path: str, digest: Digest) -> None:
         stored.update(piece)
     if (stored.size, stored.crc32c) != (digest.size, digest.crc32c):
         raise WrongContent(
-            f"{path}: what the server has ({stored.size} bytes, crc32c:{stored.crc32c}) is not what was sent "
+            f"{path}: the server's file ({stored.size} bytes, crc32c:{stored.crc32c}) is not what was sent "
             f"({digest.size} bytes, crc32c:{digest.crc32c})."
         )
 
@@ -121,7 +121,7 @@ def require_stretches(sftp: SftpSession, path: str, expected: Sequence[tuple[int
     stored = sftp.read_stretches(path, [(start, len(data)) for start, data in expected])
     for (start, data), found in zip(expected, stored, strict=True):
         if found != data:
-            raise WrongContent(f"{path}: at byte {start} the server has other bytes than those that were sent.")
+            raise WrongContent(f"{path}: at byte {start} the server's bytes differ from those that were sent.")
 
 
 def require_resumable(sftp: SftpSession, path: str, lanes: Sequence[Lane]) -> None:

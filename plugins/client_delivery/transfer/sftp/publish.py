@@ -107,7 +107,7 @@ class Publisher:
             why = "it is not there: the recipient may have taken it, or nothing may have arrived"
             raise self.unknown(path, why) from error
         if size is None:
-            raise self.unknown(path, "the server does not tell what it has there")
+            raise self.unknown(path, "the server does not say what it has there")
         if size != receipt.size:
             return None
         held = proof.holds(sftp, path, to.source, receipt.checksum)
@@ -146,9 +146,9 @@ class Publisher:
     def unknown(self, path: str, why: str) -> NotRepeatable:
         """It cannot be known whether the recipient has the file."""
         return NotRepeatable(
-            f"{self._directory.uri(path)}: it cannot be known whether the recipient has this file: {why}. It is not "
-            "sent again by itself. Ask the client: if it has the file, remove it from the pick-up; if it has not, "
-            "clear the run, and it is sent once more."
+            f"{self._directory.uri(path)}: it is not known whether the recipient has this file: {why}. It will not "
+            "be sent again automatically. Ask the client: if it has the file, remove the file from the pick-up; if "
+            "not, clear the run, and the file is sent once more."
         )
 
     def gone(self, part: str, to: Delivery) -> TransferError:
@@ -162,10 +162,10 @@ class Publisher:
         """The server has taken the temporary file away."""
         return NotRepeatable(
             f"{self._directory.uri(path)}: the server took the file away under its temporary name, {part!r}, as soon "
-            "as it was closed. The recipient may have it under that name. It is not sent again by itself. Where a "
-            "server takes every file that is closed, set destination.appear: direct, or staging with a "
-            "staging_directory that it leaves alone. Then ask the client what became of this file: if it has it, "
-            "remove it from the pick-up; if it has not, clear the run, and it is sent once more."
+            "as it was closed. The recipient may have it under that name. It will not be sent again automatically. "
+            "If a server takes every file as soon as it is closed, set destination.appear: direct, or staging with "
+            "a staging_directory that it leaves alone. Then ask the client what became of this file: if it has the "
+            "file, remove the file from the pick-up; if not, clear the run, and the file is sent once more."
         )
 
     def require_temporary_names(self) -> None:
@@ -173,8 +173,8 @@ class Publisher:
         if self._server.takes_closed is not None:
             raise DestinationUnavailable(
                 f"{self._directory.where}: the server took {self._server.takes_closed!r} away as soon as it was "
-                "closed, under its temporary name. Nothing more is sent like that: set destination.appear: direct, or "
-                "staging with a staging_directory that the server leaves alone."
+                "closed, under its temporary name. No more files are sent that way: set destination.appear: direct, "
+                "or staging with a staging_directory that the server leaves alone."
             )
 
     # -- plumbing ----------------------------------------------------------------------------------------------------

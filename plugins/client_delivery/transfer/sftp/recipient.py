@@ -44,7 +44,7 @@ class Recipient:
         if self._server.windows:
             raise UnsafeName(
                 f"The name {name!a} has {found.group()!a}, which means something else on a Windows server. This "
-                "server is one, or does not tell. Rename the file."
+                "server runs Windows, or does not say. Rename the file."
             )
 
     def require_own_place(self, sftp: SftpSession, path: str, part: str, *, occupied: bool) -> None:
@@ -64,8 +64,8 @@ class Recipient:
         other = first if first != path else self._spelling(sftp, path)
         if other is not None:
             raise UnsafeName(
-                f"The server does not tell upper from lower case, and {other!a} has the place of {path!a}. Nothing was "
-                "overwritten. Rename the file, or ask the client to take the other one away."
+                f"The server does not distinguish upper from lower case, and {other!a} has the place of {path!a}. "
+                "Nothing was overwritten. Rename the file, or ask the client to remove the other one."
             )
 
     @staticmethod

@@ -151,7 +151,7 @@ class Sending:
             sftp.remove(self.to.path)
         except SftpError as error:
             if error.code == NO_SUCH_FILE:
-                why = "the server refused the rest of it, and what had arrived is not there any more"
+                why = "the server refused the rest of it, and the bytes that had arrived are no longer there"
                 raise self.tools.publisher.unknown(self.to.path, why) from error
         self._nothing_there()
 

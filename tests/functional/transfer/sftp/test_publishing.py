@@ -237,7 +237,7 @@ def test_a_later_attempt_knows_that_the_file_was_being_renamed(servers, run_serv
     attempts = Attempts(servers, server, source)
     with monkeypatch.context() as patched:
         patched.setattr("client_delivery.transfer.sftp.destination._RECONNECTIONS", 0)
-        assert "looked up by the next attempt" in str(attempts.next())
+        assert "next attempt looks up whether" in str(attempts.next())
     read = servers.s3_facts()["sent"]
     receipt = attempts.next()
     assert receipt.checksum == f"crc32c:{crc32c}"
@@ -407,7 +407,7 @@ def test_direct_does_not_send_again_what_may_have_been_taken(servers, run_server
     source, _ = servers.declare(size)
     outcome = Attempts(servers, server, source, appear="direct").next()
     assert isinstance(outcome, NotRepeatable)
-    assert "it cannot be known whether the recipient has this file" in str(outcome)
+    assert "it is not known whether the recipient has this file" in str(outcome)
     assert len(server.taken) == 1
 
 

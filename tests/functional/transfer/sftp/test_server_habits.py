@@ -152,7 +152,7 @@ def test_two_names_that_differ_in_case_only(servers, run_server, folding):
         deliver(servers.open("sftp", server.server), second)
         assert sorted(server.files()) == ["MEMBERS.csv", "Members.csv"]
         return
-    with pytest.raises(UnsafeName, match="does not tell upper from lower case"):
+    with pytest.raises(UnsafeName, match="does not distinguish upper from lower case"):
         deliver(servers.open("sftp", server.server), second)
     assert {name: len(content) for name, content in server.files().items()} == {"members.csv": 1000}
 
