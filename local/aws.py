@@ -123,6 +123,8 @@ def operation(environ: dict[str, Any]) -> str:
         return "s3.ListBucketVersions" if "versions" in query else "s3.ListObjectsV2"
     if method == "DELETE" and "versionId" in query:
         return "s3.DeleteObjectVersion"
+    if method in ("GET", "HEAD") and key and "versionId" in query:
+        return "s3.GetObjectVersion"  # what IAM asks for (service authorization reference, Amazon S3)
     verb = {"GET": "Get", "HEAD": "Head", "PUT": "Put", "DELETE": "Delete", "POST": "Post"}.get(method, method)
     return f"s3.{verb}{'Object' if key else 'Bucket'}"
 

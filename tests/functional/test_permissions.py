@@ -174,6 +174,7 @@ def runs_of_every_kind(scenario, stack, monkeypatch) -> list[object]:
         of_a_done_file(scenario, stack),
         of_a_role(scenario),
         of_a_streamed_copy(scenario),
+        of_what_was_sent_before(scenario, stack),
     ]
     return configs
 
@@ -261,6 +262,20 @@ def of_a_streamed_copy(scenario):
     )
     assert client.run().state == "success"
     client.aws_faults()
+    return client.config
+
+
+def of_what_was_sent_before(scenario, stack):
+    """S3 copied it and knows it by 32 bits: its version is read to tell whether another name is the same content."""
+    client = scenario(
+        "s3", pickup={"bucket": make_bucket(stack.client("s3"), "versioned, KMS"), "prefix": "before/"}
+    )
+    place = {"Bucket": client.config.pickup.bucket, "ChecksumAlgorithm": "CRC32", "Body": b"rows"}
+    for name in ("a.csv", "b.csv"):
+        client.s3.put_object(**place, Key=client.config.pickup.prefix + name)
+        assert client.run().state == "success"
+        assert client.run().state == "success"
+    assert list(client.delivered()) == ["a.csv"]
     return client.config
 
 

@@ -128,6 +128,8 @@ class Entry:
     """It failed for its name: under another name the content is a new wish (R5.9)."""
     replaced: bool = False
     """It failed for another object was in its place by then: that one is a new file, with an entry of its own."""
+    archived_to: str | None = None
+    """Where the archive keeps the source of what was delivered, ``s3://bucket/key`` (R5.8)."""
     reopened: bool = False
     """Delivered in an earlier run, and open again only to report names that were not sent (R5.7)."""
     created_at: str | None = None
@@ -199,6 +201,7 @@ class Entry:
             version_id=item.get("versionId"),
             name_refused=item.get("nameRefused", False),
             replaced=item.get("replaced", False),
+            archived_to=item.get("archivedTo"),
             reopened=item.get("reopened", False),
             created_at=item.get("createdAt"),
             armed_at=item.get("armedAt"),

@@ -73,6 +73,11 @@ class Fingerprint:
         return tuple(one for one in self.checksums if one.partition(":")[0] in _STRONG)
 
     @property
+    def certain(self) -> bool:
+        """Whether one of the strong is of the whole content: different contents then never go unnoticed, nor equal."""
+        return any("-" not in one.split(":")[1] for one in self.strong)
+
+    @property
     def weak(self) -> tuple[str, ...]:
         """Those that identify the content only of a file that has the same name as well."""
         return tuple(one for one in self.checksums if one.partition(":")[0] in _WEAK)

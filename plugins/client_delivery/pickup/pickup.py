@@ -6,8 +6,9 @@ a version: a bucket that keeps them gets a delete marker, under which everything
 
 from __future__ import annotations
 
+import base64
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -69,6 +70,26 @@ class DoneFile:
     """None where the bucket has no versions; ``null`` for what was put while it had none."""
     by_kms: bool = False
     """Encrypted by KMS: S3 then gives each upload an ETag of its own, of equal bytes too."""
+
+
+@dataclass(slots=True)
+class _Computed:
+    """Of bytes that were read."""
+
+    size: int = 0
+    crc64nvme: int = 0
+    crc32: int = 0
+    crc32c: int = 0
+
+    def agrees_with(self, file: PickupFile) -> bool:
+        """Whether these are the bytes of which S3 said this size and, where it has one, this 32-bit checksum."""
+        theirs = {
+            one
+            for name, value in (("crc32", self.crc32), ("crc32c", self.crc32c))
+            for one in Fingerprint.of({name: base64.b64encode(value.to_bytes(4, "big")).decode()}, file.size).weak
+        }
+        whole = [one for one in file.content.weak if "-" not in one.split(":")[1]]
+        return self.size == file.size and theirs.issuperset(whole)
 
 
 class _Changed(Exception):
@@ -199,19 +220,48 @@ class Pickup:
         with ThreadPoolExecutor(_PARALLEL) as pool:
             return list(pool.map(self._read, waiting))
 
+    def read_again(self, past: Iterable[tuple[PickupFile, str | None]]) -> list[PickupFile]:
+        """The same of files that have been dealt with, each with the place of its archived copy, if it has one (R5.8).
+
+        Read is the object's version, which a bucket that keeps versions has under its delete marker; the object itself,
+        where it was left; the archived copy, if it agrees with what S3 said of the file. One of which nothing is left,
+        or may be read, comes as it was.
+        """
+        files = list(past)
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            return list(pool.map(lambda one: self._read_again(*one), files))
+
     def _read(self, file: PickupFile) -> PickupFile:
+        found = self._computed({"Bucket": file.bucket, "Key": file.key, "IfMatch": f'"{file.etag}"'})
+        return file if found is None else replace(file, content=file.content.with_crc64nvme(found.crc64nvme, file.size))
+
+    def _read_again(self, file: PickupFile, archived: str | None) -> PickupFile:
+        place = {"Bucket": file.bucket, "Key": file.key, "IfMatch": f'"{file.etag}"'}
+        found = self._computed({**place, "VersionId": file.version_id} if file.version_id else place)
+        if found is None and archived is not None:
+            bucket, _, key = archived.removeprefix("s3://").partition("/")
+            copy = self._computed({"Bucket": bucket, "Key": key})
+            # Anybody may have put something else there: its size and its checksum must be the file's.
+            found = copy if copy and copy.agrees_with(file) else None
+        return file if found is None else replace(file, content=file.content.with_crc64nvme(found.crc64nvme, file.size))
+
+    def _computed(self, request: Mapping[str, Any]) -> _Computed | None:
+        """The checksums of an object's bytes, which are read for it; None where they cannot be read."""
         from awscrt import checksums
         from botocore.exceptions import BotoCoreError, ClientError
 
-        value = 0
+        found = _Computed()
         try:
-            response = self._s3.get_object(Bucket=file.bucket, Key=file.key, IfMatch=f'"{file.etag}"')
+            response = self._s3.get_object(**request)
             with closing(response["Body"]) as body:
                 for piece in body.iter_chunks(_CHUNK):
-                    value = checksums.crc64nvme(piece, value)
+                    found.size += len(piece)
+                    found.crc64nvme = checksums.crc64nvme(piece, found.crc64nvme)
+                    found.crc32 = checksums.crc32(piece, found.crc32)
+                    found.crc32c = checksums.crc32c(piece, found.crc32c)
         except (BotoCoreError, ClientError):
-            return file
-        return replace(file, content=file.content.with_crc64nvme(value, file.size))
+            return None
+        return found
 
     def _identified(self, file: PickupFile) -> PickupFile | None:
         from botocore.exceptions import ClientError

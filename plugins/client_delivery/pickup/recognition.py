@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from client_delivery.ledger.aliases import Alias, by_content, by_etag, content_keys, hint_keys
+from client_delivery.ledger.aliases import Alias, aliases_of, by_content, by_etag, content_keys, hint_keys
 from client_delivery.ledger.entry import Entry, Status
 from client_delivery.ledger.identity import identity
 
@@ -82,7 +82,7 @@ class Recognition:
 
     def unsure(self, sighting: Sighting) -> bool:
         """S3 has only a short checksum of the content, or none of the whole: it may be known all the same."""
-        return self._rules.by_content and sighting.entry is None and not sighting.file.content.strong
+        return self._rules.by_content and sighting.entry is None and not sighting.file.content.certain
 
     @staticmethod
     def hints(sighting: Sighting) -> list[str]:
@@ -99,9 +99,28 @@ class Recognition:
         suspects = {one.file.key: one for one in unsure if known.intersection(hints[one.file.key])}
         for file in pickup.read(one.file for one in suspects.values()):
             suspects[file.key].file = file
-        self._look_deeper([one for one in suspects.values() if one.file.content.strong])
-        if not self._rules.by_name:
-            self._look_for_failures([one for one in suspects.values() if one.entry is None])
+        read = [one for one in suspects.values() if one.file.content.certain]
+        self._look_deeper(read)
+        if self._rules.by_name:
+            return
+        self._look_for_failures([one for one in suspects.values() if one.entry is None])
+        if unknown := [one for one in read if one.entry is None]:
+            for ledger in (self._ledger, *self._earlier):
+                self._learn(ledger, unknown, pickup)
+            self._look_deeper(unknown)
+
+    def _learn(self, ledger: Ledger, sightings: Iterable[Sighting], pickup: Pickup) -> None:
+        """Read what was sent before, where it is left and S3 itself copied it, so that nobody has ever read it."""
+        keys = {key for one in sightings for key in self.hints(one)}
+        entries = ledger.find({alias.entry for alias in ledger.aliases.find(keys).values()})
+        unread = [entry for entry in entries.values() if not entry.content.certain]
+        past = pickup.read_again((entry.source, entry.archived_to) for entry in unread)
+        ledger.aliases.note(
+            alias
+            for entry, file in zip(unread, past, strict=True)
+            if file.content.certain
+            for alias in aliases_of(entry.etag, file, by_name="#" in entry.etag)
+        )
 
     def _look_deeper(self, sightings: Sequence[Sighting]) -> None:
         """By the checksums, and in the ledgers of earlier delivery keys."""

@@ -10,6 +10,7 @@ import pytest
 from client_delivery.ledger.entry import Status
 from client_delivery.operators.register_files import RegisterFilesOperator
 from tests.functional.runs.trouble import after
+from tests.support.pickups import make_bucket
 
 BODY = b"member,plan\n" * 600_000
 
@@ -19,10 +20,16 @@ def kms(scenario):
     return lambda destination="gcs", **changes: scenario(destination, pickups="kms", **changes)
 
 
-def upload_in_parts(client, name: str, body: bytes, part_size: int = 5 * 1024**2) -> None:
+def drop_with(client, name: str, algorithm: str) -> None:
+    """As an SDK does that sends this checksum along."""
+    place = {"Bucket": client.config.pickup.bucket, "Key": client.config.pickup.prefix + name}
+    client.s3.put_object(**place, Body=b"rows", ChecksumAlgorithm=algorithm)
+
+
+def upload_in_parts(client, name: str, body: bytes, part_size: int = 5 * 1024**2, **options: str) -> None:
     """As a tool does that cuts files by its own rule."""
     place = {"Bucket": client.config.pickup.bucket, "Key": client.config.pickup.prefix + name}
-    upload = client.s3.create_multipart_upload(**place)["UploadId"]
+    upload = client.s3.create_multipart_upload(**place, **options)["UploadId"]
     parts = []
     for number, start in enumerate(range(0, len(body), part_size), 1):
         part = {"PartNumber": number, "Body": body[start : start + part_size]}
@@ -91,6 +98,63 @@ def test_r3_6_what_was_uploaded_with_a_32_bit_checksum_is_recognised_by_name(kms
     client.run()
     client.run()
     client.s3.put_object(**place, Key=client.config.pickup.prefix + "claims.csv", Body=b"rows")
+    client.run()
+    assert (client.waiting(), visible(client)) == ([], ["claims.csv"])
+
+
+@pytest.mark.parametrize(
+    ("bucket", "after", "algorithm"),
+    [
+        ("versioned, KMS", "next_run", "CRC32"),
+        ("versioned, KMS", "delete", "CRC32C"),
+        ("KMS", {"archive": "sent/"}, "CRC32"),
+        ("KMS", {"archive": "sent/"}, "CRC32C"),
+        ("KMS", "keep", "CRC32"),
+    ],
+)
+def test_r5_7_what_s3_copied_and_knows_by_32_bits_is_recognised_under_another_name(
+    scenario, stack, bucket, after, algorithm
+):
+    """boto3 chooses CRC32, and who copies within S3 reads nothing: what was sent is read where it is left."""
+    client = scenario("s3", pickup={"bucket": make_bucket(stack.client("s3"), bucket), "prefix": "in/"}, after_delivery=after)
+    drop_with(client, "a.csv", algorithm)
+    client.run()
+    client.run()
+    drop_with(client, "b.csv", algorithm)
+    run = client.run()
+    assert run.errors == {}
+    assert list(client.delivered()) == ["a.csv"]
+    assert mails(client)[-1] == "Job finished: 0 delivered, 1 not sent"
+    assert "b.csv" in client.mails()[-1].text
+    before = len(client.mails())
+    drop_with(client, "c.csv", algorithm)
+    client.run()
+    assert list(client.delivered()) == ["a.csv"], "known by its content from now on"
+    assert len(client.mails()) == before + 1
+
+
+@pytest.mark.parametrize("archive", ["none", "overwritten"])
+def test_r5_7_what_cannot_be_compared_is_sent(scenario, stack, archive):
+    """Equal in 32 bits and size is no proof: a file that nobody can compare is never held back."""
+    after = "delete" if archive == "none" else {"archive": "sent/"}
+    client = scenario("s3", pickup={"bucket": make_bucket(stack.client("s3"), "KMS"), "prefix": "in/"}, after_delivery=after)
+    drop_with(client, "a.csv", "CRC32")
+    client.run()
+    if archive == "overwritten":
+        bucket, _, key = client.entries()["a.csv"].archived_to[5:].partition("/")
+        client.s3.put_object(Bucket=bucket, Key=key, Body=b"ROWS", ChecksumAlgorithm="CRC32")
+    drop_with(client, "b.csv", "CRC32")
+    assert client.run().state == "success"
+    assert sorted(client.delivered()) == ["a.csv", "b.csv"]
+
+
+def test_r3_6_a_digest_of_other_parts_is_no_other_content(kms):
+    """SHA-256 of a multipart upload is a digest of its parts' digests (S3 user guide, *Checking object integrity*)."""
+    client = kms()
+    upload_in_parts(client, "claims.csv", BODY, 5 * 1024**2, ChecksumAlgorithm="SHA256")
+    client.run()
+    client.run()
+    upload_in_parts(client, "claims again.csv", BODY, 6 * 1024**2, ChecksumAlgorithm="SHA256")
     client.run()
     assert (client.waiting(), visible(client)) == ([], ["claims.csv"])
 
