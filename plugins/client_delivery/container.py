@@ -30,7 +30,7 @@ from client_delivery.ledger.orders import Orders
 from client_delivery.ledger.table import Ledger
 from client_delivery.pickup.disposal import Disposal
 from client_delivery.pickup.pickup import Pickup
-from client_delivery.run.attempt import Batch, Outcome
+from client_delivery.run.attempt import Batch, BatchOutcome
 from client_delivery.run.destination import destination_of
 from client_delivery.runtime.events import LineFormatter, log_event
 from client_delivery.runtime.settings import Settings, SettingsError
@@ -142,7 +142,7 @@ def main(environment: Mapping[str, str] = os.environ) -> ExitCode:
     return ExitCode.FAILED if outcome.failed else ExitCode.DELIVERED
 
 
-def deliver(order: Order, settings: Settings, stop: threading.Event) -> Outcome:
+def deliver(order: Order, settings: Settings, stop: threading.Event) -> BatchOutcome:
     """Try once what the ledger says is left of the batch."""
     from client_delivery.runtime.aws import dynamodb_client, identity_for, s3_client
 
@@ -189,13 +189,13 @@ def _source_access(config: ClientConfig) -> S3Access:
 
 
 def _destination(config: ClientConfig, settings: Settings) -> Destination:
-    from client_delivery.runtime.secrets_manager import resolve
+    from client_delivery.runtime.secrets_manager import read_secret
 
     return destination_of(
         config,
         settings,
         _source_access(config),
-        lambda connection_id: resolve(connection_id, settings.connections_prefix),
+        lambda connection_id: read_secret(connection_id, settings.connections_prefix),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import botocore.httpsession
 
-from client_delivery.transfer.http.connection import Connection
+from client_delivery.transfer.http.connection import HttpConnection
 from client_delivery.transfer.sftp.channel import SftpChannel
 
 When = Literal["before", "after"]
@@ -54,7 +54,7 @@ class Killer:
 
     def install(self) -> None:
         """Stand between this process and everything outside of it."""
-        send, exchange = botocore.httpsession.URLLib3Session.send, Connection.exchange
+        send, exchange = botocore.httpsession.URLLib3Session.send, HttpConnection.exchange
         ask, ask_together = SftpChannel.ask, SftpChannel.ask_together
 
         def aws(session: Any, request: Any) -> Any:
@@ -80,7 +80,7 @@ class Killer:
             return asked
 
         botocore.httpsession.URLLib3Session.send = aws
-        Connection.exchange = http  # type: ignore[method-assign]
+        HttpConnection.exchange = http  # type: ignore[method-assign]
         SftpChannel.ask = sftp  # type: ignore[method-assign]
         SftpChannel.ask_together = sftp_together  # type: ignore[method-assign]
 

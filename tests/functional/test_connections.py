@@ -79,7 +79,7 @@ def test_r2_5_worker_container_and_airflow_read_the_same(store, form):
     connection_id = f"same_{form}"
     store(connection_id, FORMS[form])
     theirs = SecretsManagerBackend(connections_prefix=PREFIX).get_connection(connection_id)
-    worker, container = connections.resolve(connection_id), secrets_manager.resolve(connection_id, PREFIX)
+    worker, container = connections.secret_of(connection_id), secrets_manager.read_secret(connection_id, PREFIX)
     assert worker == container
     assert (worker.login, worker.password) == (theirs.login or None, theirs.password or None)
     assert worker.extra == theirs.extra_dejson
@@ -102,8 +102,8 @@ MORE = {
 def test_r2_5_worker_and_container_read_what_airflow_would_drop(store, form):
     text, extra = MORE[form]
     store(f"more_{form}", text)
-    worker = connections.resolve(f"more_{form}")
-    assert worker == secrets_manager.resolve(f"more_{form}", PREFIX)
+    worker = connections.secret_of(f"more_{form}")
+    assert worker == secrets_manager.read_secret(f"more_{form}", PREFIX)
     assert worker.extra == extra
 
 
@@ -116,18 +116,18 @@ def test_r2_5_the_words_that_airflows_backend_was_told(store, aws, monkeypatch):
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps(options))
     store("words", '{"haslo": "pw", "user": "u"}')
     assert SecretsManagerBackend(**options).get_connection("words").password == "pw"
-    assert connections.resolve("words").password == "pw"
+    assert connections.secret_of("words").password == "pw"
 
 
 def test_what_secrets_manager_lacks_is_asked_of_airflow(store, in_airflow, monkeypatch):
     extra = json.dumps({"private_key": "K"})
     in_airflow["only_in_airflow"] = Connection(conn_id="only_in_airflow", password="pw", extra=extra)
-    secret = connections.resolve("only_in_airflow")
+    secret = connections.secret_of("only_in_airflow")
     assert (secret.password, secret.extra) == ("pw", {"private_key": "K"})
     monkeypatch.setenv("AIRFLOW_CONN_IN_ENVIRONMENT", "sftp://u:p%20w@h")
-    assert connections.resolve("in_environment").password == "p w"
+    assert connections.secret_of("in_environment").password == "p w"
     with pytest.raises(DestinationUnavailable) as refused:
-        connections.resolve("nowhere")
+        connections.secret_of("nowhere")
     assert str(refused.value) == (
         "There is no Airflow connection 'nowhere', which the configuration names in destination.connection_id. "
         "There is no secret 'airflow/connections/nowhere' in Secrets Manager. Store the destination's credential "
@@ -140,14 +140,14 @@ def test_a_pattern_keeps_the_worker_from_asking_secrets_manager(store, in_airflo
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps(options))
     store("other", '{"password": "from Secrets Manager"}')
     in_airflow["other"] = Connection(conn_id="other", password="from Airflow")
-    assert connections.resolve("other").password == "from Airflow"
+    assert connections.secret_of("other").password == "from Airflow"
 
 
 def test_another_backend_is_airflows_affair(store, in_airflow, monkeypatch):
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "airflow.secrets.local_filesystem.LocalFilesystemBackend")
     store("elsewhere", '{"password": "from Secrets Manager"}')
     in_airflow["elsewhere"] = Connection(conn_id="elsewhere", password="from Airflow")
-    assert connections.resolve("elsewhere").password == "from Airflow"
+    assert connections.secret_of("elsewhere").password == "from Airflow"
 
 
 @pytest.mark.parametrize(
@@ -168,9 +168,9 @@ def test_secrets_manager_in_trouble_is_told_from_a_refusal(store, in_airflow, aw
     store(f"trouble_{code}", '{"password": "pw"}')
     rule = {"call": "secretsmanager.GetSecretValue", "status": status, "code": code, "times": 0}
     httpx.post(f"{aws.aws_url}/_local/faults", json=[rule], timeout=30).raise_for_status()
-    for resolve in (connections.resolve, lambda name: secrets_manager.resolve(name, PREFIX)):
+    for read in (connections.secret_of, lambda name: secrets_manager.read_secret(name, PREFIX)):
         with pytest.raises(DestinationUnavailable) as refused:
-            resolve(f"trouble_{code}")
+            read(f"trouble_{code}")
         assert said in str(refused.value)
 
 
@@ -181,11 +181,11 @@ def test_r2_5_what_the_airflow_ui_writes_for_an_sftp_connection_works(in_airflow
     assert "conn-fields" not in form, "the provider has fields of its own now: are they read?"
     extra = json.dumps({"private_key": stack.sftp.private_key, "no_host_key_check": "false", "key_file": ""}, indent=2)
     in_airflow["by_ui"] = Connection(conn_id="by_ui", conn_type="sftp", login="acme", host="h", port=22, extra=extra)
-    secret = connections.resolve("by_ui")
+    secret = connections.secret_of("by_ui")
     assert private_key_of(secret) is not None
     assert password_of(secret) is None
     in_airflow["by_ui"] = Connection(conn_id="by_ui", conn_type="sftp", password=" p w ", extra="{}")
-    assert password_of(connections.resolve("by_ui")) == " p w "
+    assert password_of(connections.secret_of("by_ui")) == " p w "
 
 
 def test_r2_5_what_is_a_credential_is_masked_and_what_is_not_stays_readable(in_airflow, monkeypatch):
@@ -200,7 +200,7 @@ def test_r2_5_what_is_a_credential_is_masked_and_what_is_not_stays_readable(in_a
         "keyfile_dict": {"a": "b"},
     }
     in_airflow["masked"] = Connection(conn_id="masked", password="pw", extra=json.dumps(extra))
-    connections.resolve("masked")
+    connections.secret_of("masked")
     assert masked == [
         ("pw", None),
         ("K1", None),
@@ -215,5 +215,5 @@ def test_r2_5_a_connection_that_cannot_be_read_is_described_and_never_quoted(in_
     with pytest.raises(
         DestinationUnavailable, match="'broken' cannot be read: Its extra is broken JSON of 24"
     ) as refused:
-        connections.resolve("broken")
+        connections.secret_of("broken")
     assert "hunter2" not in str(refused.value)

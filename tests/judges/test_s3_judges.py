@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from client_delivery.config.destinations import S3Destination
+from client_delivery.config.destinations import S3Section
 from client_delivery.runtime.aws import s3_access
 from client_delivery.transfer.contract import (
     IntegrityError,
@@ -24,7 +24,7 @@ from client_delivery.transfer.contract import (
     TransferError,
 )
 from client_delivery.transfer.parts import PartLimits
-from client_delivery.transfer.s3.destination import S3Target
+from client_delivery.transfer.s3.destination import S3Destination
 from tests.functional.transfer.conftest import MIB, Journal
 from tests.judges.conftest import Judge
 
@@ -53,12 +53,12 @@ class Bucket:
         uploads = self.client.list_multipart_uploads(Bucket="target").get("Uploads", ())
         return sum(one["Key"] == key for one in uploads)
 
-    def target(self, *, copies: bool = False, **limits: Any) -> S3Target:
-        config = S3Destination(
+    def target(self, *, copies: bool = False, **limits: Any) -> S3Destination:
+        config = S3Section(
             type="s3", bucket="target", prefix="in/", **({} if copies else {"max_bytes_per_second": 10**12})
         )
         access = s3_access()
-        return S3Target(config, access, access, **limits)
+        return S3Destination(config, access, access, **limits)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def content(size: int) -> bytes:
     return os.urandom(MIB) * whole + os.urandom(rest)
 
 
-def delivered(target: S3Target, source: SourceObject, name: str | None = None, **job: Any) -> Receipt:
+def delivered(target: S3Destination, source: SourceObject, name: str | None = None, **job: Any) -> Receipt:
     with target:
         return target.deliver(
             Job(name or source.key, source, **{"token": 1, **job}), job.pop("journal", None) or Journal()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 
-from client_delivery.runtime.secrets_manager import NoSecret, resolve
+from client_delivery.runtime.secrets_manager import NoSecret, read_secret
 from client_delivery.transfer.contract import DestinationUnavailable
 
 
@@ -39,7 +39,7 @@ def refused(code: str, message: str = "", status: int = 400) -> ClientError:
 def failure(holding, response: object) -> DestinationUnavailable:
     holding(response)
     with pytest.raises(DestinationUnavailable) as raised:
-        resolve("acme", "airflow/connections")
+        read_secret("acme", "airflow/connections")
     assert raised.value.__suppress_context__
     return raised.value
 
@@ -47,13 +47,13 @@ def failure(holding, response: object) -> DestinationUnavailable:
 @pytest.mark.parametrize(("prefix", "name"), [("airflow/connections", "airflow/connections/acme"), ("", "acme")])
 def test_r2_5_a_secret_is_read_by_its_name(holding, prefix, name):
     fake = holding({"SecretString": '{"password": "pw"}'})
-    assert resolve("acme", prefix).password == "pw"
+    assert read_secret("acme", prefix).password == "pw"
     assert fake.asked == [name]
 
 
 def test_r2_5_a_binary_secret_is_read_as_text(holding):
     holding({"SecretBinary": '{"password": "pä"}'.encode()})
-    assert resolve("acme", "airflow/connections").password == "pä"
+    assert read_secret("acme", "airflow/connections").password == "pä"
 
 
 @pytest.mark.parametrize(

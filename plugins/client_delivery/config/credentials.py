@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from client_delivery.config.document import Document, Path
+from client_delivery.config.document import Document, FieldPath
 from client_delivery.config.problem import looks_like_credential
 
 _NAMES = frozenset({"auth", "cert", "certificate", "key", "pass", "pem", "ppk", "pwd", "pw", "sas"})
@@ -31,7 +31,7 @@ def is_credential_name(name: str) -> bool:
     return letters in _NAMES or _NAME_PARTS.search(letters) is not None
 
 
-def _search(document: Document, value: Any, path: Path) -> None:
+def _search(document: Document, value: Any, path: FieldPath) -> None:
     if path and isinstance(path[-1], str):
         if is_credential_name(path[-1]):
             _refuse(document, path, "a field for a credential")
@@ -49,12 +49,12 @@ def _search(document: Document, value: Any, path: Path) -> None:
         _refuse(document, path, "what looks like a credential")
 
 
-def _refuse(document: Document, path: Path, found: str) -> None:
+def _refuse(document: Document, path: FieldPath, found: str) -> None:
     document.refused.add(path)
     document.report(path, found, "no credential in this file", _where_it_belongs(document.data, path))
 
 
-def _where_it_belongs(data: dict[str, Any], path: Path) -> str:
+def _where_it_belongs(data: dict[str, Any], path: FieldPath) -> str:
     destination = data.get("destination")
     kind = destination.get("type") if isinstance(destination, dict) else None
     if path[0] == "pickup" or (path[0] == "destination" and kind == "s3"):

@@ -9,7 +9,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from client_delivery.config.model import ClientConfig, GcsDestination, S3Destination, SftpDestination
+from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
 from client_delivery.config.problem import ConfigError
 
 
@@ -83,18 +83,18 @@ def _pickup(config: ClientConfig) -> str:
 def _destination(config: ClientConfig) -> str:
     destination = config.destination
     match destination:
-        case GcsDestination():
+        case GcsSection():
             text = f"{destination.uri} (Google Cloud Storage)"
-        case SftpDestination():
+        case SftpSection():
             text = f"{destination.uri} as {destination.username} (SFTP)"
-        case S3Destination():
+        case S3Section():
             text = f"{destination.uri} (S3)"
     return _escape(text)
 
 
 def _credential(config: ClientConfig) -> str:
     destination = config.destination
-    if isinstance(destination, S3Destination):
+    if isinstance(destination, S3Section):
         role = destination.role_arn
         return f"the role {_escape(role)}" if role else "the environment's own role"
     return f"the Airflow connection {_escape(destination.connection_id)}"

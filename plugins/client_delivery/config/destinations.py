@@ -60,7 +60,7 @@ def refuse_external_id_alone(external_id: str | None, info: ValidationInfo) -> s
     return external_id
 
 
-def require_staging_directory(destination: SftpDestination) -> SftpDestination:
+def require_staging_directory(destination: SftpSection) -> SftpSection:
     """Refuse a way to appear without the directory that it needs, and the other way round."""
     if destination.appear == "staging" and destination.staging_directory is None:
         raise refusal("`staging_directory` beside it", "Files are written there before they are moved.", at=("appear",))
@@ -71,7 +71,7 @@ def require_staging_directory(destination: SftpDestination) -> SftpDestination:
     return destination
 
 
-class GcsDestination(Section, title="Destination: Google Cloud Storage"):
+class GcsSection(Section, title="Destination: Google Cloud Storage"):
     """A bucket in Google Cloud Storage."""
 
     type: Literal["gcs"] = Field(title="Type", description=_TYPE, examples=["gcs"])
@@ -128,7 +128,7 @@ class GcsDestination(Section, title="Destination: Google Cloud Storage"):
         return f"gs://{self.bucket}/{self.prefix}"
 
 
-class SftpDestination(Section, title="Destination: SFTP"):
+class SftpSection(Section, title="Destination: SFTP"):
     """A directory on a client's SFTP server."""
 
     type: Literal["sftp"] = Field(title="Type", description=_TYPE, examples=["sftp"])
@@ -238,7 +238,7 @@ class SftpDestination(Section, title="Destination: SFTP"):
         return f"sftp://{host}{port}{path}"
 
 
-class S3Destination(Section, title="Destination: S3"):
+class S3Section(Section, title="Destination: S3"):
     """Another S3 location, in this account or, through a role, in another one."""
 
     type: Literal["s3"] = Field(title="Type", description=_TYPE, examples=["s3"])

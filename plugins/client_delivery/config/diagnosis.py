@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from client_delivery.config.document import Document, Path
-from client_delivery.config.model import ClientConfig, Pickup
+from client_delivery.config.document import Document, FieldPath
+from client_delivery.config.model import ClientConfig, PickupSection
 from client_delivery.config.outline import DESTINATIONS, as_yaml, default_of, section_of
 from client_delivery.config.problem import shown, write
 from client_delivery.config.refusal import REFUSED
@@ -91,7 +91,9 @@ def report_empty(document: Document) -> None:
         document.refused.add(path)
 
 
-def _explain(kind: str, context: Mapping[str, Any], path: Path, value: Any, document: Document) -> tuple[str, str, str]:
+def _explain(
+    kind: str, context: Mapping[str, Any], path: FieldPath, value: Any, document: Document
+) -> tuple[str, str, str]:
     """What was found, what is expected, and a hint."""
     numeral = document.numerals.get(path)
     found, expected, hint = numeral or shown(value), _TYPES.get(kind, "fields of its own, indented below it"), ""
@@ -131,7 +133,7 @@ def _one_of(accepted: Iterable[str]) -> str:
 _LEAVE_OUT = "Leave the line out for the default."
 
 
-def _explain_absence(kind: str, path: Path, field: FieldInfo) -> tuple[str, str]:
+def _explain_absence(kind: str, path: FieldPath, field: FieldInfo) -> tuple[str, str]:
     if not field.is_required():
         return _TYPES.get(kind, "a value"), f"Leave the line out for the default, {as_yaml(default_of(field))}."
     if field.examples:
@@ -155,7 +157,7 @@ def _hint_for_type(kind: str, value: Any, numeral: str | None) -> str:
     return hint
 
 
-def _hint_for_unknown(path: Path, accepted: Sequence[str]) -> str:
+def _hint_for_unknown(path: FieldPath, accepted: Sequence[str]) -> str:
     name = str(path[-1])
     if homes := [home for home, fields in _sections().items() if name in fields]:
         return f"This field belongs {' or '.join(homes)}."
@@ -171,7 +173,7 @@ def _hint_for_unknown(path: Path, accepted: Sequence[str]) -> str:
 def _sections() -> dict[str, Sequence[str]]:
     return {
         "at the top level": list(ClientConfig.model_fields),
-        "under `pickup`": list(Pickup.model_fields),
+        "under `pickup`": list(PickupSection.model_fields),
         **{f"under a `destination` of type {kind}": list(model.model_fields) for kind, model in DESTINATIONS.items()},
     }
 
@@ -185,14 +187,14 @@ def _near(value: Any, accepted: Sequence[str]) -> str:
     return write(by_plain_name[near[0]]) if near else ""
 
 
-def _without_tag(location: tuple[str | int, ...]) -> Path:
+def _without_tag(location: tuple[str | int, ...]) -> FieldPath:
     """The path in the file: pydantic puts the destination's type between ``destination`` and its fields."""
     if location[0] == "destination" and len(location) > 1:
         return (location[0], *location[2:])
     return location
 
 
-def _value_at(data: Any, path: Path) -> Any:
+def _value_at(data: Any, path: FieldPath) -> Any:
     for part in path:
         if isinstance(data, dict):
             data = data.get(part)
@@ -203,7 +205,7 @@ def _value_at(data: Any, path: Path) -> Any:
     return data
 
 
-def _field_at(data: dict[str, Any], path: Path) -> tuple[type[BaseModel], FieldInfo | None]:
+def _field_at(data: dict[str, Any], path: FieldPath) -> tuple[type[BaseModel], FieldInfo | None]:
     """The section that ``path`` ends in, and the field that it names, if it names one and not a list's item."""
     section: type[BaseModel] = ClientConfig
     if len(path) > 1 and path[0] in ("pickup", "destination"):

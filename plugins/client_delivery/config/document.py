@@ -18,7 +18,7 @@ from yaml import events
 from client_delivery.config.problem import ConfigError, Problem, credential_position, field_path
 from client_delivery.config.syntax import explain_syntax_error
 
-Path = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 MAX_DEPTH = 10
 """Mappings and lists inside one another. A configuration needs three."""
@@ -39,21 +39,21 @@ class Document:
 
     file: str
     data: dict[str, Any]
-    places: dict[Path, tuple[int, int]]
+    places: dict[FieldPath, tuple[int, int]]
     """Line and column (from 1) of each field's name, or of each list item."""
-    numerals: dict[Path, str]
+    numerals: dict[FieldPath, str]
     """Numbers as they are written: ``0640`` reads as 640, and a message must show what the person sees."""
     problems: list[Problem] = field(default_factory=list)
-    refused: set[Path] = field(default_factory=set)
+    refused: set[FieldPath] = field(default_factory=set)
     """Fields that have been dealt with in ``problems``: what the model says of them is not repeated."""
-    empty: list[Path] = field(default_factory=list)
+    empty: list[FieldPath] = field(default_factory=list)
     """Fields with nothing behind the colon: nobody can tell what was meant."""
     omitted: int = 0
     credential_place: tuple[int, int] | None = None
     """Where in the text, comments included, something stands that is a credential wherever it is found."""
 
     def report(
-        self, path: Path, found: str, expected: str, hint: str = "", place: tuple[int, int] | None = None
+        self, path: FieldPath, found: str, expected: str, hint: str = "", place: tuple[int, int] | None = None
     ) -> None:
         """Note a problem at ``path``: at ``place`` or where the field stands, or what it is missing from."""
         if len(self.problems) >= MAX_PROBLEMS:
@@ -68,13 +68,13 @@ class Document:
             hint = "Remove it; if this file was ever shared or committed, replace the credential as well."
             self.report((), "what looks like a credential", "no credential in this file", hint, self.credential_place)
 
-    def place(self, path: Path) -> tuple[int, int]:
+    def place(self, path: FieldPath) -> tuple[int, int]:
         """Line and column of the field at ``path``, or of the nearest one around it that is in the file."""
         while path not in self.places:
             path = path[:-1]
         return self.places[path]
 
-    def is_refused(self, path: Path) -> bool:
+    def is_refused(self, path: FieldPath) -> bool:
         """Whether ``path``, or something that it lies in, has been dealt with."""
         return any(path[:length] in self.refused for length in range(1, len(path) + 1))
 
@@ -153,7 +153,7 @@ class _Reader:
     def _fatal(self, place: tuple[int, int], found: str, expected: str, hint: str) -> ConfigError:
         return ConfigError([*self._document.problems, Problem(self._document.file, *place, "", found, expected, hint)])
 
-    def _value(self, event: Any, path: Path) -> Any:
+    def _value(self, event: Any, path: FieldPath) -> Any:
         if isinstance(event, events.AliasEvent) or event.anchor is not None:
             self._refuse_anchor(path)
         if isinstance(event, events.AliasEvent):
@@ -174,7 +174,7 @@ class _Reader:
             )
         return self._mapping(path) if isinstance(event, events.MappingStartEvent) else self._sequence(path)
 
-    def _scalar(self, event: Any, path: Path) -> Any:
+    def _scalar(self, event: Any, path: FieldPath) -> Any:
         text: str = event.value
         if not event.implicit[0]:
             return text
@@ -192,7 +192,7 @@ class _Reader:
             return float(text)
         return text
 
-    def _mapping(self, path: Path) -> dict[str, Any]:
+    def _mapping(self, path: FieldPath) -> dict[str, Any]:
         result: dict[str, Any] = {}
         while not isinstance(key := next(self._events), events.MappingEndEvent):
             place = _start(key)
@@ -219,7 +219,7 @@ class _Reader:
             result[name] = self._value(next(self._events), here)
         return result
 
-    def _sequence(self, path: Path) -> list[Any]:
+    def _sequence(self, path: FieldPath) -> list[Any]:
         result: list[Any] = []
         while not isinstance(item := next(self._events), events.SequenceEndEvent):
             here = (*path, len(result))
@@ -227,7 +227,7 @@ class _Reader:
             result.append(self._value(item, here))
         return result
 
-    def _refuse_anchor(self, path: Path) -> None:
+    def _refuse_anchor(self, path: FieldPath) -> None:
         self._document.refused.add(path)
         if not self._anchors_reported:  # once is enough: a YAML bomb has hundreds
             self._anchors_reported = True

@@ -13,10 +13,10 @@ from pydantic_core.core_schema import ValidationInfo
 from client_delivery.config.after_delivery import AfterDelivery, Archive
 from client_delivery.config.contacts import MAX_CONTACTS, EmailAddress, refuse_repeated
 from client_delivery.config.destinations import (
-    GcsDestination,
-    S3Destination,
+    GcsSection,
+    S3Section,
     Section,
-    SftpDestination,
+    SftpSection,
     refuse_external_id_alone,
 )
 from client_delivery.config.names import ConfigName, ExternalId, Feed, HNumber, Region, RoleArn, S3Bucket
@@ -27,12 +27,12 @@ from client_delivery.config.refusal import refusal
 from client_delivery.config.schedule import DEFAULT_SCHEDULE, CronSchedule
 from client_delivery.config.sizes import ByteSize
 
-__all__ = ["ClientConfig", "Destination", "GcsDestination", "Pickup", "S3Destination", "SftpDestination"]
+__all__ = ["ClientConfig", "DestinationSection", "GcsSection", "PickupSection", "S3Section", "SftpSection"]
 
-Destination = Annotated[GcsDestination | SftpDestination | S3Destination, Field(discriminator="type")]
+DestinationSection = Annotated[GcsSection | SftpSection | S3Section, Field(discriminator="type")]
 
 
-class Pickup(Section, title="Pick-up"):
+class PickupSection(Section, title="Pick-up"):
     """Where the client's files wait to be delivered."""
 
     bucket: S3Bucket = Field(
@@ -141,8 +141,8 @@ class ClientConfig(Section, title="Client configuration"):
         description="Whether the contacts receive an e-mail when a delivery starts and another when it has finished.",
         examples=[True],
     )
-    pickup: Pickup = Field(title="Pick-up", description="Where the files wait.")
-    destination: Destination = Field(title="Destination", description="Where the files go.")
+    pickup: PickupSection = Field(title="Pick-up", description="Where the files wait.")
+    destination: DestinationSection = Field(title="Destination", description="Where the files go.")
     bypass_file_checks: bool = Field(
         title="Bypass file checks",
         description="`true`: a file is sent even if the same content was sent before. `false`: such a file is deleted"
@@ -223,11 +223,11 @@ class ClientConfig(Section, title="Client configuration"):
 
     @field_validator("destination")
     @classmethod
-    def _refuse_loop(cls, destination: Destination, info: ValidationInfo) -> Destination:
+    def _refuse_loop(cls, destination: DestinationSection, info: ValidationInfo) -> DestinationSection:
         pickup = info.data.get("pickup")
         if (
-            isinstance(destination, S3Destination)
-            and isinstance(pickup, Pickup)
+            isinstance(destination, S3Section)
+            and isinstance(pickup, PickupSection)
             and destination.bucket == pickup.bucket
             and overlap(destination.prefix, pickup.prefix)
         ):
@@ -243,7 +243,7 @@ class ClientConfig(Section, title="Client configuration"):
     @classmethod
     def _refuse_archive_in_pickup(cls, after: AfterDelivery, info: ValidationInfo) -> AfterDelivery:
         pickup = info.data.get("pickup")
-        if isinstance(after, Archive) and isinstance(pickup, Pickup) and overlap(after.archive, pickup.prefix):
+        if isinstance(after, Archive) and isinstance(pickup, PickupSection) and overlap(after.archive, pickup.prefix):
             raise refusal(
                 "a prefix outside the pick-up",
                 f"The pick-up is {quoted(pickup.prefix)}: archived files would be taken for new ones.",

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from client_delivery.config.document import Document
-from client_delivery.config.model import ClientConfig, S3Destination
+from client_delivery.config.model import ClientConfig, S3Section
 from client_delivery.config.problem import ConfigError, quoted
 
 _NAMED = 3
@@ -94,7 +94,7 @@ class _Neighbours:
             {
                 path: (config.destination.bucket, config.destination.prefix)
                 for path, config in configs.items()
-                if isinstance(config.destination, S3Destination)
+                if isinstance(config.destination, S3Section)
             }
         )
 
@@ -137,7 +137,7 @@ class _Neighbours:
                 mutual=False,
             )
         destination = config.destination
-        if isinstance(destination, S3Destination) and (
+        if isinstance(destination, S3Section) and (
             others := self._pickups.overlapping(destination.bucket, destination.prefix, path)
         ):
             yield _Clash(

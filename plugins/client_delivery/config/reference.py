@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from client_delivery.config.model import ClientConfig, Pickup
+from client_delivery.config.model import ClientConfig, PickupSection
 from client_delivery.config.outline import DESTINATIONS, as_yaml, default_of, section_of
 
 REFERENCE_FILE = Path("docs/dextr/configuration.md")
@@ -90,7 +90,7 @@ _RULES = """\
 def render() -> str:
     """The reference's file."""
     parts = [_INTRODUCTION, _example(), _table("All deliveries", ClientConfig, "")]
-    parts.append(_table("`pickup`", Pickup, "pickup."))
+    parts.append(_table("`pickup`", PickupSection, "pickup."))
     parts += [_table(f"`destination`, `type: {kind}`", model, "destination.") for kind, model in DESTINATIONS.items()]
     return "\n".join([*parts, _SECRETS, _RULES])
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from client_delivery.config.model import S3Destination
+from client_delivery.config.model import S3Section
 from client_delivery.config.neighbours import Claim
 from client_delivery.config.schedule import DEFAULT_SCHEDULE
 from client_delivery.config.timing import timing_of
@@ -49,7 +49,7 @@ class LedgerView:
             case Claim.PICKUP:
                 same = _place(before.get("pickup")) == _place(now["pickup"])
             case Claim.DESTINATION:
-                same = isinstance(config.destination, S3Destination) and (
+                same = isinstance(config.destination, S3Section) and (
                     _place(before.get("destination")) == _place(now["destination"])
                 )
         return begun.at if same else None

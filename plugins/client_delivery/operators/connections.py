@@ -17,15 +17,14 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from client_delivery.runtime.connection import CREDENTIALS, UnreadableConnection, read_connection, read_parts
-from client_delivery.runtime.secrets_manager import NoSecret
-from client_delivery.runtime.secrets_manager import resolve as resolve_in_secrets_manager
+from client_delivery.runtime.secrets_manager import NoSecret, read_secret
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.secret import Secret
 
 _BACKEND = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
 
 
-def resolve(connection_id: str) -> Secret:
+def secret_of(connection_id: str) -> Secret:
     """Look the connection up where Airflow does: secrets backend, environment, metadata database.
 
     Everything that could be a credential in it is masked in the logs from here on. Raises
@@ -50,7 +49,7 @@ def _in_secrets_manager(connection_id: str) -> Secret | None:
     if pattern and not re.match(pattern, connection_id, re.IGNORECASE):
         return None
     words, region = options.get("extra_conn_words"), options.get("region_name")
-    return resolve_in_secrets_manager(connection_id, prefix.rstrip("/"), words, region=region)
+    return read_secret(connection_id, prefix.rstrip("/"), words, region=region)
 
 
 def _backend_options() -> dict[str, Any] | None:

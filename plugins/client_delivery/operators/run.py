@@ -42,9 +42,9 @@ def run_ref(context: Context) -> RunRef:
 
 
 def _secret_of(connection_id: str) -> Secret:
-    from client_delivery.operators.connections import resolve
+    from client_delivery.operators.connections import secret_of
 
-    return resolve(connection_id)
+    return secret_of(connection_id)
 
 
 def _stop_containers(delivery_key: str, reason: str) -> Sequence[str]:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from client_delivery.config.destinations import S3Destination
+from client_delivery.config.destinations import S3Section
 from client_delivery.pickup.pickup import PickupError
 from client_delivery.transfer.contract import Job, SourceChanged, SourceObject, TransferError
 
@@ -62,11 +62,11 @@ class Disposal:
 
     def _archive(self, files: Sequence[PickupFile], at: datetime) -> set[str]:
         """Copy, within S3 where it can be, and compare the checksums. Returns the keys of objects that have changed."""
-        from client_delivery.transfer.s3.destination import S3Target
+        from client_delivery.transfer.s3.destination import S3Destination
 
         prefix, pickup = self._config.archive_prefix, self._config.pickup
         access = self._access()
-        folder = S3Destination(type="s3", bucket=pickup.bucket, prefix=_folder(prefix or "", at), region=pickup.region)
+        folder = S3Section(type="s3", bucket=pickup.bucket, prefix=_folder(prefix or "", at), region=pickup.region)
 
         def keep(file: PickupFile) -> str | None:
             job = Job(file.name, SourceObject(file.bucket, file.key, file.etag, file.size), 0)
@@ -80,7 +80,7 @@ class Disposal:
                 ) from error
             return None
 
-        with S3Target(folder, access, access) as target, ThreadPoolExecutor(_PARALLEL) as pool:
+        with S3Destination(folder, access, access) as target, ThreadPoolExecutor(_PARALLEL) as pool:
             return {key for key in pool.map(keep, files) if key is not None}
 
 

@@ -37,7 +37,7 @@ _CONFIRMATION_VALID = 2.0
 
 
 @dataclass(slots=True)
-class Outcome:
+class BatchOutcome:
     """What came of one attempt at a batch."""
 
     delivered: int = 0
@@ -82,9 +82,9 @@ class Batch:
         self._attempts: dict[str, _Attempt] = {}
         self._destination: Destination | None = None
         self._lock = threading.Lock()
-        self.outcome = Outcome()
+        self.outcome = BatchOutcome()
 
-    def deliver(self, entries: Sequence[Entry], open_destination: Callable[[], Destination]) -> Outcome:
+    def deliver(self, entries: Sequence[Entry], open_destination: Callable[[], Destination]) -> BatchOutcome:
         """Try each file once and record what came of it (R6.2). One file's failure never stops the others.
 
         A destination that cannot even be opened is a failed attempt of every file: its reason then stands in each

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-    from client_delivery.config.destinations import S3Destination
-    from client_delivery.config.model import Pickup
+    from client_delivery.config.destinations import S3Section
+    from client_delivery.config.model import PickupSection
     from client_delivery.transfer.s3.access import S3Access
 
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
@@ -36,7 +36,7 @@ def passes(code: str, status: int) -> bool:
     return status >= 500 or code in _THROTTLED
 
 
-def identity_for(place: Pickup | S3Destination) -> dict[str, str | None]:
+def identity_for(place: PickupSection | S3Section) -> dict[str, str | None]:
     """By what role, and in which region, a configuration's bucket is used: for the two functions below."""
     return {"region": place.region, "role_arn": place.role_arn, "external_id": place.external_id}
 

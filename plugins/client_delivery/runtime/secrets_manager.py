@@ -20,7 +20,7 @@ class NoSecret(DestinationUnavailable):
     """There is no such secret, or this role may not read it. Another place may have the connection."""
 
 
-def resolve(connection_id: str, prefix: str, words: Words | None = None, *, region: str | None = None) -> Secret:
+def read_secret(connection_id: str, prefix: str, words: Words | None = None, *, region: str | None = None) -> Secret:
     """The connection that is kept as ``<prefix>/<connection_id>``.
 
     :param words: more names for a connection's parts, as Airflow's backend was told (``extra_conn_words``).

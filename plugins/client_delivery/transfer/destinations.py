@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from client_delivery.transfer.contract import Destination, DestinationUnavailable
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import Destination as DestinationConfig
+    from client_delivery.config.model import DestinationSection
     from client_delivery.transfer.s3.access import S3Access
     from client_delivery.transfer.secret import Secret
 
 
 def open_destination(
-    config: DestinationConfig,
+    config: DestinationSection,
     *,
     secret: Secret | None,
     source_s3: S3Access,
@@ -25,17 +25,17 @@ def open_destination(
     Raises :class:`DestinationUnavailable` if the credential is unusable.
     """
     if config.type == "s3":
-        from client_delivery.transfer.s3.destination import S3Target
+        from client_delivery.transfer.s3.destination import S3Destination
 
         if destination_s3 is None:
             raise DestinationUnavailable("An S3 destination needs an S3 identity that may write to it.")
-        return S3Target(config, source_s3, destination_s3)
+        return S3Destination(config, source_s3, destination_s3)
     if secret is None:
         raise DestinationUnavailable(f"A destination of type {config.type!r} needs a credential.")
     if config.type == "gcs":
-        from client_delivery.transfer.gcs.destination import GcsTarget
+        from client_delivery.transfer.gcs.destination import GcsDestination
 
-        return GcsTarget(config, secret, source_s3, gcs_endpoint)
-    from client_delivery.transfer.sftp.destination import SftpTarget
+        return GcsDestination(config, secret, source_s3, gcs_endpoint)
+    from client_delivery.transfer.sftp.destination import SftpDestination
 
-    return SftpTarget(config, secret, source_s3)
+    return SftpDestination(config, secret, source_s3)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from client_delivery.transfer.contract import UnsafeName
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import Destination
+    from client_delivery.config.model import DestinationSection
 
 _MAX_OBJECT_KEY = 1024
 """Bytes; S3's and GCS's limit."""
@@ -53,7 +53,7 @@ def remote_path(directory: str, name: str) -> str:
     return path
 
 
-def is_deliverable(destination: Destination, name: str) -> bool:
+def is_deliverable(destination: DestinationSection, name: str) -> bool:
     """Whether a file of this name can be put there at all."""
     try:
         if destination.type == "sftp":

@@ -59,7 +59,7 @@ class PartLimits:
 
 
 @dataclass(slots=True)
-class Run:
+class Stretch:
     """Parts that have arrived, one behind the other, and the checksum of them all."""
 
     first: int
@@ -77,7 +77,7 @@ class Parts:
     """Of the whole, bytes."""
     etag: str
     """The source's."""
-    runs: list[Run] = field(default_factory=list)
+    runs: list[Stretch] = field(default_factory=list)
     """Without gaps inside, in order."""
     part_etags: dict[int, str] = field(default_factory=dict)
     """What the service calls each part that has arrived."""
@@ -95,7 +95,7 @@ class Parts:
     def arrived(self, number: int, part_etag: str, digest: Digest) -> None:
         """One more part is at the destination."""
         self.part_etags[number] = part_etag
-        self.runs.append(Run(number, number, digest))
+        self.runs.append(Stretch(number, number, digest))
         self.runs.sort(key=lambda run: run.first)
         merged = self.runs[:1]
         for run in self.runs[1:]:
@@ -131,7 +131,7 @@ class Parts:
         """What an earlier attempt left, if it was at the same content."""
         if not state or state.get("etag") != etag or "upload_id" not in state:
             return None
-        runs = [Run(int(first), int(last), Digest.resumed(kept)) for first, last, kept in state["runs"]]
+        runs = [Stretch(int(first), int(last), Digest.resumed(kept)) for first, last, kept in state["runs"]]
         return cls(state["upload_id"], int(state["part_size"]), size, etag, runs)
 
 

@@ -12,7 +12,7 @@ import asyncssh
 import pytest
 import yaml
 
-from client_delivery.config.model import SftpDestination
+from client_delivery.config.model import SftpSection
 from client_delivery.probe import scan_host_key
 from tests.support.habits import HabitServer
 
@@ -33,7 +33,7 @@ def test_every_key_of_the_server_is_shown_as_a_configuration_takes_it(server, ca
     keys = yaml.safe_load(text)["host_keys"]
     assert [key.split()[0] for key in keys] == ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"]
     assert keys[0] == server.server.host_key
-    SftpDestination(
+    SftpSection(
         type="sftp", host="h", username="u", directory="d", connection_id="c", host_keys=keys
     )  # takes them as they are
     assert "compare by telephone before use" in text

@@ -9,14 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from client_delivery.config.loader import load_directory
-from client_delivery.config.model import ClientConfig, Pickup
+from client_delivery.config.model import ClientConfig, PickupSection
 from client_delivery.config.outline import DESTINATIONS
 
 LONGEST = 2.0
 """Seconds of CPU for one file."""
 FUZZ = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 
-FIELDS = sorted({name for model in (ClientConfig, Pickup, *DESTINATIONS.values()) for name in model.model_fields})
+FIELDS = sorted(
+    {name for model in (ClientConfig, PickupSection, *DESTINATIONS.values()) for name in model.model_fields}
+)
 SYNTAX = [
     "  ",
     "\n",
@@ -108,8 +110,8 @@ def test_any_yaml(tmp_path, data):
 @given(kind=st.sampled_from([*DESTINATIONS]), data=st.data())
 def test_a_good_file_with_any_value_in_any_field(tmp_path, text, kind, data):
     """Close to right is where the checks of single fields are reached."""
-    model = data.draw(st.sampled_from([ClientConfig, Pickup, DESTINATIONS[kind]]))
-    section = {ClientConfig: "", Pickup: "pickup."}.get(model, "destination.")
+    model = data.draw(st.sampled_from([ClientConfig, PickupSection, DESTINATIONS[kind]]))
+    section = {ClientConfig: "", PickupSection: "pickup."}.get(model, "destination.")
     field = data.draw(st.sampled_from([name for name in model.model_fields if name not in ("pickup", "destination")]))
     value = data.draw(st.one_of(LEAVES, st.lists(st.text(max_size=40), max_size=3), st.text(max_size=300)))
     as_flow = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000).split("\n")[0]

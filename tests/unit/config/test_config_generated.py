@@ -11,7 +11,7 @@ import yaml
 
 from client_delivery.config import reference, schema
 from client_delivery.config.loader import load_directory
-from client_delivery.config.model import ClientConfig, GcsDestination, Pickup, S3Destination, SftpDestination
+from client_delivery.config.model import ClientConfig, GcsSection, PickupSection, S3Section, SftpSection
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = sorted((ROOT / "include" / "client_configs").iterdir())
@@ -42,7 +42,7 @@ def test_the_schema_knows_no_other_fields(validator):
     assert all(definition["additionalProperties"] is False for definition in definitions)
 
 
-@pytest.mark.parametrize("model", [ClientConfig, Pickup, GcsDestination, SftpDestination, S3Destination])
+@pytest.mark.parametrize("model", [ClientConfig, PickupSection, GcsSection, SftpSection, S3Section])
 def test_every_field_is_explained(model):
     for name, field in model.model_fields.items():
         assert field.title, name

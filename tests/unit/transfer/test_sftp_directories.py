@@ -4,7 +4,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from client_delivery.config.model import SftpDestination
+from client_delivery.config.model import SftpSection
 from client_delivery.transfer.sftp.directory import RemoteDirectory
 from client_delivery.transfer.sftp.packets import NO_SUCH_FILE, PERMISSION_DENIED, Attributes, SftpError
 
@@ -28,7 +28,7 @@ class Sftp:
 @pytest.fixture
 def directory():
     return RemoteDirectory(
-        SftpDestination(type="sftp", host="h", username="u", directory="in", connection_id="c", host_keys=[HOST_KEY])
+        SftpSection(type="sftp", host="h", username="u", directory="in", connection_id="c", host_keys=[HOST_KEY])
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from client_delivery.config.model import SftpDestination
+from client_delivery.config.model import SftpSection
 from client_delivery.transfer.contract import UnsafeName
 from client_delivery.transfer.naming import remote_path
 from client_delivery.transfer.pace import Pace
@@ -22,7 +22,7 @@ HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA9R3lUxvyx+XrErJyTvyowMYNkFKKQM
 
 
 def destination(**options):
-    return SftpDestination(
+    return SftpSection(
         type="sftp",
         host="sftp.example.org",
         username="acme",

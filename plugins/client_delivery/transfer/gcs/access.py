@@ -15,14 +15,14 @@ from client_delivery.transfer.http.pool import HttpPool, Response, Unreachable, 
 from client_delivery.transfer.objects.refusals import refusal
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import GcsDestination
+    from client_delivery.config.model import GcsSection
     from client_delivery.transfer.secret import Secret
 
 
 class GcsAccess:
     """One bucket, as one account sees it. For any number of threads."""
 
-    def __init__(self, config: GcsDestination, secret: Secret, endpoint: str, pool: HttpPool | None = None) -> None:
+    def __init__(self, config: GcsSection, secret: Secret, endpoint: str, pool: HttpPool | None = None) -> None:
         self.config = config
         self._endpoint = endpoint.rstrip("/")
         self._identity = Identity(credentials_from(secret, endpoint), secret.connection_id)

@@ -17,25 +17,25 @@ from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 from client_delivery.transfer.naming import object_key
 from client_delivery.transfer.objects.api import Occupied, Stored
 from client_delivery.transfer.objects.carried import Carried
-from client_delivery.transfer.objects.target import ObjectTarget
+from client_delivery.transfer.objects.destination import ObjectDestination
 from client_delivery.transfer.parts import PartLimits, Parts
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import GcsDestination
+    from client_delivery.config.model import GcsSection
     from client_delivery.transfer.s3.access import S3Access
     from client_delivery.transfer.secret import Secret
 
 _SMALL = 4 * 1024**2
 
 
-class GcsTarget(ObjectTarget):
+class GcsDestination(ObjectDestination):
     """One client's bucket and prefix."""
 
     _api: GcsApi
 
     def __init__(
         self,
-        config: GcsDestination,
+        config: GcsSection,
         secret: Secret,
         source_s3: S3Access,
         endpoint: str,

@@ -68,7 +68,7 @@ class Garbled(Exception):
     """What came is not an HTTP answer."""
 
 
-class Connection:
+class HttpConnection:
     """An open connection. Raises OSError and :class:`Garbled`, after which it is of no use.
 
     :param server: scheme, and host with its port.

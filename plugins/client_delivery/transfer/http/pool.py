@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 
 from client_delivery.runtime.backoff import Backoff
-from client_delivery.transfer.http.connection import Connection, Garbled, Head, Request, tls_context
+from client_delivery.transfer.http.connection import Garbled, Head, HttpConnection, Request, tls_context
 
 _ATTEMPTS = 6
 _BACKOFF = Backoff(first=0.5, longest=16.0)
@@ -37,7 +37,7 @@ class BrokenOff(Exception):
 class Response:
     """An answer whose head has been read. Close it, or leave its ``with`` block, to give the connection back."""
 
-    def __init__(self, connection: Connection, head: Head, release: Callable[[bool], None]) -> None:
+    def __init__(self, connection: HttpConnection, head: Head, release: Callable[[bool], None]) -> None:
         self._connection = connection
         self._head = head
         self._left = head.length
@@ -102,7 +102,7 @@ class HttpPool:
     """Connections, kept alive for the next request to the same server. For any number of threads."""
 
     def __init__(self) -> None:
-        self._idle: dict[tuple[str, str], list[tuple[float, Connection]]] = {}
+        self._idle: dict[tuple[str, str], list[tuple[float, HttpConnection]]] = {}
         self._lock = threading.Lock()
         self._tls: ssl.SSLContext | None = None
 
@@ -148,7 +148,7 @@ class HttpPool:
             connection = self._taken(server)
             reused = connection is not None
             try:
-                connection = connection or Connection(server, self._tls_context() if scheme == "https" else None)
+                connection = connection or HttpConnection(server, self._tls_context() if scheme == "https" else None)
                 head = connection.exchange(request, slash + path or "/")
             except (OSError, Garbled) as error:
                 if connection is not None:
@@ -165,7 +165,7 @@ class HttpPool:
             response.repeated = repeated
             return response
 
-    def _taken(self, server: tuple[str, str]) -> Connection | None:
+    def _taken(self, server: tuple[str, str]) -> HttpConnection | None:
         while True:
             with self._lock:
                 idle = self._idle.get(server)
@@ -177,7 +177,7 @@ class HttpPool:
                 return connection
             connection.close()
 
-    def _done(self, server: tuple[str, str], connection: Connection, keep: bool) -> None:
+    def _done(self, server: tuple[str, str], connection: HttpConnection, keep: bool) -> None:
         if not keep:
             connection.close()
             return

@@ -1,4 +1,4 @@
-"""What the shared way of delivering objects (:mod:`client_delivery.transfer.objects.target`) asks of a service.
+"""What the shared way of delivering objects (:mod:`client_delivery.transfer.objects.destination`) asks of a service.
 
 Each service's API has the same few verbs; what follows from their responses is decided once, in the target.
 """

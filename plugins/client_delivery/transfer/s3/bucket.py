@@ -13,7 +13,7 @@ from client_delivery.transfer.s3.access import S3Access
 from client_delivery.transfer.s3.refusals import MEANINGS
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import S3Destination
+    from client_delivery.config.model import S3Section
 
 DENIED = frozenset({"AccessDenied", "403"})
 OCCUPIED = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict"})
@@ -26,7 +26,7 @@ class NotAllowed(Exception):
 class S3Bucket:
     """One bucket, as one role sees it. For any number of threads."""
 
-    def __init__(self, config: S3Destination, access: S3Access) -> None:
+    def __init__(self, config: S3Section, access: S3Access) -> None:
         self.config = config
         self.s3 = access.client
         self._access = access

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from client_delivery.transfer.contract import Job, Journal, Receipt
 from client_delivery.transfer.objects.api import Occupied
-from client_delivery.transfer.objects.target import ObjectTarget
+from client_delivery.transfer.objects.destination import ObjectDestination
 from client_delivery.transfer.parts import PartLimits
 from client_delivery.transfer.s3.access import S3Access
 from client_delivery.transfer.s3.api import CopyDenied, S3Api
@@ -20,21 +20,21 @@ from client_delivery.transfer.s3.copying import copy
 from client_delivery.transfer.source import Source
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import S3Destination
+    from client_delivery.config.model import S3Section
 
 _SMALL = 8 * 1024**2
 _REFUSED_COPIES = 3
 """So many different files that S3 did not copy, and none that it did, and the rest is streamed without asking."""
 
 
-class S3Target(ObjectTarget):
+class S3Destination(ObjectDestination):
     """One client's bucket and prefix in S3."""
 
     _api: S3Api
 
     def __init__(
         self,
-        config: S3Destination,
+        config: S3Section,
         source_s3: S3Access,
         destination_s3: S3Access,
         *,

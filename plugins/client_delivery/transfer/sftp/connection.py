@@ -21,7 +21,7 @@ from client_delivery.transfer.sftp.packets import ConnectionLost
 from client_delivery.transfer.sftp.session import SftpSession
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import SftpDestination
+    from client_delivery.config.model import SftpSection
     from client_delivery.transfer.secret import Secret
 
 _CONNECT_SECONDS = 20
@@ -33,7 +33,7 @@ class Unreached(DestinationUnavailable):
     """The connection broke before anybody was asked for a login: a moment later it may work."""
 
 
-class Connection:
+class SftpConnection:
     """A logged-in session and its SFTP channel. Raises :class:`DestinationUnavailable` when it cannot be had.
 
     :param learned: takes what is learned of the server, also where this raises.
@@ -42,7 +42,7 @@ class Connection:
 
     def __init__(
         self,
-        config: SftpDestination,
+        config: SftpSection,
         secret: Secret,
         *,
         learned: Learned | None = None,

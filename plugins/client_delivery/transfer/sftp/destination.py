@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from client_delivery.transfer.contract import Job, Journal, Receipt, TransferError
 from client_delivery.transfer.naming import remote_path
-from client_delivery.transfer.sftp.connection import Connection
+from client_delivery.transfer.sftp.connection import SftpConnection
 from client_delivery.transfer.sftp.create import Creator
 from client_delivery.transfer.sftp.directory import RemoteDirectory
 from client_delivery.transfer.sftp.large import LargeFile
@@ -31,7 +31,7 @@ from client_delivery.transfer.source import Source
 from client_delivery.transfer.throttle import Throttle
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import SftpDestination
+    from client_delivery.config.model import SftpSection
     from client_delivery.transfer.s3.access import S3Access
     from client_delivery.transfer.secret import Secret
 
@@ -43,18 +43,18 @@ _PROGRESS = 50
 """What part of a file must have arrived since the last break for that one not to count."""
 
 
-class SftpTarget:
+class SftpDestination:
     """One client's directory on its server, over at most ``connections`` connections."""
 
-    def __init__(self, config: SftpDestination, secret: Secret, source_s3: S3Access, *, small: int = _SMALL) -> None:
+    def __init__(self, config: SftpSection, secret: Secret, source_s3: S3Access, *, small: int = _SMALL) -> None:
         self._config = config
         self._s3 = source_s3
         self._small = small
         server, names, directory = Server(), TemporaryNames(config), RemoteDirectory(config)
         mode = None if config.file_mode is None else int(config.file_mode, 8)
 
-        def connect() -> Connection:
-            connection = Connection(config, secret)
+        def connect() -> SftpConnection:
+            connection = SftpConnection(config, secret)
             server.introduce(connection.banner, connection.sftp.extensions)
             return connection
 

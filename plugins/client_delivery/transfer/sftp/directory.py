@@ -12,7 +12,7 @@ from client_delivery.transfer.sftp.packets import NO_SUCH_FILE, PERMISSION_DENIE
 from client_delivery.transfer.sftp.session import SftpSession
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import SftpDestination
+    from client_delivery.config.model import SftpSection
 
 _T = TypeVar("_T")
 _ADVICE = {
@@ -37,7 +37,7 @@ _FULL = ("no space", "disk full", "disk is full", "quota", "out of space")
 class RemoteDirectory:
     """The configured directory, and what is below it."""
 
-    def __init__(self, config: SftpDestination) -> None:
+    def __init__(self, config: SftpSection) -> None:
         self._config = config
         self._known: set[str] = set()
         self._lock = threading.Lock()

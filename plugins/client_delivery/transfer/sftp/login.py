@@ -14,7 +14,7 @@ from client_delivery.transfer.sftp.credentials import nothing_to_log_in_with, pa
 from client_delivery.transfer.sftp.learned import Learned
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import SftpDestination
+    from client_delivery.config.model import SftpSection
     from client_delivery.transfer.secret import Secret
 
 _METHODS = {
@@ -39,7 +39,7 @@ class Login:
     """
 
     def __init__(
-        self, session: Any, config: SftpDestination, secret: Secret, where: str, learned: Learned | None = None
+        self, session: Any, config: SftpSection, secret: Secret, where: str, learned: Learned | None = None
     ) -> None:
         self._session = session
         self._config = config

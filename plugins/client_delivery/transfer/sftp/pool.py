@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from client_delivery.transfer.contract import DestinationUnavailable
-from client_delivery.transfer.sftp.connection import Connection, Unreached
+from client_delivery.transfer.sftp.connection import SftpConnection, Unreached
 from client_delivery.transfer.sftp.session import SftpSession
 
 _SHARED_BY = 8
@@ -24,11 +24,11 @@ class ConnectionPool:
     :param connect: opens one; raises :class:`DestinationUnavailable`.
     """
 
-    def __init__(self, connect: Callable[[], Connection], most: int) -> None:
+    def __init__(self, connect: Callable[[], SftpConnection], most: int) -> None:
         self._connect = connect
         self._most = most
-        self._users: dict[Connection, int] = {}
-        self._reserved: set[Connection] = set()
+        self._users: dict[SftpConnection, int] = {}
+        self._reserved: set[SftpConnection] = set()
         self._opening = 0
         self._failure: tuple[float, DestinationUnavailable] | None = None
         self._changed = threading.Condition()
@@ -62,7 +62,7 @@ class ConnectionPool:
         for connection in connections:
             connection.close()
 
-    def _taken(self, shared_by: int, *, alone: bool) -> Connection:
+    def _taken(self, shared_by: int, *, alone: bool) -> SftpConnection:
         began = time.monotonic()
         while True:
             with self._changed:
@@ -90,7 +90,7 @@ class ConnectionPool:
                 self._users[opened] = 0
                 return self._use(opened, alone=alone)
 
-    def _opened(self) -> Connection | None:
+    def _opened(self) -> SftpConnection | None:
         """A new one; None if those that there are must do."""
         try:
             for pause in (*_PAUSES, None):
@@ -113,7 +113,7 @@ class ConnectionPool:
                 self._opening -= 1
                 self._changed.notify_all()
 
-    def _use(self, connection: Connection, *, alone: bool) -> Connection:
+    def _use(self, connection: SftpConnection, *, alone: bool) -> SftpConnection:
         self._users[connection] += 1
         if alone:
             self._reserved.add(connection)

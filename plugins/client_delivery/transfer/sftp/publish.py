@@ -33,7 +33,7 @@ from client_delivery.transfer.sftp.session import SftpSession
 from client_delivery.transfer.sftp.temporary import TemporaryNames
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import SftpDestination
+    from client_delivery.config.model import SftpSection
 
 _COPIES = 64 * 1024**2
 """Bytes per second at which a server that copies for a rename may still be at it when its connection broke."""
@@ -43,9 +43,7 @@ _SETTLES = 2.0
 class Publisher:
     """Puts files in place, and finds out whether an earlier attempt did."""
 
-    def __init__(
-        self, config: SftpDestination, directory: RemoteDirectory, names: TemporaryNames, server: Server
-    ) -> None:
+    def __init__(self, config: SftpSection, directory: RemoteDirectory, names: TemporaryNames, server: Server) -> None:
         self._config = config
         self._directory = directory
         self._names = names

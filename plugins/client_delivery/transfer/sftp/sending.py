@@ -23,7 +23,7 @@ from client_delivery.transfer.sftp.stragglers import Stragglers
 from client_delivery.transfer.throttle import Throttle
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import SftpDestination
+    from client_delivery.config.model import SftpSection
 
 
 _DIRECT = "size, direct"
@@ -33,7 +33,7 @@ _DIRECT = "size, direct"
 class Tools:
     """What belongs to a destination, and serves every file."""
 
-    config: SftpDestination
+    config: SftpSection
     server: Server
     pool: ConnectionPool
     directory: RemoteDirectory

@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import SftpDestination
+    from client_delivery.config.model import SftpSection
 
 _MOST_BYTES = 255
 """In one name; every common file system's limit."""
@@ -30,7 +30,7 @@ class TemporaryNames:
     The first form that a server takes is used: see :attr:`forms`.
     """
 
-    def __init__(self, config: SftpDestination) -> None:
+    def __init__(self, config: SftpSection) -> None:
         prefix, suffix = config.temporary_prefix, config.temporary_suffix
         if prefix is None and suffix is None:
             self.forms: tuple[Form, ...] = _FORMS

@@ -10,17 +10,17 @@ import threading
 import asyncssh
 import pytest
 
-from client_delivery.config.model import SftpDestination
+from client_delivery.config.model import SftpSection
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.secret import Secret
-from client_delivery.transfer.sftp.connection import Connection
+from client_delivery.transfer.sftp.connection import SftpConnection
 from tests.support.habits import HabitServer, PasswordLogin
 
 PASSWORD = HabitServer.password
 
 
 def config_for(server, **options):
-    return SftpDestination(
+    return SftpSection(
         type="sftp",
         host=server.server.host,
         port=server.server.port,
@@ -33,7 +33,7 @@ def config_for(server, **options):
 
 
 def log_in(server, secret=None, **options):
-    connection = Connection(config_for(server, **options), secret or Secret("acme_sftp", password=PASSWORD))
+    connection = SftpConnection(config_for(server, **options), secret or Secret("acme_sftp", password=PASSWORD))
     connection.close()
 
 

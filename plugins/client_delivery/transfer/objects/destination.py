@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from client_delivery.transfer.s3.access import S3Access
 
 
-class ObjectTarget:
+class ObjectDestination:
     """One client's bucket and prefix.
 
     :param small: up to so many bytes an object is written by one request.
