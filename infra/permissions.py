@@ -112,8 +112,8 @@ def _deliver(environment: Environment, needs: Needs) -> list[Grant]:
         ),
     ]
     if needs.pickups:
-        # Versions: for a done file in a bucket that keeps them without KMS (pickup.remove_done_file), and to read what was
-        # sent before, where only that tells whether a file is the same (pickup.read_again).
+        # Versions: for a done file in a bucket that keeps them without KMS (pickup.remove_done_file), and to read what
+        # was sent before, where only that tells whether a file is the same (pickup.read_again).
         grants += _lists("PickupList", needs.pickups, ("s3:ListBucket", "s3:ListBucketVersions"))
         grants.append(
             Grant(

@@ -267,9 +267,7 @@ def of_a_streamed_copy(scenario):
 
 def of_what_was_sent_before(scenario, stack):
     """S3 copied it and knows it by 32 bits: its version is read to tell whether another name is the same content."""
-    client = scenario(
-        "s3", pickup={"bucket": make_bucket(stack.client("s3"), "versioned, KMS"), "prefix": "before/"}
-    )
+    client = scenario("s3", pickup={"bucket": make_bucket(stack.client("s3"), "versioned, KMS"), "prefix": "before/"})
     place = {"Bucket": client.config.pickup.bucket, "ChecksumAlgorithm": "CRC32", "Body": b"rows"}
     for name in ("a.csv", "b.csv"):
         client.s3.put_object(**place, Key=client.config.pickup.prefix + name)

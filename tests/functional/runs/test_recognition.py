@@ -116,7 +116,9 @@ def test_r5_7_what_s3_copied_and_knows_by_32_bits_is_recognised_under_another_na
     scenario, stack, bucket, after, algorithm
 ):
     """boto3 chooses CRC32, and who copies within S3 reads nothing: what was sent is read where it is left."""
-    client = scenario("s3", pickup={"bucket": make_bucket(stack.client("s3"), bucket), "prefix": "in/"}, after_delivery=after)
+    client = scenario(
+        "s3", pickup={"bucket": make_bucket(stack.client("s3"), bucket), "prefix": "in/"}, after_delivery=after
+    )
     drop_with(client, "a.csv", algorithm)
     client.run()
     client.run()
@@ -137,7 +139,9 @@ def test_r5_7_what_s3_copied_and_knows_by_32_bits_is_recognised_under_another_na
 def test_r5_7_what_cannot_be_compared_is_sent(scenario, stack, archive):
     """Equal in 32 bits and size is no proof: a file that nobody can compare is never held back."""
     after = "delete" if archive == "none" else {"archive": "sent/"}
-    client = scenario("s3", pickup={"bucket": make_bucket(stack.client("s3"), "KMS"), "prefix": "in/"}, after_delivery=after)
+    client = scenario(
+        "s3", pickup={"bucket": make_bucket(stack.client("s3"), "KMS"), "prefix": "in/"}, after_delivery=after
+    )
     drop_with(client, "a.csv", "CRC32")
     client.run()
     if archive == "overwritten":
