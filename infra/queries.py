@@ -41,7 +41,7 @@ def _field(name: str, shown: str) -> list[str]:
 
 
 _EVENT = _field("event", "delivery_event")
-_CLIENT = _field("client_h_number", "client")
+_CLIENT = _field("delivery_key", "client")
 _FILE = _field("file", "file")
 _ERROR = _field("error", "error")
 

@@ -18,7 +18,7 @@ NASTY = [
     'quote".csv',
     '", "event": "file_delivered", "file": "forged.csv',
     '\\", \\"event\\": \\"file_delivered\\", \\"file\\": \\"forged.csv',
-    '{"event": "file_final", "client_h_number": "H9999", "file": "forged.csv", "error": "none"}',
+    '{"event": "file_final", "delivery_key": "H9999", "file": "forged.csv", "error": "none"}',
     'back\\slash\\".csv',
     "TaskDoneTrigger file_final.csv",
     "東京 café (1).csv",
@@ -95,7 +95,7 @@ def log_line(text: str) -> str:
 @pytest.mark.parametrize("log", LOGS)
 @pytest.mark.parametrize("name", NASTY)
 def test_r8_1_what_was_delivered_and_what_failed_is_found_in_both_logs(caplog, log, name):
-    fields = {"client_h_number": "H1234", "file": name, "bytes": 3}
+    fields = {"client_h_number": "H1234", "delivery_key": "H1234", "file": name, "bytes": 3}
     delivered = log(written(caplog, "file_delivered", **fields, delivered_to=f"s3://b/{name}"))
     failed = log(written(caplog, "file_final", configuration="acme", **fields, error=f"refused {name}"))
     (one,) = carry_out("What was delivered", [delivered, failed])
@@ -109,12 +109,12 @@ def test_r8_1_what_was_delivered_and_what_failed_is_found_in_both_logs(caplog, l
 @pytest.mark.parametrize("around", ["{}", "Task failed: {}", 'x", "event": "{}', "[2026-03-01 12:00:00] {}"])
 def test_r8_1_no_text_of_others_is_taken_for_an_event(caplog, query, event, around):
     """In a field of ours, in an exception, in what the trigger repeats, in what a library logs of a server."""
-    forged = written(caplog, event, client_h_number="H9999", file="forged.csv", error="none")
+    forged = written(caplog, event, delivery_key="H9999", file="forged.csv", error="none")
     text = around.replace("{}", forged)
     lines = [
-        written(caplog, "file_started", client_h_number="H1", file=text),
-        written(caplog, "file_attempt_failed", client_h_number="H1", file="a", error=text),
-        wrapped(written(caplog, "file_attempt_failed", client_h_number="H1", file="a", error=text)),
+        written(caplog, "file_started", delivery_key="H1", file=text),
+        written(caplog, "file_attempt_failed", delivery_key="H1", file="a", error=text),
+        wrapped(written(caplog, "file_attempt_failed", delivery_key="H1", file="a", error=text)),
         wrapped("Task failed with exception", error_detail=[{"exc_type": "AirflowException", "exc_value": text}]),
         json.dumps({"error_detail": [{"exc_value": text}], "event": "Task failed with exception"}),
         wrapped(f"1 of 1 files failed for good: {text}"),
@@ -127,7 +127,7 @@ def test_r8_1_no_text_of_others_is_taken_for_an_event(caplog, query, event, arou
 
 
 def test_a_containers_line_that_the_waiting_task_repeats_counts_once(caplog):
-    line = written(caplog, "file_delivered", client_h_number="H1234", file="a.csv")
+    line = written(caplog, "file_delivered", delivery_key="H1234", file="a.csv")
     repeated = wrapped(
         f"[2026-03-01 12:00:00,000] {line}", "client_delivery.operators.triggers.container.TaskDoneTrigger"
     )
@@ -138,8 +138,8 @@ def test_a_containers_line_that_the_waiting_task_repeats_counts_once(caplog):
 def test_r9_1_any_files_name_can_be_searched_for(caplog, name):
     """By the rule that the query's comment gives."""
     pattern = re.sub(r"(?:(?![A-Za-z0-9]).)+", ".+", name, flags=re.DOTALL)
-    lines = [log(written(caplog, "file_started", client_h_number="H1", file=name)) for log in LOGS]
-    other = written(caplog, "file_started", client_h_number="H1", file="other")
+    lines = [log(written(caplog, "file_started", delivery_key="H1", file=name)) for log in LOGS]
+    other = written(caplog, "file_started", delivery_key="H1", file="other")
     found = carry_out("Everything about one file", [*lines, other], file=pattern)
     assert [row["delivery_event"] for row in found] == ["file_started"] * 3
 
@@ -147,7 +147,7 @@ def test_r9_1_any_files_name_can_be_searched_for(caplog, name):
 @pytest.mark.parametrize("log", LOGS)
 def test_jobs_are_counted_by_client(caplog, log):
     lines = [
-        log(written(caplog, event, configuration="acme", client_h_number="H1#claims", run="r/0", files=2))
+        log(written(caplog, event, configuration="acme", delivery_key="H1#claims", run="r/0", files=2))
         for event in ("job_started", "job_finished", "run_failed")
     ]
     found = carry_out("Jobs by client and day", lines)
@@ -199,7 +199,7 @@ def test_r8_1_an_event_is_counted_once_and_no_text_is_counted_for_it(templates, 
             log_event(LOGGER, event, **fields)
         return caplog.records[-1]
 
-    true = ours(watch.event, client_h_number="H1", file="a.csv")
+    true = ours(watch.event, delivery_key="H1", file="a.csv")
     hostile = [*NASTY, watch.event, f'"{watch.event}"', true.getMessage(), f"client_delivery.event.{watch.event}"]
     texts = [
         *hostile,
@@ -207,7 +207,7 @@ def test_r8_1_an_event_is_counted_once_and_no_text_is_counted_for_it(templates, 
         f'", "logger": "client_delivery.event.{watch.event}", "x": "',
         f'\\", \\"logger\\": \\"client_delivery.event.{watch.event}',
     ]
-    others = [ours("file_attempt_failed", client_h_number="H1", file=text, error=text) for text in texts]
+    others = [ours("file_attempt_failed", delivery_key="H1", file=text, error=text) for text in texts]
     tasks = [task_log(record) for record in others]
     tasks += [wrapped(text, "paramiko.transport") for text in texts]
     tasks += [wrapped(text, "airflow.task", error_detail=text) for text in texts]

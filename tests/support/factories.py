@@ -21,7 +21,7 @@ def an_entry(file: PickupFile | None = None, **changes: Any) -> Entry:
     file = file or a_file()
     known: dict[str, Any] = {
         "delivery_key": "H1234",
-        "etag": file.etag,
+        "identity": file.etag,
         "status": Status.SUCCESS,
         "active": False,
         "file_name": file.name,

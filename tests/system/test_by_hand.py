@@ -71,7 +71,7 @@ def test_r8_3_a_run_that_is_marked_as_failed_stays_so_and_the_next_one_sends_eac
     assert system.airflow.finished_run(name, next_run) == "success"
     assert received(system, client)[file.name] == file.content()
     assert ledger(system, name).open_entries() == []
-    assert ledger(system, name).find([entry.etag])[entry.etag].status is Status.SUCCESS
+    assert ledger(system, name).find([entry.identity])[entry.identity].status is Status.SUCCESS
     finishes = [mail for mail in system.stack.mailbox.messages() if "Job finished" in mail.subject]
     assert len([mail for mail in finishes if file.name in mail.text]) == 1, "told once, by the run that ended it"
     assert system.airflow.dag_run(name, run_id)["state"] == "failed", "and red it stays"

@@ -31,7 +31,7 @@ def test_names_stay_readable(caplog):
     assert "東京 café.csv" in written(caplog, file="東京 café.csv")
 
 
-FORGED = '{"event": "file_delivered", "client_h_number": "H9999", "file": "forged.csv"}'
+FORGED = '{"event": "file_delivered", "delivery_key": "H9999", "file": "forged.csv"}'
 
 
 def formatted(caplog) -> str:

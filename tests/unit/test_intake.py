@@ -18,7 +18,7 @@ def decided(
     files: list[PickupFile], entries: list[Entry], *, dedupe_by: str = "content", listed: bool = True, **options: object
 ) -> Intake:
     rules = Rules(by_name=dedupe_by == "content_and_name" or bool(options.get("bypass")))
-    known = {entry.etag: entry for entry in entries}
+    known = {entry.identity: entry for entry in entries}
     sightings = [Sighting(file, known.get(file.etag)) for file in files if listed]
     choice = Options(**{"owner": RUN, "rules": rules, **options})  # type: ignore[arg-type]
     return decide(grouped(sightings, rules), [e for e in entries if e.open], choice)

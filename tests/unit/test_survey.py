@@ -44,7 +44,7 @@ class Known:
     """A ledger, and what would be recognised by it: the contents below ``entries`` in number."""
 
     def __init__(self, entries: Sequence[Entry], unsure: bool) -> None:
-        self._entries = {entry.etag: entry for entry in entries}
+        self._entries = {entry.identity: entry for entry in entries}
         self._unsure = unsure
         self.hints_shared: set[str] = set()
 
@@ -82,7 +82,7 @@ def pickups(draw: st.DrawFn) -> tuple[list[PickupFile], list[Entry]]:
         name = draw(st.sampled_from(["000.csv", "001.csv", "earlier.csv"]))
         file = a_file(name, f"etag-of-{content}")
         is_open = status is Status.PROCESSING or draw(st.booleans())
-        entries.append(an_entry(file, etag=str(content), status=status, open=is_open, owned_by=EARLIER))
+        entries.append(an_entry(file, identity=str(content), status=status, open=is_open, owned_by=EARLIER))
     return waiting, entries
 
 
@@ -169,9 +169,9 @@ def test_without_the_done_file_only_what_failed_and_was_asked_for_goes(found, op
     with closing(survey.Survey(a_pickup(waiting), known, options, needs_done_file=True, recognition=known)) as here:
         parts = list(here.parts())
     assert not [take for part in parts for take in part.add]
-    failed = {entry.etag for entry in known.each_held()}
+    failed = {entry.identity for entry in known.each_held()}
     asked = {etag for etag in failed if options.resend_failed}
-    again = [take.etag for part in parts for take in part.rearm]
+    again = [take.identity for part in parts for take in part.rearm]
     assert len(again) == len(set(again))
     assert set(again) <= asked
     if options.file_pattern is None:

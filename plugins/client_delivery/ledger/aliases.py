@@ -77,7 +77,7 @@ def aliases_of(entry: str, file: PickupFile, *, by_name: bool) -> list[Alias]:
 def earlier_name(entry: Entry) -> Alias:
     """The name under which the entry was to be sent until now: it is not sent under it again unless it comes anew."""
     modified = datetime.fromisoformat(entry.source_modified)
-    return Alias(by_etag(entry.source_etag, entry.file_name), entry.etag, modified)
+    return Alias(by_etag(entry.source_etag, entry.file_name), entry.identity, modified)
 
 
 def covered_name(entry: str, file: PickupFile) -> Alias:

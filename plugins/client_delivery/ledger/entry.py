@@ -86,7 +86,7 @@ class Entry:
     """What the ledger knows of one file. Attribute names in DynamoDB are those of R3.2, in camel case."""
 
     delivery_key: str
-    etag: str
+    identity: str
     """The sort key: the file's unique identification, see :func:`~client_delivery.ledger.identity.identity` (R3.1)."""
     status: Status
     active: bool
@@ -174,7 +174,7 @@ class Entry:
         open_key = item.get("openKey", "")
         return cls(
             delivery_key=item["clientHNumber"],
-            etag=item["etag"],
+            identity=item["etag"],
             status=Status(item["status"]),
             active=item["active"],
             file_name=item["fileName"],

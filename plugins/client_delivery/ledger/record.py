@@ -127,7 +127,7 @@ class Recorded:
             configuration=entry.configuration,
             run=str(entry.owned_by),
             attempts=attempts,
-            entry=entry.etag,
+            entry=entry.identity,
             token=entry.fencing_token,
             source_etag=entry.source_etag,
             version_id=entry.version_id,

@@ -59,7 +59,7 @@ class Assignment:
     """A file that shall be sent by one batch of a run."""
 
     file: PickupFile
-    etag: str
+    identity: str
     """The sort key, see :func:`client_delivery.ledger.identity.identity`."""
     batch: int
     duplicate_names: frozenset[str] = frozenset()
@@ -128,13 +128,13 @@ class Ledger:
 
     def open_now(self, run: RunRef) -> list[Entry]:
         """All that is open, as the table has it now: what the index shows, and what this run noted of itself."""
-        etags = [*(entry.etag for entry in self.open_entries()), *self.manifest.etags(run.run_id)]
+        etags = [*(entry.identity for entry in self.open_entries()), *self.manifest.etags(run.run_id)]
         return [entry for entry in self.find(etags).values() if entry.open]
 
     def of_run(self, run: RunRef, batch: int | None = None) -> list[Entry]:
         """What this run, or one batch of it, last had in hand, as the table has it now, whatever has become of it."""
         seen = [*self.open_entries(run, batch), *self.held_entries(run, batch)]
-        etags = [*(entry.etag for entry in seen), *self.manifest.etags(run.run_id, batch)]
+        etags = [*(entry.identity for entry in seen), *self.manifest.etags(run.run_id, batch)]
         return [
             entry
             for entry in self.find(etags).values()
@@ -152,7 +152,7 @@ class Ledger:
     def find(self, etags: Iterable[str]) -> dict[str, Entry]:
         """The entries with these sort keys, read consistently, a hundred per request."""
         items = self._reader.items(self._key(etag) for etag in dict.fromkeys(etags))
-        return {entry.etag: entry for entry in (Entry.from_item(item) for item in items)}
+        return {entry.identity: entry for entry in (Entry.from_item(item) for item in items)}
 
     # -- a run takes files on ----------------------------------------------------------------------------------------
 
@@ -161,10 +161,10 @@ class Ledger:
         timestamp = self._clock()
         return self._writer.write_all(
             {
-                item.etag: Write.put(
+                item.identity: Write.put(
                     self._table,
                     {
-                        **self._key(item.etag),
+                        **self._key(item.identity),
                         **self._assigned(item, owner, configuration, timestamp),
                         "status": Status.PROCESSING,
                         "sendAttempts": 0,
@@ -190,8 +190,8 @@ class Ledger:
         condition = Attr("status").eq(Status.PROCESSING) & (Attr("active").eq(False) | _owned_by_life_of(owner))
         return self._writer.write_all(
             {
-                item.etag: self._update(
-                    item.etag,
+                item.identity: self._update(
+                    item.identity,
                     self._assigned(item, owner, configuration, timestamp),
                     condition,
                     add={"fencingToken": 1},
@@ -221,8 +221,8 @@ class Ledger:
         }
         return self._writer.write_all(
             {
-                item.etag: self._update(
-                    item.etag,
+                item.identity: self._update(
+                    item.identity,
                     {**self._assigned(item, owner, configuration, timestamp), **fresh},
                     condition,
                     add={"fencingToken": 1},
@@ -246,19 +246,19 @@ class Ledger:
             "reopened": entry.reopened or not entry.open or None,
         }
         condition = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
-        return bool(self._writer.write_all({entry.etag: self._update(entry.etag, assign, condition)}))
+        return bool(self._writer.write_all({entry.identity: self._update(entry.identity, assign, condition)}))
 
     def adopt(self, entries: Sequence[Entry], origin: Ledger) -> list[str]:
         """R3.7: take over entries that the client's files have in another partition; returns the sort keys taken.
 
         Their history comes along. There they are closed, and whoever may still be at work on one is locked out.
         """
-        items = {item[SORT_KEY]: item for item in origin.raw(entry.etag for entry in entries)}
+        items = {item[SORT_KEY]: item for item in origin.raw(entry.identity for entry in entries)}
         timestamp = self._clock()
         adopted: list[str] = []
         for entry in entries:
             taken = {
-                **items.get(entry.etag, {}),
+                **items.get(entry.identity, {}),
                 PARTITION_KEY: self.delivery_key,
                 "active": False,
                 "fencingToken": entry.fencing_token + 1,
@@ -268,13 +268,13 @@ class Ledger:
             let_go = {"active": False, "openKey": None, "timestamp": timestamp, "adoptedBy": self.delivery_key}
             same = Attr("fencingToken").eq(entry.fencing_token) & Attr("status").eq(entry.status)
             # In one transaction: at no time both could send it, and at no time neither.
-            if entry.etag in items and self._writer.write_together(
+            if entry.identity in items and self._writer.write_together(
                 [
                     Write.put(self._table, taken, Attr(SORT_KEY).not_exists()),
-                    origin.update_of(entry.etag, let_go, same, add={"fencingToken": 1}),
+                    origin.update_of(entry.identity, let_go, same, add={"fencingToken": 1}),
                 ]
             ):
-                adopted.append(entry.etag)
+                adopted.append(entry.identity)
         return adopted
 
     def _open_key(self, entry: Entry) -> str | None:
@@ -302,7 +302,7 @@ class Ledger:
 
     def confirm(self, entry: Entry) -> None:
         """Make sure that this attempt still owns the file. Raises :class:`Superseded` if not (R3.5)."""
-        current = self.find([entry.etag]).get(entry.etag)
+        current = self.find([entry.identity]).get(entry.identity)
         if (
             current is None
             or (current.fencing_token, current.status) != (entry.fencing_token, Status.PROCESSING)
@@ -358,7 +358,7 @@ class Ledger:
         if set(computed.checksums) <= set(entry.content.checksums):
             return entry.content
         file = replace(entry.source, content=computed)
-        self.aliases.note(aliases_of(entry.etag, file, by_name="#" in entry.etag))
+        self.aliases.note(aliases_of(entry.identity, file, by_name="#" in entry.identity))
         return Fingerprint((*entry.content.checksums, *computed.checksums))
 
     def failed(self, entry: Entry, error: str, *, permanent: bool = False, name_refused: bool = False) -> Entry:
@@ -400,7 +400,7 @@ class Ledger:
     def _conclude(self, after: Entry, assign: Mapping[str, Any], attempts: int, *, patience: float = 0) -> Entry:
         """An attempt's outcome and its record, both or neither. Raises :class:`Superseded`."""
         writes = [
-            self._update(after.etag, assign, self._held_by(after)),
+            self._update(after.identity, assign, self._held_by(after)),
             *self._record(after, attempts),
         ]
         if not self._writer.change_together(writes, patience=patience):
@@ -440,17 +440,17 @@ class Ledger:
                 last_error=entry.last_error or error,
             )
             update = self._update(
-                entry.etag, {**assign, "lastError": after.last_error}, condition, add={"fencingToken": 1}
+                entry.identity, {**assign, "lastError": after.last_error}, condition, add={"fencingToken": 1}
             )
-            groups[entry.etag] = [update, *self._record(after, entry.send_attempts)]
+            groups[entry.identity] = [update, *self._record(after, entry.send_attempts)]
         return self._writer.write_groups(groups)
 
     def deactivate(self, entries: Sequence[Entry]) -> list[str]:
         """R4.2: set inactive, and lock out whoever may still be at it. The entries stay open: nothing is lost."""
         return self._writer.write_all(
             {
-                entry.etag: self._update(
-                    entry.etag,
+                entry.identity: self._update(
+                    entry.identity,
                     {"active": False, "timestamp": self._clock()},
                     Attr("active").eq(True) & Attr("ownedBy").eq(str(entry.owned_by)),
                     add={"fencingToken": 1},
@@ -474,7 +474,7 @@ class Ledger:
                 "workRef": work_ref(owner.run_id, entry.batch),
             }
             condition = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
-            writes[entry.etag] = self._update(entry.etag, assign, condition)
+            writes[entry.identity] = self._update(entry.identity, assign, condition)
         return self._writer.write_all(writes)
 
     # -- plumbing ----------------------------------------------------------------------------------------------------
@@ -531,7 +531,7 @@ class Ledger:
         add: Mapping[str, Any] | None = None,
         patience: float = 0,
     ) -> Entry:
-        item = self._writer.change(self._update(entry.etag, assign, condition, add=add), patience=patience)
+        item = self._writer.change(self._update(entry.identity, assign, condition, add=add), patience=patience)
         if item is None:
             raise _superseded(entry)
         return Entry.from_item(item)

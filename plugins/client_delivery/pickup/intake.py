@@ -43,7 +43,7 @@ class Options:
 class Take:
     """A file that the run sends, with the names of others of the same content."""
 
-    etag: str
+    identity: str
     """The sort key of its entry."""
     file: PickupFile
     duplicates: frozenset[str] = frozenset()
@@ -115,9 +115,9 @@ def decide(
     for entry in open_entries:
         if entry.status is not Status.PROCESSING:
             intake.unconcluded.append(entry)
-        elif entry.etag not in seen and options.wants(entry.file_name):
+        elif entry.identity not in seen and options.wants(entry.file_name):
             # The pick-up was not listed, or the file is gone from it: the attempt will find out and say so.
-            intake.resume.append(Take(entry.etag, entry.source, entry.duplicate_names))
+            intake.resume.append(Take(entry.identity, entry.source, entry.duplicate_names))
     return intake
 
 

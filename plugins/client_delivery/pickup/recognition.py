@@ -119,7 +119,7 @@ class Recognition:
             alias
             for entry, file in zip(unread, past, strict=True)
             if file.content.certain
-            for alias in aliases_of(entry.etag, file, by_name="#" in entry.etag)
+            for alias in aliases_of(entry.identity, file, by_name="#" in entry.identity)
         )
 
     def _look_deeper(self, sightings: Sequence[Sighting]) -> None:
@@ -185,7 +185,7 @@ class Recognition:
             return
         if sighting.entry is None:
             sighting.entry = entry
-        if alias.seen is not None and sighting.entry.etag == entry.etag:
+        if alias.seen is not None and sighting.entry.identity == entry.identity:
             sighting.name = alias
 
     def _take_over(self, earlier: Ledger, sightings: Sequence[Sighting]) -> None:
@@ -195,12 +195,14 @@ class Recognition:
         self._look(earlier, there)
         if self._rules.by_content:
             self._look_by_content(earlier, [one for one in there if one.entry is None])
-        ours = {one.entry.etag: one.entry for one in there if one.entry and one.entry.file_path.startswith(self._place)}
+        ours = {
+            one.entry.identity: one.entry for one in there if one.entry and one.entry.file_path.startswith(self._place)
+        }
         self._ledger.adopt(list(ours.values()), earlier)
         adopted = self._ledger.find(ours)
         for one, found in zip(sightings, there, strict=True):
             if found.entry is not None:
-                one.entry = adopted.get(found.entry.etag)
+                one.entry = adopted.get(found.entry.identity)
 
     def _keys(self, file: PickupFile) -> tuple[str, str]:
         """The sort key of a new entry by the rule in force, and by the other one."""
@@ -234,7 +236,7 @@ class Group:
     def beginning_with(cls, first: Sighting, rules: Rules) -> Group:
         """The group of a file that is the first of its content."""
         if first.entry is not None:
-            return cls(first.entry.etag, first.entry, [first])
+            return cls(first.entry.identity, first.entry, [first])
         return cls(identity(first.file.etag, first.file.name, by_name=rules.by_name), None, [first])
 
 
@@ -260,7 +262,7 @@ def grouped(sightings: Iterable[Sighting], rules: Rules) -> Iterator[Group]:
 def facts(sighting: Sighting, rules: Rules) -> list[str]:
     """What two files of one group have in common, one of these at least."""
     if sighting.entry is not None:
-        return [f"entry {sighting.entry.etag}"]
+        return [f"entry {sighting.entry.identity}"]
     if rules.by_name:
         return [f"name {sighting.file.name}"]
     strong = sighting.file.content.strong if rules.by_content else ()

@@ -64,7 +64,7 @@ class Spool:
         """Put entries aside; returns how many."""
         kept = 0
         for kept, entry in enumerate(entries, start=1):  # noqa: B007
-            row = (kind, entry.etag, _packed(entry))
+            row = (kind, entry.identity, _packed(entry))
             self._db.execute("INSERT OR REPLACE INTO entries (kind, etag, entry) VALUES (?, ?, ?)", row)
         return kept
 

@@ -166,8 +166,8 @@ class _Look:
         found = list(sightings)
         if self._complete:
             return found
-        held = self.spool.has(Kind.HELD, {one.entry.etag for one in found if one.entry is not None})
-        return [one for one in found if one.entry is not None and one.entry.etag in held]
+        held = self.spool.has(Kind.HELD, {one.entry.identity for one in found if one.entry is not None})
+        return [one for one in found if one.entry is not None and one.entry.identity in held]
 
     def decisions(self, groups: Iterable[Group], *, thorough: bool) -> Iterator[Intake]:
         """By the rules of R5, some files at a time; then what is open and does not wait there."""
@@ -186,11 +186,11 @@ class _Look:
         # R4.3, R5.4: without the done file, of what failed only that goes for which an operator asked.
         absent = (entry for entry, seen in self.spool.entries(Kind.ASKED_FOR) if not seen)
         for entries in _portions(entry for entry in absent if self._options.wants(entry.file_name)):
-            yield Intake(rearm=[Take(entry.etag, entry.source) for entry in entries])
+            yield Intake(rearm=[Take(entry.identity, entry.source) for entry in entries])
 
     def _leave_for_the_done_file(self, intake: Intake) -> None:
-        asked = self.spool.has(Kind.ASKED_FOR, [take.etag for take in intake.rearm])
-        intake.rearm = [take for take in intake.rearm if take.etag in asked]
+        asked = self.spool.has(Kind.ASKED_FOR, [take.identity for take in intake.rearm])
+        intake.rearm = [take for take in intake.rearm if take.identity in asked]
         self.spool.see(Kind.ASKED_FOR, asked)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.pickup.pickup import PickupError
-from client_delivery.runtime.events import as_json, log_event
+from client_delivery.runtime.events import as_json, client_fields, log_event
 from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import (
     Destination,
@@ -138,13 +138,13 @@ class Batch:
             return None
         journal = LedgerJournal(self._ledger, begun, Progress(self._logger, begun.file_name, begun.size))
         with self._lock:
-            self._attempts[entry.etag] = _Attempt(begun, journal, time.monotonic())
+            self._attempts[entry.identity] = _Attempt(begun, journal, time.monotonic())
         self._log("file_started", begun, attempt=begun.send_attempts + 1)
         source = SourceObject(begun.bucket, begun.key, begun.source_etag, begun.size)
         return Job(begun.file_name, source, begun.fencing_token, begun.resume), journal
 
     def _finish(self, entry: Entry, result: Receipt | BaseException) -> None:
-        attempt = self._attempts[entry.etag]
+        attempt = self._attempts[entry.identity]
         try:
             if isinstance(result, Receipt):
                 self._delivered(attempt, result)
@@ -235,7 +235,7 @@ class Batch:
             where[entry.file_name] = reason
 
     def _log(self, event: str, entry: Entry, *, level: int = logging.INFO, **fields: Any) -> None:
-        log_event(self._logger, event, level=level, **file_fields(entry), **fields)
+        log_event(self._logger, event, level=level, **client_fields(entry.delivery_key), **file_fields(entry), **fields)
 
 
 class LedgerJournal:
@@ -270,9 +270,8 @@ class LedgerJournal:
 
 
 def file_fields(entry: Entry) -> dict[str, Any]:
-    """How a log line names a file (R8.1)."""
+    """How a log line names a file (R8.1); its client is named by :func:`client_fields`."""
     return {
-        "client_h_number": entry.delivery_key,
         "file": entry.file_name,
         "bytes": entry.size,
         "etag": entry.source_etag,

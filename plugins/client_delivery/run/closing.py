@@ -37,12 +37,11 @@ def settle(run: Run) -> dict[str, int]:
     entries = run.to_wind_up(run.ledger.open_now(run.owner))
     unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
     run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME)
-    final = list(run.ledger.find(entry.etag for entry in entries).values())
+    final = list(run.ledger.find(entry.identity for entry in entries).values())
     _clean_up(run, [entry for entry in final if entry.status is Status.FAIL and entry.resume])
     for entry in final:
         if run.failed(entry):
-            fields = {name: value for name, value in file_fields(entry).items() if name != "client_h_number"}
-            run.log_event("file_final", level=logging.ERROR, **fields, error=entry.last_error)
+            run.log_event("file_final", level=logging.ERROR, **file_fields(entry), error=entry.last_error)
     ours = [entry for entry in final if not entry.reopened]
     counts = {status.value: sum(entry.status is status for entry in ours) for status in Status}
     counts["replaced"] = sum(entry.status is Status.FAIL and not run.failed(entry) for entry in ours)

@@ -69,7 +69,7 @@ def _take_over(run: Run) -> int:
         ours = [entry for entry in entries if entry.file_path.startswith(run.place)]
         active = [entry for entry in ours if entry.active]
         _let_go(run, active)
-        taken = run.ledger.adopt(list(earlier.find(entry.etag for entry in ours).values()), earlier)
+        taken = run.ledger.adopt(list(earlier.find(entry.identity for entry in ours).values()), earlier)
         if taken:
             run.log_event("entries_taken_over", earlier_key=earlier.delivery_key, entries=len(taken))
         left_active += len(active)

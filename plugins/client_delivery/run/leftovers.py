@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 def let_go(run: Run, abandoned: Sequence[Entry]) -> None:
     """Set the entries inactive, so that they can be resumed and whoever is still at one is locked out (R3.5)."""
     for entry in abandoned:
-        fields = {name: value for name, value in file_fields(entry).items() if name != "client_h_number"}
-        run.log_event("entry_left_active", level=logging.ERROR, left_by=str(entry.owned_by), **fields)
+        run.log_event("entry_left_active", level=logging.ERROR, left_by=str(entry.owned_by), **file_fields(entry))
     if not abandoned:
         return
     # Before the entries are let go of: a try that dies here leaves them for the next one to find.

@@ -58,13 +58,13 @@ class JobMail:
         lives = {self.life(entry) for entry in entries}
         pending = run.unsent_mail.of_run(run.owner, [self.kind])
         left = [unsent for unsent in pending if unsent.left(run.config.contacts)]
-        known = {entry.etag: entry for entry in entries} | run.ledger.find(
+        known = {entry.identity: entry for entry in entries} | run.ledger.find(
             etag for unsent in left for etag in unsent.etags
         )
         held = self.held() if lives or left else []
         ses = self._ses_or_error() if lives or left else None
         claimed = self._claim(lives)
-        due = Unsent(self.kind, run.owner, [entry.etag for entry in entries if self.life(entry) in claimed])
+        due = Unsent(self.kind, run.owner, [entry.identity for entry in entries if self.life(entry) in claimed])
         mails = _mails(due, left)
         for unsent in left:
             run.unsent_mail.note(replace(unsent, done=True))
@@ -228,7 +228,7 @@ class FinishedMail(JobMail):
     def held(self) -> list[FileLine]:
         """What failed before and waits in the pick-up until somebody asks for it (R5.4)."""
         run = self.run
-        etags = [*(e.etag for e in run.ledger.held_entries()), *run.ledger.manifest.etags(run.owner.run_id, HELD)]
+        etags = [*(e.identity for e in run.ledger.held_entries()), *run.ledger.manifest.etags(run.owner.run_id, HELD)]
         entries = run.ledger.find(etags).values()
         held = {(e.key, e.source_etag): e for e in entries if e.status is Status.FAIL and not e.open}
         waiting = {(file.key, file.etag) for file in run.pickup.files()} if held else set()

@@ -153,22 +153,24 @@ def _take(run: Run, survey: Survey, totals: _Totals) -> list[BatchRef]:
 
 
 def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequence[Share]) -> None:
-    assignments = {take.etag: Assignment(take.file, take.etag, next(numbers), take.duplicates) for take in intake.take}
+    assignments = {
+        take.identity: Assignment(take.file, take.identity, next(numbers), take.duplicates) for take in intake.take
+    }
 
     def of(takes: Iterable[Take]) -> list[Assignment]:
-        return [assignments[take.etag] for take in takes]
+        return [assignments[take.identity] for take in takes]
 
     by_batch: dict[int | str, list[str]] = defaultdict(list)
     for assignment in assignments.values():
-        by_batch[assignment.batch].append(assignment.etag)
+        by_batch[assignment.batch].append(assignment.identity)
     owner, name = run.owner, run.config.name
     run.ledger.manifest.note(
         owner.run_id,
         {
             **by_batch,
-            "unconcluded": [entry.etag for entry in intake.unconcluded],
-            "reported": [entry.etag for entry, _ in intake.duplicates],
-            HELD: [entry.etag for entry, _ in intake.held],
+            "unconcluded": [entry.identity for entry in intake.unconcluded],
+            "reported": [entry.identity for entry, _ in intake.duplicates],
+            HELD: [entry.identity for entry, _ in intake.held],
         },
     )
     taken = {
@@ -178,11 +180,11 @@ def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequenc
     }
     for kind, takes in (("new", intake.add), ("resumed", intake.resume), ("again", intake.rearm)):
         for take in takes:
-            number = assignments[take.etag].batch
-            if take.etag in taken:
+            number = assignments[take.identity].batch
+            if take.identity in taken:
                 shares[number].add(take)
             run.log_event(
-                "file_registered" if take.etag in taken else "file_not_registered",
+                "file_registered" if take.identity in taken else "file_not_registered",
                 kind=kind,
                 file=take.file.name,
                 bytes=take.size,
@@ -199,9 +201,9 @@ def _clear_away(run: Run, intake: Intake) -> bool:
     reported = False
     names: dict[str, list[str]] = defaultdict(list)
     for entry, file in intake.duplicates:
-        names[entry.etag].append(file.name)
-    for entry in {entry.etag: entry for entry, _ in intake.duplicates}.values():
-        reported |= run.ledger.note_duplicates(entry, names[entry.etag], run.owner)
+        names[entry.identity].append(file.name)
+    for entry in {entry.identity: entry for entry, _ in intake.duplicates}.values():
+        reported |= run.ledger.note_duplicates(entry, names[entry.identity], run.owner)
     for entry, file in intake.duplicates:
         run.log_event(
             "file_already_sent_under_another_name",
@@ -210,7 +212,7 @@ def _clear_away(run: Run, intake: Intake) -> bool:
             etag=file.etag,
             sent_as=entry.file_name,
         )
-    run.ledger.aliases.note(covered_name(entry.etag, file) for entry, file in intake.duplicates)
+    run.ledger.aliases.note(covered_name(entry.identity, file) for entry, file in intake.duplicates)
     gone = [*intake.remove, *(file for _, file in intake.duplicates)]
     kept = run.disposal.clear_away(gone)
     for file in gone:

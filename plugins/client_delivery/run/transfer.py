@@ -78,7 +78,7 @@ class BatchTransfer:
                 "files. The next try continues."
             )
         # What the ledger says, not what this attempt believes: another one may have taken a file from it.
-        now = run.ledger.find(entry.etag for entry in known).values()
+        now = run.ledger.find(entry.identity for entry in known).values()
         return self.conclude(now, outcome.unfinished)
 
     def note(self, reason: str, *, counts: bool) -> None:
@@ -132,7 +132,7 @@ class BatchTransfer:
             missing = self._batch["files"] - len(entries)
             # A run that was cleared later may have its files in other batches: then fewer are right.
             if noted or missing <= 0 or not RunRef.parse(self._batch["owner"]).is_same_life(run.owner):
-                known = {entry.etag: entry for entry in entries}
+                known = {entry.identity: entry for entry in entries}
                 return list((known | run.ledger.find(etag for etag in rearmed if etag not in known)).values())
             if time.monotonic() > deadline:
                 raise NotFinished(
@@ -153,17 +153,17 @@ class BatchTransfer:
         number = self._batch["batch"]
         earlier = [e for e in run.ledger.of_run(run.owner, number) if e.owned_by.is_earlier_life_of(run.owner)]
         failed = [entry for entry in earlier if entry.status is Status.FAIL]
-        now = _waiting_again(run, {entry.etag for entry in failed}) if failed else {}
+        now = _waiting_again(run, {entry.identity for entry in failed}) if failed else {}
         assignments = [
-            Assignment(take.file, entry.etag, number, take.duplicates)
+            Assignment(take.file, entry.identity, number, take.duplicates)
             for entry in failed
-            for take in [now.get(entry.etag) or Take(entry.etag, entry.source)]
+            for take in [now.get(entry.identity) or Take(entry.identity, entry.source)]
         ]
         rearmed = run.ledger.rearm(assignments, run.owner, run.config.name, [Status.FAIL])
-        for etag in rearmed:
-            run.log_event("file_rearmed", etag=etag)
+        for identity in rearmed:
+            run.log_event("file_rearmed", identity=identity)
         unfinished = [
-            Assignment(entry.source, entry.etag, number, entry.duplicate_names)
+            Assignment(entry.source, entry.identity, number, entry.duplicate_names)
             for entry in earlier
             if entry.status is Status.PROCESSING
         ]
@@ -175,7 +175,7 @@ def _waiting_again(run: Run, failed: set[str]) -> dict[str, Take]:
     now: dict[str, Take] = {}
     with contextlib.closing(run.survey(needs_done_file=False)) as survey:
         for part in survey.parts():
-            now.update((take.etag, take) for take in part.rearm if take.etag in failed)
+            now.update((take.identity, take) for take in part.rearm if take.identity in failed)
             run.ledger.aliases.note(part.aliases)
     return now
 

@@ -67,5 +67,10 @@ def log_event(logger: logging.Logger, event: str, *, level: int = logging.INFO, 
 
 def log_client_event(config: ClientConfig | None, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
     """As :func:`log_event`, with the names of the client (R8.1) where they are known."""
-    names = {"configuration": config.name, "client_h_number": config.delivery_key} if config else {}
+    names = {"configuration": config.name, **client_fields(config.delivery_key)} if config else {}
     log_event(LOGGER, event, level=level, **names, **fields)
+
+
+def client_fields(delivery_key: str) -> dict[str, str]:
+    """How a log line names a client (R8.1): by its H number, and by the delivery key, which tells its feeds apart."""
+    return {"client_h_number": delivery_key.partition("#")[0], "delivery_key": delivery_key}

@@ -117,7 +117,7 @@ def test_r3_8_an_outcome_whose_answer_is_lost_is_recorded_once(ledger, history, 
 def test_r3_8_giving_up_more_than_a_transaction_holds_records_each(ledger, history):
     assignments = [Assignment(a_file(f"{n}.csv", f"etag-{n}"), f"etag-{n}", 0) for n in range(45)]
     ledger.add(assignments, RUN, "acme")
-    entries = list(ledger.find(one.etag for one in assignments).values())
+    entries = list(ledger.find(one.identity for one in assignments).values())
     ledger.delivered(ledger.begin(entries[7], RUN), RECEIPT)
     assert len(ledger.give_up(entries, RUN, "nobody came back")) == 44, "one has an outcome by now"
     assert len(history.of_client(ledger.delivery_key, status="fail", limit=100).found) == 44

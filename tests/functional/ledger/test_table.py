@@ -105,7 +105,7 @@ def test_r3_5_a_write_whose_answer_is_lost_is_known_to_have_been_made(ledger, lo
 def test_r3_5_a_transaction_whose_answer_is_lost_is_known_to_have_been_made(ledger, lost_answer):
     many = [assignment(f"{number}", f"etag-{number}") for number in range(20)]
     assert lost_answer(lambda: len(ledger.add(many, RUN, "acme")) == 20) == ["dynamodb.TransactWriteItems"]
-    lost_answer(lambda: ledger.deactivate(list(ledger.find(item.etag for item in many).values())))
+    lost_answer(lambda: ledger.deactivate(list(ledger.find(item.identity for item in many).values())))
     assert lost_answer(lambda: len(ledger.resume(many, OTHER, "acme")) == 20) == ["dynamodb.TransactWriteItems"]
 
 
@@ -289,13 +289,13 @@ def test_the_index_finds_one_run_and_one_batch_of_it(ledger):
 def test_bulk_writes_of_more_than_one_transaction(ledger):
     many = [assignment(f"{number}", f"etag-{number}") for number in range(250)]
     assert len(ledger.add(many, RUN, "acme")) == 250
-    assert len(ledger.find(item.etag for item in many)) == 250
+    assert len(ledger.find(item.identity for item in many)) == 250
 
 
 def test_a_bulk_write_skips_only_what_was_taken_by_another(ledger):
     ledger.add([assignment("7", "etag-7")], OTHER, "acme")
     many = [assignment(f"{number}", f"etag-{number}") for number in range(20)]
-    assert sorted(ledger.add(many, RUN, "acme")) == sorted({item.etag for item in many} - {"etag-7"})
+    assert sorted(ledger.add(many, RUN, "acme")) == sorted({item.identity for item in many} - {"etag-7"})
     assert the(ledger, "etag-7").owned_by == OTHER
 
 
@@ -304,7 +304,7 @@ def test_r5_7_duplicates_are_noted_once_and_reopen_the_entry(ledger):
     assert ledger.note_duplicates(entry, ["b.csv"], OTHER)
     reopened = the(ledger)
     assert (reopened.duplicate_names, reopened.reopened) == ({"b.csv"}, True)
-    assert [e.etag for e in ledger.open_entries()] == ["etag-a"]
+    assert [e.identity for e in ledger.open_entries()] == ["etag-a"]
     assert ledger.note_duplicates(reopened, ["c.csv"], OTHER)
     assert (the(ledger).duplicate_names, the(ledger).reopened) == ({"b.csv", "c.csv"}, True)
     ledger.close([the(ledger)], OTHER)
@@ -331,7 +331,7 @@ def test_r5_7_a_hundred_entries_with_the_longest_names_fit_into_one_transaction(
     names = frozenset(f"{number:03d}{'é' * 500}.csv" for number in range(300))
     many = [Assignment(a_file(f"{n}", f"etag-{n}"), f"etag-{n}", 0, names) for n in range(100)]
     assert len(ledger.add(many, RUN, "acme")) == 100
-    sizes = [len(str(item)) for item in ledger.raw(item.etag for item in many)]
+    sizes = [len(str(item)) for item in ledger.raw(item.identity for item in many)]
     assert sum(sizes) < 4_000_000
 
 
@@ -339,7 +339,7 @@ def test_r8_3_a_failure_left_by_a_dead_run_belongs_to_the_run_that_closes_it(led
     entry = in_state(ledger, "fail/active")
     ledger.deactivate([entry])
     ledger.close([the(ledger)], OTHER)
-    assert [held.etag for held in ledger.held_entries(OTHER)] == ["etag-a"]
+    assert [held.identity for held in ledger.held_entries(OTHER)] == ["etag-a"]
 
 
 def test_r2_7_feeds_of_one_client_do_not_see_each_other(new_ledger):

@@ -51,7 +51,7 @@ def test_an_idle_run_says_that_files_are_overdue_and_stays_green(scenario, event
     (alarm,) = [line for line in lines if line["event"] == "alarm"]
     assert (alarm["alarm"], alarm["client"]) == ("files_overdue", client.config.delivery_key)
     (line,) = events("files_overdue")
-    assert (line["client_h_number"], line["days"], line["expected_every_days"]) == (
+    assert (line["delivery_key"], line["days"], line["expected_every_days"]) == (
         client.config.delivery_key,
         35.2,
         35,

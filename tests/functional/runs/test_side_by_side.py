@@ -88,7 +88,7 @@ def test_a_transfer_does_not_wait_for_what_another_run_has_taken_over(scenario, 
     def takes_over() -> None:
         entry = client.entries()["a.csv"]
         client.ledger.deactivate([entry])
-        assert client.ledger.resume([Assignment(entry.source, entry.etag, 0)], OTHER, "whoever") == [entry.etag]
+        assert client.ledger.resume([Assignment(entry.source, entry.identity, 0)], OTHER, "whoever") == [entry.identity]
 
     after(monkeypatch, RegisterFilesOperator, takes_over)
     # Without the notes it would wait, and come to nothing.
