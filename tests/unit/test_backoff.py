@@ -3,7 +3,7 @@
 import pytest
 
 from client_delivery.runtime import backoff
-from client_delivery.runtime.backoff import Backoff
+from client_delivery.runtime.backoff import Backoff, Retries
 
 
 def test_pauses_double_up_to_the_longest():
@@ -25,3 +25,33 @@ def test_what_waits_can_be_replaced(monkeypatch):
     monkeypatch.setattr(backoff, "sleep", waited.append)
     Backoff(first=2, longest=4, jitter=False).wait(2)
     assert waited == [pytest.approx(4)]
+
+
+@pytest.fixture
+def passing(monkeypatch):
+    """Time that passes with the pauses only; returns them."""
+    pauses: list[float] = []
+    monkeypatch.setattr(backoff, "sleep", pauses.append)
+    monkeypatch.setattr(backoff, "clock", lambda: sum(pauses))
+    return pauses
+
+
+def test_retries_end_with_the_patience_and_the_last_comes_when_it_ends(passing):
+    retries = Retries(Backoff(first=1, longest=4, jitter=False))
+    while retries.wait(10):
+        pass
+    assert passing == [1, 2, 4, 3]
+    assert not retries.wait(10)
+
+
+def test_without_patience_there_is_no_retry_and_no_pause(passing):
+    assert not Retries(Backoff(first=1, longest=4)).wait(0)
+    assert passing == []
+
+
+def test_patience_may_differ_by_what_went_wrong(passing):
+    retries = Retries(Backoff(first=1, longest=4, jitter=False))
+    assert retries.wait(1)
+    assert not retries.wait(1)
+    assert retries.wait(2)
+    assert passing == [1, 1]

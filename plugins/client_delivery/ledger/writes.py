@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from client_delivery.ledger import expressions
-from client_delivery.runtime.backoff import Backoff
+from client_delivery.runtime.backoff import Backoff, Retries
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
@@ -23,6 +21,8 @@ _TRANSACTION = 100
 _PUTS = 25
 """DynamoDB's limit of BatchWriteItem."""
 _UNPROCESSED = Backoff(first=0.05, longest=5.0, jitter=False)
+_REFUSED = Backoff(first=0.5, longest=20.0, jitter=False)
+_CANCELLED = Backoff(first=0.05, longest=20.0)
 _CONFLICT_PATIENCE = 30.0
 
 
@@ -60,9 +60,9 @@ class Write:
 class ConditionalWriter:
     """Carries writes out, each if its condition holds.
 
-    An answer can get lost. The client library then asks again, and the condition does not hold any more, *because* the
-    write took effect. DynamoDB gives the item that it found with its refusal: if it is as this very write leaves it,
-    the write counts as carried out.
+    A response can get lost. The client library then asks again, and the condition no longer holds, *because*
+    the write took effect. DynamoDB returns the item that it found with its refusal: if the item is as this very write
+    leaves it, the write counts as carried out.
     """
 
     def __init__(self, dynamodb: DynamoDBClient) -> None:
@@ -71,17 +71,15 @@ class ConditionalWriter:
     def change(self, write: Write, *, patience: float = 0) -> dict[str, Any] | None:
         """Carry one write out; returns the whole item after it, or None if the condition did not hold.
 
-        What the client library could not overcome is tried again for ``patience`` seconds.
+        What the client library could not overcome is retried for ``patience`` seconds.
         """
-        deadline, pause = time.monotonic() + patience, 0.5
+        retries = Retries(_REFUSED)
         while True:
             try:
                 return self._change(write)
             except (BotoCoreError, ClientError):
-                if time.monotonic() + pause > deadline:
+                if not retries.wait(patience):
                     raise
-            time.sleep(pause)
-            pause = min(2 * pause, 20)
 
     def _change(self, write: Write) -> dict[str, Any] | None:
         request = {**write.request, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
@@ -128,13 +126,12 @@ class ConditionalWriter:
     def change_together(self, writes: Sequence[Write], *, patience: float = 0) -> bool:
         """Carry all of these out, or none; False if a condition did not hold.
 
-        If the first is found carried out already, by this very call whose answer got lost, all of them are. What the
-        client library could not overcome is tried again for ``patience`` seconds; a conflict with another writer, or a
+        If the first is found carried out already, by this very call whose response got lost, all of them are. What the
+        client library could not overcome is retried for ``patience`` seconds; a conflict with another writer, or a
         want of capacity, which cancel a transaction without saying anything of its conditions, for half a minute at
         least.
         """
-        started, pause, token = time.monotonic(), 0.05, uuid.uuid4().hex
-        jitter = random.SystemRandom()
+        token, retries = uuid.uuid4().hex, Retries(_CANCELLED)
         while True:
             try:
                 # With the same token DynamoDB carries it out once, however often it is asked within ten minutes (API
@@ -144,15 +141,13 @@ class ConditionalWriter:
                 reasons: Sequence[Mapping[str, Any]] = cancelled.response.get("CancellationReasons", ())
                 if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
                     return writes[0].is_in(expressions.from_item(reasons[0].get("Item", {})))
-                if time.monotonic() + pause > started + max(patience, _CONFLICT_PATIENCE):
+                if not retries.wait(max(patience, _CONFLICT_PATIENCE)):
                     raise
             except (BotoCoreError, ClientError):
-                if time.monotonic() + pause > started + patience:
+                if not retries.wait(patience):
                     raise
             else:
                 return True
-            time.sleep(jitter.uniform(pause / 2, pause))
-            pause = min(2 * pause, 20)
 
     def write_together(self, writes: Sequence[Write]) -> bool:
         """Carry all of these out, or none; False if a condition did not hold."""

@@ -7,7 +7,6 @@ a version: a bucket that keeps them gets a delete marker, under which everything
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -17,6 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.identity import Fingerprint
+from client_delivery.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _PARALLEL = 16
 _CHUNK = 1024**2
-_CONFLICT_PAUSES = (0.2, 0.5, 1.0)
-"""Seconds after each refusal of the done file's removal because somebody else was at it."""
+_CONFLICT = Backoff(first=0.2, longest=1.0, jitter=False)
+_CONFLICT_TRIES = 3
 _VERSIONS_LOOKED_AT = 20
 _DENIED = frozenset({"AccessDenied", "403"})
 
@@ -158,7 +158,7 @@ class Pickup:
         taken back. Raises :class:`PickupError`.
         """
         with _explained(self._config, "delete", seen.key):
-            for pause in _CONFLICT_PAUSES:
+            for tried in range(1, _CONFLICT_TRIES + 1):
                 if not seen.by_kms and self.done_file() != seen:
                     return False
                 try:
@@ -166,7 +166,7 @@ class Pickup:
                 except _Changed:
                     return False
                 except _Conflict:
-                    time.sleep(pause)
+                    _CONFLICT.wait(tried)
                     continue
                 return seen.by_kms or not self._taken_back(seen, marker)
         raise PickupError(

@@ -1,4 +1,4 @@
-"""How long to wait before the same thing is tried once more."""
+"""How long to wait before a retry, and for how long to retry."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 sleep = time.sleep
 """Waits. Tests put another one here."""
+clock = time.monotonic
+"""Seconds since some point in time. Tests that replace :data:`sleep` replace this as well."""
 
 _MOST_DOUBLINGS = 30
 
@@ -35,3 +37,27 @@ class Backoff:
     def wait(self, failures: int) -> None:
         """Wait that long in this thread."""
         sleep(self.pause(failures))
+
+
+class Retries:
+    """Retries of one thing, for a limited time.
+
+    :param backoff: the pauses between them.
+    """
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
+        self._began = clock()
+        self._failures = 0
+
+    def wait(self, patience: float) -> bool:
+        """Wait for the next retry; False, at once, if ``patience`` seconds have passed since the first try.
+
+        The last pause is cut short, so that the last retry comes when the patience ends.
+        """
+        self._failures += 1
+        left = self._began + patience - clock()
+        if left <= 0:
+            return False
+        sleep(min(self._backoff.pause(self._failures), left))
+        return True

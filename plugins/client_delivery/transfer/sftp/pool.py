@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from client_delivery.runtime.backoff import Backoff
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.sftp.connection import SftpConnection, Unreached
 from client_delivery.transfer.sftp.session import SftpSession
@@ -14,8 +16,9 @@ from client_delivery.transfer.sftp.session import SftpSession
 _SHARED_BY = 8
 _LONELY = 60.0
 """Seconds after which a connection that nobody uses is not waited for any longer."""
-_PAUSES = (1.0, 3.0)
-"""Seconds before the first connection is tried again: load balancers and busy servers drop some."""
+_BACKOFF = Backoff(first=1.0, longest=3.0, jitter=False)
+_TRIES = 3
+"""Of the first connection: load balancers and busy servers drop some."""
 
 
 class ConnectionPool:
@@ -93,7 +96,7 @@ class ConnectionPool:
     def _opened(self) -> SftpConnection | None:
         """A new one; None if those that there are must do."""
         try:
-            for pause in (*_PAUSES, None):
+            for tried in itertools.count(1):
                 try:
                     return self._connect()
                 except DestinationUnavailable as error:
@@ -103,11 +106,11 @@ class ConnectionPool:
                             # A server that allows fewer connections than are configured.
                             self._most = len(usable)
                             return None
-                        if pause is None or not isinstance(error, Unreached):
+                        if tried == _TRIES or not isinstance(error, Unreached):
                             self._failure = (time.monotonic(), error)
                             raise
-                    time.sleep(pause)
-            raise AssertionError("the last pause is None")
+                    _BACKOFF.wait(tried)
+            raise AssertionError("the last try returns or raises")
         finally:
             with self._changed:
                 self._opening -= 1

@@ -7,11 +7,11 @@ acknowledged and not synced is read back before anybody goes on behind it, for t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from client_delivery.runtime.backoff import Backoff, Retries
 from client_delivery.transfer.contract import IntegrityError, Receipt, TransferError
 from client_delivery.transfer.integrity import CRC32C, Digest, require_equal
 from client_delivery.transfer.sftp.packets import FAILURE, NO_SUCH_FILE, SftpError
@@ -28,9 +28,9 @@ _WHOLE = 64 * 1024**2
 """Bytes up to which a file is compared by reading all of it, where that is for certainty and not asked for."""
 _LAGS = 10.0
 """Seconds for which a size that is still too small is looked at again: scanners, replication, object stores."""
-_APPEARS = 2.0
+_APPEARS = 3.0
 """Seconds for which a file that is not there is looked for."""
-_FIRST_PAUSE = 0.2
+_BACKOFF = Backoff(first=0.2, longest=2.0, jitter=False)
 
 
 class WrongContent(IntegrityError):
@@ -85,23 +85,21 @@ def settled_size(
 
     None if the server does not tell. Raises :class:`SftpError` if the file is not there.
     """
-    began, pause = time.monotonic(), _FIRST_PAUSE
+    retries = Retries(_BACKOFF)
     while True:
         try:
             size = sftp.stat(path, follow=False).size
         except SftpError as error:
             if not server.tells or error.code not in (NO_SUCH_FILE, FAILURE):
                 return told or None  # before the close, nothing is what some servers say of any file
-            if time.monotonic() - began > _APPEARS:
+            if not retries.wait(_APPEARS):
                 raise
         else:
             server.tells = True
             if size is None or size == expected or (size > expected and not exactly):
                 return size
-            if time.monotonic() - began > _LAGS:
+            if not retries.wait(_LAGS):
                 return size
-        time.sleep(pause)
-        pause = min(2 * pause, 2.0)
 
 
 def require_whole(sftp: SftpSession, path: str, digest: Digest) -> None:

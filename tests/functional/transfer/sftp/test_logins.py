@@ -11,6 +11,7 @@ import asyncssh
 import pytest
 
 from client_delivery.config.model import SftpSection
+from client_delivery.runtime.backoff import Backoff
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.secret import Secret
 from client_delivery.transfer.sftp.connection import SftpConnection
@@ -200,7 +201,7 @@ def test_old_algorithms_only_where_they_are_allowed(tmp_path, old):
 
 
 def test_the_first_connection_may_break_before_its_banner(servers, tmp_path, monkeypatch):
-    monkeypatch.setattr("client_delivery.transfer.sftp.pool._PAUSES", (0.1, 0.1))
+    monkeypatch.setattr("client_delivery.transfer.sftp.pool._BACKOFF", Backoff(0.1, 0.1))
     with HabitServer(tmp_path / "server") as server, socket.create_server(("127.0.0.1", 0)) as front:
         refused = []
 
