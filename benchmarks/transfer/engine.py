@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from benchmarks.transfer.meter import measuring
+from client_delivery.access.aws import s3_access
 from client_delivery.config.model import Destination
-from client_delivery.runtime.aws import s3_access
 from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import Job, Receipt, SourceObject
 from client_delivery.transfer.destinations import open_destination

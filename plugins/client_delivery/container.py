@@ -114,7 +114,7 @@ def _order(text: str, settings: Settings) -> Order:
     """The order in ``DELIVERY_ORDER``, or that which it refers to. Raises ValueError."""
     fields = json.loads(text)
     if isinstance(fields, dict) and _LEFT_IN_LEDGER in fields:
-        from client_delivery.runtime.aws import dynamodb_client
+        from client_delivery.access.aws import dynamodb_client
 
         orders = Orders(dynamodb_client(), settings.ledger_table, str(fields.get("delivery_key")))
         text = orders.fetch(str(fields[_LEFT_IN_LEDGER]))
@@ -144,7 +144,7 @@ def main(environment: Mapping[str, str] = os.environ) -> ExitCode:
 
 def deliver(order: Order, settings: Settings, stop: threading.Event) -> BatchOutcome:
     """Try once what the ledger says is left of the batch."""
-    from client_delivery.runtime.aws import dynamodb_client, identity_for, s3_client
+    from client_delivery.access.aws import dynamodb_client, identity_for, s3_client
 
     config = order.config
     ledger = Ledger(dynamodb_client(), settings.ledger_table, config.delivery_key)
@@ -183,13 +183,13 @@ def _end_at_once() -> None:
 
 
 def _source_access(config: ClientConfig) -> S3Access:
-    from client_delivery.runtime.aws import identity_for, s3_access
+    from client_delivery.access.aws import identity_for, s3_access
 
     return s3_access(**identity_for(config.pickup))
 
 
 def _destination(config: ClientConfig, settings: Settings) -> Destination:
-    from client_delivery.runtime.secrets_manager import read_secret
+    from client_delivery.access.secrets_manager import read_secret
 
     return destination_of(
         config,

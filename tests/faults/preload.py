@@ -13,7 +13,7 @@ for name in (
     "aiobotocore.session",
     "airflow.providers.amazon.aws.hooks.ses",
     "airflow.providers.amazon.aws.operators.ecs",
-    "client_delivery.runtime.aws",
+    "client_delivery.access.aws",
     "client_delivery.operators.offload",
     "client_delivery.transfer.destinations",
     "client_delivery.transfer.gcs.destination",

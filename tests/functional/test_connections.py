@@ -15,8 +15,8 @@ from airflow.providers.sftp.get_provider_info import get_provider_info
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from client_delivery.access import secrets_manager
 from client_delivery.operators import connections
-from client_delivery.runtime import secrets_manager
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.sftp.credentials import password_of, private_key_of
 

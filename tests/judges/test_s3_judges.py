@@ -12,8 +12,8 @@ from typing import Any
 import boto3
 import pytest
 
+from client_delivery.access.aws import s3_access
 from client_delivery.config.destinations import S3Section
-from client_delivery.runtime.aws import s3_access
 from client_delivery.transfer.contract import (
     IntegrityError,
     Interrupted,

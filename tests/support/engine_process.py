@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from client_delivery.access.aws import s3_access
 from client_delivery.config.model import Destination
-from client_delivery.runtime.aws import s3_access
 from client_delivery.transfer.contract import Job, SourceObject
 from client_delivery.transfer.destinations import open_destination
 from client_delivery.transfer.secret import Secret

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from client_delivery.ledger.entry import Entry, RunRef, Status
-from client_delivery.pickup.pickup import PickupFile
+from client_delivery.ledger.file import PickupFile
 
 MODIFIED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RUN = RunRef("scheduled__2026-03-01T12:00:00+00:00", 0, "acme")

@@ -219,8 +219,8 @@ def standing_in(waiting: Waiting, table: str) -> Iterator[tuple[S3, DynamoDB]]:
     """For whatever runs in here, these are the pick-up and the ledger."""
     s3, dynamodb = S3(waiting), DynamoDB(waiting, table)
     with (
-        mock.patch("client_delivery.runtime.aws.s3_client", return_value=s3),
-        mock.patch("client_delivery.runtime.aws.dynamodb_client", return_value=dynamodb),
+        mock.patch("client_delivery.access.aws.s3_client", return_value=s3),
+        mock.patch("client_delivery.access.aws.dynamodb_client", return_value=dynamodb),
     ):
         yield s3, dynamodb
 

@@ -13,7 +13,7 @@ import pytest
 from botocore.loaders import create_loader
 from pydantic import TypeAdapter
 
-import client_delivery.runtime.aws
+import client_delivery.access.aws
 from client_delivery.config.model import ClientConfig
 from local.sshd import SftpServer
 from local.stack import Stack
@@ -52,7 +52,7 @@ def delivery_environment(stack, monkeypatch) -> None:
     # Every task makes clients anew, as it has to; here a thousand of them read botocore's descriptions once.
     monkeypatch.setattr("botocore.session.create_loader", lambda path=None: _BOTOCORE)
     monkeypatch.setattr(
-        "client_delivery.runtime.aws.dynamodb_client", partial(_once, client_delivery.runtime.aws.dynamodb_client)
+        "client_delivery.access.aws.dynamodb_client", partial(_once, client_delivery.access.aws.dynamodb_client)
     )
     for name, value in stack.environment().items():
         if not name.startswith("AIRFLOW__SECRETS"):

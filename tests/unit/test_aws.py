@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError, CredentialRetrievalError, EndpointConnectionError
 
-from client_delivery.runtime.aws import IdentityUnavailable, s3_access, s3_client
+from client_delivery.access.aws import IdentityUnavailable, s3_access, s3_client
 from client_delivery.transfer.contract import DestinationUnavailable
 
 ROLE = "arn:aws:iam::111122223333:role/partner-landing-writer"

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from client_delivery.runtime.connection import UnreadableConnection, read_connection, read_parts
+from client_delivery.access.connection import UnreadableConnection, read_connection, read_parts
 
 KEY = (Path(__file__).parents[1] / "fixtures" / "keys" / "ed25519-v3.ppk").read_text()
 PEM = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"

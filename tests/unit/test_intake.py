@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from client_delivery.ledger.entry import Entry, Status
+from client_delivery.ledger.file import PickupFile
 from client_delivery.pickup.intake import Intake, Options, decide
-from client_delivery.pickup.pickup import PickupFile
 from client_delivery.pickup.recognition import Rules, Sighting, grouped
 from tests.support.factories import EARLIER, MODIFIED, RUN, a_file, an_entry
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "plugins" / "client_delivery"
+DOCKERFILE = ROOT / "docker" / "transfer" / "Dockerfile"
 AIRFLOW_ALLOWED = ("operators", "dag", "web")
 MODULES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = (
+    *("config", "notify", "runtime", "transfer", "access", "ledger", "pickup"),
+    *("run", "container", "probe", "operators", "web", "dag"),
+)
+"""Each imports only from those before it, so there is no circle."""
 
 
 def imports(path: Path) -> set[str]:
@@ -22,6 +29,19 @@ def imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def imported_at_run_time(path: Path) -> set[str]:
+    """As :func:`imports`, less what only a type checker reads."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found
 
@@ -45,6 +65,35 @@ def test_imports_keep_to_the_layers(path):
     assert not {name for name in imported if name.split(".")[0] == "dags"}
     if part(path) != "dag":
         assert not {name for name in imported if name.startswith("client_delivery.dag")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_from_those_before_it(path):
+    if path == PACKAGE / "__init__.py":
+        return
+    own = ROOMS.index(part(path))
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("client_delivery.")}
+    assert {room for room in used if ROOMS.index(room) > own} == set()
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("operators/*.py")), ids=lambda path: path.name)
+def test_operators_hold_no_rule_of_what_is_sent(path):
+    """They translate: what a run does is in ``run/``. An operator that decides about files would import these."""
+    rules = {"client_delivery.pickup.intake", "client_delivery.ledger.table", "client_delivery.transfer.batch"}
+    assert not imports(path) & rules
+
+
+def test_the_image_has_every_room_that_the_container_imports():
+    """Wherever an import stands: one inside a function is met only when that function is called."""
+    copied = set(re.findall(r"^COPY plugins/client_delivery/(\w+) ", DOCKERFILE.read_text(), re.MULTILINE))
+    known = {".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts): path for path in MODULES}
+    todo, seen = ["client_delivery.container"], set()
+    while todo:
+        module = todo.pop()
+        if module in known and module not in seen:
+            seen.add(module)
+            todo += imported_at_run_time(known[module])
+    assert {part(known[module]) for module in seen} - {"container"} <= copied
 
 
 def test_relative_imports_are_not_used():

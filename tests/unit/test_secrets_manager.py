@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 
-from client_delivery.runtime.secrets_manager import NoSecret, read_secret
+from client_delivery.access.secrets_manager import NoSecret, read_secret
 from client_delivery.transfer.contract import DestinationUnavailable
 
 
@@ -25,7 +25,7 @@ class SecretsManager:
 def holding(monkeypatch):
     def hold(response: object) -> SecretsManager:
         fake = SecretsManager(response)
-        monkeypatch.setattr("client_delivery.runtime.secrets_manager.secrets_manager_client", lambda region: fake)
+        monkeypatch.setattr("client_delivery.access.secrets_manager.secrets_manager_client", lambda region: fake)
         return fake
 
     return hold
@@ -112,7 +112,7 @@ def test_r2_5_a_malformed_secret_is_named_and_never_quoted(holding, text):
 
 def test_boto3s_client_is_the_one_that_is_asked(monkeypatch):
     """The fake above stands for this one."""
-    from client_delivery.runtime.aws import secrets_manager_client
+    from client_delivery.access.aws import secrets_manager_client
 
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     client = secrets_manager_client()

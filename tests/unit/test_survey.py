@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from benchmarks.many_waiting import SCENES, TABLE, client
 from client_delivery.ledger.entry import Entry, Status
+from client_delivery.ledger.file import PickupFile
 from client_delivery.ledger.identity import Fingerprint
 from client_delivery.pickup import survey
 from client_delivery.pickup.intake import Intake, Options, decide
-from client_delivery.pickup.pickup import PickupFile
 from client_delivery.pickup.recognition import Rules, Sighting, facts, grouped
 from client_delivery.pickup.spool import Spool
 from tests.support.factories import EARLIER, RUN, a_file, an_entry

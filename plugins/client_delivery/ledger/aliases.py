@@ -18,9 +18,9 @@ from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
 
 if TYPE_CHECKING:
     from client_delivery.ledger.entry import Entry
+    from client_delivery.ledger.file import PickupFile
     from client_delivery.ledger.reads import Reader
     from client_delivery.ledger.writes import ConditionalWriter
-    from client_delivery.pickup.pickup import PickupFile
 
 PREFIX = "known#"
 _NAMES_KEPT = 400 * 86_400

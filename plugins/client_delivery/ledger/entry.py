@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from client_delivery.ledger.file import PickupFile
 from client_delivery.ledger.identity import Fingerprint
-from client_delivery.pickup.pickup import PickupFile
 
 MAX_ATTEMPTS = 3
 """Failed attempts after which an entry ends in ``fail`` (R6.2)."""

@@ -29,7 +29,7 @@ from client_delivery.transfer.contract import Receipt, Superseded
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from client_delivery.pickup.pickup import PickupFile
+    from client_delivery.ledger.file import PickupFile
 
 _ERROR_LENGTH = 1000
 _MOST_DUPLICATE_NAMES = 100

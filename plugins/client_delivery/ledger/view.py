@@ -84,8 +84,8 @@ class LedgerView:
         table = setting("ledger_table")
         if not table:
             return None
+        from client_delivery.access.aws import dynamodb_client
         from client_delivery.ledger.configurations import Configurations
-        from client_delivery.runtime.aws import dynamodb_client
 
         try:
             return Configurations(dynamodb_client(patient=False), table)

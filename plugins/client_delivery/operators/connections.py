@@ -16,8 +16,8 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from client_delivery.runtime.connection import CREDENTIALS, UnreadableConnection, read_connection, read_parts
-from client_delivery.runtime.secrets_manager import NoSecret, read_secret
+from client_delivery.access.connection import CREDENTIALS, UnreadableConnection, read_connection, read_parts
+from client_delivery.access.secrets_manager import NoSecret, read_secret
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.secret import Secret
 

@@ -16,7 +16,8 @@ from client_delivery.transfer.contract import Job, SourceChanged, SourceObject, 
 
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
-    from client_delivery.pickup.pickup import Pickup, PickupFile
+    from client_delivery.ledger.file import PickupFile
+    from client_delivery.pickup.pickup import Pickup
     from client_delivery.transfer.s3.access import S3Access
 
 _PARALLEL = 8

@@ -17,7 +17,7 @@ from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.pickup.recognition import Group, Rules, Sighting
 
 if TYPE_CHECKING:
-    from client_delivery.pickup.pickup import PickupFile
+    from client_delivery.ledger.file import PickupFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from client_delivery.ledger.file import PickupFile
 from client_delivery.ledger.identity import Fingerprint
 from client_delivery.runtime.backoff import Backoff
 
@@ -33,30 +34,6 @@ _DENIED = frozenset({"AccessDenied", "403"})
 
 class PickupError(Exception):
     """The pick-up cannot be used. The message says which bucket, why, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class PickupFile:
-    """One object that waits in the pick-up."""
-
-    name: str
-    """The key below the pick-up's prefix."""
-    bucket: str
-    key: str
-    etag: str
-    """Without the quotation marks."""
-    size: int
-    """Bytes."""
-    last_modified: datetime
-    version_id: str | None = field(default=None, compare=False)
-    """Known after :meth:`Pickup.identify`, where the bucket has versions."""
-    content: Fingerprint = field(default_factory=Fingerprint, compare=False)
-    """Known after :meth:`Pickup.identify`."""
-
-    @property
-    def path(self) -> str:
-        """``s3://bucket/key``, the ledger's ``filePath``."""
-        return f"s3://{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True, slots=True)

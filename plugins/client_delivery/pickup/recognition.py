@@ -16,8 +16,9 @@ from client_delivery.ledger.entry import Entry, Status
 from client_delivery.ledger.identity import identity
 
 if TYPE_CHECKING:
+    from client_delivery.ledger.file import PickupFile
     from client_delivery.ledger.table import Ledger
-    from client_delivery.pickup.pickup import Pickup, PickupFile
+    from client_delivery.pickup.pickup import Pickup
 
 
 @dataclass(slots=True)

@@ -19,8 +19,9 @@ from client_delivery.pickup.recognition import Group, Recognition, Sighting, gro
 from client_delivery.pickup.spool import Kind, Spool
 
 if TYPE_CHECKING:
+    from client_delivery.ledger.file import PickupFile
     from client_delivery.ledger.table import Ledger
-    from client_delivery.pickup.pickup import DoneFile, Pickup, PickupFile
+    from client_delivery.pickup.pickup import DoneFile, Pickup
 
 PAGE = 1000
 """Files that are looked at together: as many as S3 lists in one response."""

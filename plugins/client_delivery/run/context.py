@@ -185,21 +185,21 @@ class Run:
 
     @cached_property
     def _dynamodb(self) -> DynamoDBClient:
-        from client_delivery.runtime.aws import dynamodb_client
+        from client_delivery.access.aws import dynamodb_client
 
         return dynamodb_client()
 
     @cached_property
     def source_s3(self) -> S3Client:
         """An S3 client that may read the pick-up."""
-        from client_delivery.runtime.aws import identity_for, s3_client
+        from client_delivery.access.aws import identity_for, s3_client
 
         return s3_client(**identity_for(self.config.pickup))
 
     @cached_property
     def source_access(self) -> S3Access:
         """The same identity for the transfer engine."""
-        from client_delivery.runtime.aws import identity_for, s3_access
+        from client_delivery.access.aws import identity_for, s3_access
 
         return s3_access(**identity_for(self.config.pickup))
 
@@ -324,7 +324,7 @@ def configuration_of(begun: Begun) -> ClientConfig | None:
 
 
 def _configurations() -> Configurations:
+    from client_delivery.access.aws import dynamodb_client
     from client_delivery.ledger.configurations import Configurations
-    from client_delivery.runtime.aws import dynamodb_client
 
     return Configurations(dynamodb_client(), Settings.from_environment().ledger_table)

@@ -28,7 +28,7 @@ def destination_of(
     destination = config.destination
     secret = destination_s3 = None
     if destination.type == "s3":
-        from client_delivery.runtime.aws import identity_for, s3_access
+        from client_delivery.access.aws import identity_for, s3_access
 
         destination_s3 = s3_access(**identity_for(destination))
     else:

@@ -6,6 +6,7 @@ The engine sees only this.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,3 +49,22 @@ def shown_name(name: object) -> str:
     text = str(name)
     plausible = len(text) <= 60 and text.replace("_", "").replace("-", "").isascii() and " " not in text
     return repr(text) if plausible and text.replace("_", "").replace("-", "").isalnum() else "(an odd name)"
+
+
+def parsed(text: str) -> Any | None:
+    """What the JSON says, also where it was made JSON twice, or escaped as for a string; None if it is not JSON."""
+    value: Any = text.replace("\ufeff", "").strip()
+    for _ in range(3):
+        if not isinstance(value, str):
+            return value
+        try:
+            # Not strict: a key's newlines may stand in a string as they are.
+            value = json.loads(value, strict=False)
+        except ValueError:
+            if not value.lstrip().startswith(r"{\""):
+                return None
+            try:
+                value = json.loads(f'"{value}"', strict=False)
+            except ValueError:
+                return None
+    return None if isinstance(value, str) else value

@@ -84,6 +84,6 @@ class Data:
 
 @cache
 def _client() -> DynamoDBClient:
-    from client_delivery.runtime.aws import dynamodb_client
+    from client_delivery.access.aws import dynamodb_client
 
     return dynamodb_client(patient=False)

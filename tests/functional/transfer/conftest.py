@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
+from client_delivery.access.aws import s3_access
 from client_delivery.config.model import Destination as DestinationConfig
-from client_delivery.runtime.aws import s3_access
 from client_delivery.transfer.contract import Destination, Job, Receipt, SourceObject
 from client_delivery.transfer.destinations import open_destination
 from client_delivery.transfer.secret import Secret

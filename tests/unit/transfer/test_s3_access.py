@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from client_delivery.runtime.aws import s3_client
+from client_delivery.access.aws import s3_client
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.integrity import Digest
 from client_delivery.transfer.s3.access import S3Access

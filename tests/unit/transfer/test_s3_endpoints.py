@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.credentials import Credentials
 
-from client_delivery.runtime.aws import s3_access, s3_client
+from client_delivery.access.aws import s3_access, s3_client
 from client_delivery.transfer.s3.access import S3Access
 from client_delivery.transfer.s3.chunked import Held, TrailedBody
 from client_delivery.transfer.s3.endpoint import Endpoint

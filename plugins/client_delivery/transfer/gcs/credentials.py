@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from client_delivery.runtime.connection import parsed
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.gcs.federation import GoogleHosts, UnusableFile, federated
 from client_delivery.transfer.pem import UnusableKey, described, is_private_key, private_key_lines, unwrapped
-from client_delivery.transfer.secret import field_of, shown_name
+from client_delivery.transfer.secret import field_of, parsed, shown_name
 
 if TYPE_CHECKING:
     from client_delivery.transfer.secret import Secret

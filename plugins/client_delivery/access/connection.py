@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from client_delivery.transfer.pem import UnusableKey, described, is_private_key, unwrapped
-from client_delivery.transfer.secret import Secret, shown_name
+from client_delivery.transfer.secret import Secret, parsed, shown_name
 
 Words = Mapping[str, Sequence[str]]
 """More names for a connection's parts, as ``extra_conn_words`` of Airflow's backend for Secrets Manager has them."""
@@ -138,25 +138,6 @@ def _object(text: str, what: str) -> dict[str, Any]:
         return value
     found = f"{_kind(text)}" if value is None else f"JSON of the type {type(value).__name__}"
     raise UnreadableConnection(f"{what} is {found}, not a JSON object.")
-
-
-def parsed(text: str) -> Any | None:
-    """What the JSON says, also where it was made JSON twice, or escaped as for a string; None if it is no JSON."""
-    value: Any = text.replace("\ufeff", "").strip()
-    for _ in range(3):
-        if not isinstance(value, str):
-            return value
-        try:
-            # Not strict: a key's newlines may stand in a string as they are.
-            value = json.loads(value, strict=False)
-        except ValueError:
-            if not value.lstrip().startswith(r"{\""):
-                return None
-            try:
-                value = json.loads(f'"{value}"', strict=False)
-            except ValueError:
-                return None
-    return None if isinstance(value, str) else value
 
 
 def _kind(text: str) -> str:

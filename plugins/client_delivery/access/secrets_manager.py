@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from client_delivery.runtime.aws import passes, secrets_manager_client
-from client_delivery.runtime.connection import UnreadableConnection, Words, read_connection
+from client_delivery.access.aws import passes, secrets_manager_client
+from client_delivery.access.connection import UnreadableConnection, Words, read_connection
 from client_delivery.transfer.contract import DestinationUnavailable
 
 if TYPE_CHECKING:
