@@ -106,7 +106,7 @@ def test_the_commands_are_those_that_aws_publishes(monkeypatch):
     [
         ((200, "", "WARNING - Encountered error when attempting to clean table 'dag_run'. "), "dag_run"),
         ((200, "Traceback (most recent call last):\n  IntegrityError", ""), "Traceback"),
-        ((504, "Gateway Time-out", ""), "answers 504 .*may still be running"),
+        ((504, "Gateway Time-out", ""), "responded 504 .*may still be running"),
         ((0, "", ""), "ReadTimeout; the next try repeats it"),
     ],
 )
