@@ -20,25 +20,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
+from client_delivery.access.secrets_manager import read_secret
 from client_delivery.config.model import ClientConfig
-from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.entry import RunRef
 from client_delivery.ledger.orders import Orders
-from client_delivery.ledger.table import Ledger
-from client_delivery.pickup.disposal import Disposal
-from client_delivery.pickup.pickup import Pickup
 from client_delivery.run.attempt import Batch, BatchOutcome
-from client_delivery.run.destination import destination_of
+from client_delivery.run.context import Run
+from client_delivery.run.transfer import left_of
 from client_delivery.runtime.events import LineFormatter, log_event
 from client_delivery.runtime.settings import Settings, SettingsError
-from client_delivery.transfer.contract import Destination
 from client_delivery.transfer.plan import longest
-
-if TYPE_CHECKING:
-    from client_delivery.transfer.s3.access import S3Access
 
 ORDER_VARIABLE = "DELIVERY_ORDER"
 ORDER_VERSION = 2
@@ -144,33 +139,27 @@ def main(environment: Mapping[str, str] = os.environ) -> ExitCode:
 
 def deliver(order: Order, settings: Settings, stop: threading.Event) -> BatchOutcome:
     """Try once what the ledger says is left of the batch."""
-    from client_delivery.access.aws import dynamodb_client, identity_for, s3_client
-
-    config = order.config
-    ledger = Ledger(dynamodb_client(), settings.ledger_table, config.delivery_key)
-    s3 = s3_client(**identity_for(config.pickup))
+    run = Run(
+        order.config,
+        order.owner,
+        {"bypass_file_checks": order.remove_source},
+        secret_of=lambda connection_id: read_secret(connection_id, settings.connections_prefix),
+    )
     entries = [
         entry
-        for entry in ledger.of_run(order.owner, order.batch)
-        if entry.status is Status.PROCESSING and entry.active and entry.owned_by.is_same_life(order.owner)
+        for entry in left_of(run.ledger.of_run(run.owner, order.batch))
+        if entry.owned_by.is_same_life(order.owner)
     ]
-    disposal = Disposal(config, Pickup(config, s3), lambda: _source_access(config))
-    allowed = longest(len(entries), sum(entry.size for entry in entries), config.destination.max_bytes_per_second)
+    allowed = longest(len(entries), sum(entry.size for entry in entries), run.config.destination.max_bytes_per_second)
     batch = Batch(
-        ledger,
-        order.owner,
-        disposal=disposal,
-        bypass=order.remove_source,
-        logger=_LOGGER,
-        stop=stop,
-        longest=allowed,
+        run.ledger, run.owner, disposal=run.disposal, bypass=run.bypass, logger=_LOGGER, stop=stop, longest=allowed
     )
     # Nobody else ends a container: Airflow's limits are for its own tasks.
     last_resort = threading.Timer((allowed + _GRACE).total_seconds(), _end_at_once)
     last_resort.daemon = True
     last_resort.start()
     try:
-        return batch.deliver(entries, lambda: _destination(config, settings))
+        return batch.deliver(entries, run.open_destination)
     finally:
         last_resort.cancel()
 
@@ -180,23 +169,6 @@ def _end_at_once() -> None:
     log_event(_LOGGER, "container_stuck", level=logging.ERROR, after=str(_GRACE))
     logging.shutdown()
     os._exit(ExitCode.STOPPED)
-
-
-def _source_access(config: ClientConfig) -> S3Access:
-    from client_delivery.access.aws import identity_for, s3_access
-
-    return s3_access(**identity_for(config.pickup))
-
-
-def _destination(config: ClientConfig, settings: Settings) -> Destination:
-    from client_delivery.access.secrets_manager import read_secret
-
-    return destination_of(
-        config,
-        settings,
-        _source_access(config),
-        lambda connection_id: read_secret(connection_id, settings.connections_prefix),
-    )
 
 
 def run() -> int:
