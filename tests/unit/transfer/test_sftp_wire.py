@@ -1,0 +1,338 @@
+"""The SFTP wire, on a fake channel: packets, requests and responses, files (R6.6)."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import time
+
+import pytest
+
+from client_delivery.transfer.sftp import channel as channel_module
+from client_delivery.transfer.sftp.packets import (
+    FAILURE,
+    NO_SUCH_FILE,
+    PERMISSION_DENIED,
+    UNSUPPORTED,
+    Attributes,
+    ConnectionLost,
+    Kind,
+    SftpError,
+    attributes,
+    mode_attributes,
+    names,
+    pairs,
+    status_error,
+    string,
+)
+from client_delivery.transfer.sftp.server import LIMITS, POSIX_RENAME, SYNC
+from client_delivery.transfer.sftp.session import SftpSession
+from tests.unit.transfer.sftp_wire import OK, FakeFiles, FakeSsh, framed, status
+
+EVERYTHING = 0x01 | 0x02 | 0x04 | 0x08 | 0x80000000
+ALL_ATTRIBUTES = (
+    struct.pack(">IQIIIIII", EVERYTHING, 7, 501, 20, 0o100640, 1, 2, 1) + string("vendor@example.org") + string("x")
+)
+
+
+# -- packets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (struct.pack(">I", 0), Attributes(None, None)),
+        (struct.pack(">IQ", 0x01, 2**40), Attributes(2**40, None)),
+        (struct.pack(">III", 0x02, 501, 20), Attributes(None, None)),
+        (struct.pack(">II", 0x04, 0o100600), Attributes(None, 0o100600)),
+        (ALL_ATTRIBUTES, Attributes(7, 0o100640)),
+    ],
+)
+def test_attributes_are_read_whatever_else_the_server_tells(body, found):
+    assert attributes(body) == found
+
+
+def test_a_listing_is_read_past_each_entrys_attributes():
+    entries = string("a.csv") + string("-rw a.csv") + ALL_ATTRIBUTES + string(b"caf\xe9") + string("") + bytes(4)
+    assert names(struct.pack(">I", 2) + entries) == ["a.csv", "caf\udce9"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "text"),
+    [
+        (struct.pack(">I", PERMISSION_DENIED) + string("no") + string("en"), PERMISSION_DENIED, "no"),
+        (struct.pack(">I", FAILURE), FAILURE, "SFTP status 4"),
+        (struct.pack(">I", FAILURE) + string(b"\xff"), FAILURE, "\ufffd"),
+    ],
+)
+def test_a_status_is_an_error_with_its_text(body, code, text):
+    error = status_error(body, "write")
+    assert error is not None
+    assert (error.code, error.operation, str(error)) == (code, "write", text)
+
+
+def test_success_is_no_error():
+    assert status_error(struct.pack(">I", 0), "write") is None
+
+
+def test_extensions_are_pairs_and_an_odd_one_out_is_left():
+    assert list(pairs(string("a") + string("1") + string("b"))) == [(b"a", b"1")]
+
+
+def test_permissions_are_sent_only_where_they_are_asked_for():
+    assert mode_attributes(None) == bytes(4)
+    assert mode_attributes(0o640) == struct.pack(">II", 0x04, 0o640)
+
+
+# -- channel ---------------------------------------------------------------------------------------------------------
+
+
+def echo(kind: int, payload: bytes) -> tuple[int, bytes]:
+    return kind, payload
+
+
+def test_responses_find_their_requests_in_any_order():
+    with FakeSsh(echo).channel() as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        asked = channel.ask_together([(Kind.STAT, string(str(number)), b"") for number in range(5)])
+        found = {number: channel.answer(request)[1] for number, request in reversed(list(enumerate(asked)))}
+    assert found == {number: string(str(number)) for number in range(5)}
+
+
+def test_a_packet_goes_out_in_pieces_where_the_window_is_small():
+    ssh = FakeSsh(echo)
+    ssh.window = 10
+    with ssh.channel() as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        assert channel.answer(channel.ask(Kind.WRITE, b"x" * 100)) == (Kind.WRITE, b"x" * 100)
+    assert max(ssh.writes) == 10
+
+
+def test_many_requests_share_a_packet_of_ssh():
+    ssh = FakeSsh(echo)
+    with ssh.channel() as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        ssh.writes.clear()
+        channel.ask_together([(Kind.STAT, string("x"), b"")] * 20)
+    assert len(ssh.writes) == 1
+
+
+def test_a_response_that_comes_in_single_bytes_is_put_together():
+    ssh = FakeSsh(lambda kind, payload: None)
+    with ssh.channel() as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        request = channel.ask(Kind.STAT, b"")
+        for byte in framed(Kind.STATUS, struct.pack(">I", request) + struct.pack(">I", 0)):
+            ssh.say(bytes([byte]))
+        assert channel.answer(request) == (Kind.STATUS, bytes(4))
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (framed(Kind.STATUS, struct.pack(">I", 4711)), "a response that nobody asked for"),
+        (b"\x00\x00\x00\x01\x65", "a response that nobody asked for"),
+        (b"SSH-2.0 banner", "which is not SFTP"),
+        (bytes(4), "which is not SFTP"),
+    ],
+)
+def test_what_is_no_response_ends_the_connection(said, why):
+    ssh = FakeSsh(lambda kind, payload: None)
+    with ssh.channel() as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        request = channel.ask(Kind.STAT, b"")
+        ssh.say(said)
+        with pytest.raises(ConnectionLost, match=why):
+            channel.answer(request)
+        assert channel.lost
+
+
+def test_a_closed_connection_is_lost_for_all_who_wait():
+    ssh = FakeSsh(lambda kind, payload: None)
+    lost = []
+    with ssh.channel() as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+
+        def wait(request: int) -> None:
+            try:
+                channel.answer(request)
+            except ConnectionLost as error:
+                lost.append(str(error))
+
+        waiting = [threading.Thread(target=wait, args=(channel.ask(Kind.STAT, b""),)) for _ in range(3)]
+        for thread in waiting:
+            thread.start()
+        ssh.eof = True
+        ssh.say(b"")
+        for thread in waiting:
+            thread.join(10)
+    assert lost == ["the server closed the connection"] * 3
+
+
+def test_silence_loses_the_connection_unless_a_request_has_patience(monkeypatch):
+    monkeypatch.setattr(channel_module, "_TICK", 0.02)
+    ssh = FakeSsh(lambda kind, payload: None)
+    with ssh.channel(silence=0.1) as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        request = channel.ask(Kind.CLOSE, b"")
+        late = threading.Timer(0.4, ssh.say, [framed(Kind.STATUS, struct.pack(">II", request, 0))])
+        late.start()
+        assert channel.answer(request, patience=20) == (Kind.STATUS, bytes(4))
+        began = time.monotonic()
+        with pytest.raises(ConnectionLost, match="has not responded"):
+            channel.answer(channel.ask(Kind.STAT, b""))
+        assert time.monotonic() - began < 10
+
+
+def test_the_hosts_sign_of_life_is_asked_for_while_a_response_is_awaited(monkeypatch):
+    monkeypatch.setattr(channel_module, "_TICK", 0.02)
+    monkeypatch.setattr(channel_module, "_KEEPALIVE", 0.05)
+    ssh = FakeSsh(lambda kind, payload: None)
+    with ssh.channel(silence=0.5) as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        with pytest.raises(ConnectionLost):
+            channel.answer(channel.ask(Kind.STAT, b""))
+    assert ssh.ignored >= 2
+
+
+def test_a_response_that_nobody_needs_is_waited_for_until_its_deadline(monkeypatch):
+    monkeypatch.setattr(channel_module, "_TICK", 0.02)
+    ssh = FakeSsh(lambda kind, payload: None)
+    with ssh.channel() as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        with pytest.raises(ConnectionLost, match="too slow to wait for"):
+            channel.answer(channel.ask(Kind.STAT, b""), deadline=time.monotonic())
+
+
+# -- session ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files():
+    return FakeFiles()
+
+
+@pytest.fixture
+def session_on(files):
+    """A session with the fake's files; extensions by name."""
+    opened = []
+
+    def open_session(*extensions: str) -> SftpSession:
+        offered = b"".join(string(name) + string("1") for name in extensions)
+        context = FakeSsh(files, framed(Kind.VERSION, struct.pack(">I", 3) + offered)).channel()
+        opened.append(context)
+        return SftpSession(context.__enter__())
+
+    yield open_session
+    for context in opened:
+        context.__exit__(None, None, None)
+
+
+def test_a_greeting_that_is_no_version_ends_the_session():
+    ssh = FakeSsh(echo, framed(Kind.STATUS, struct.pack(">I", 0)))
+    with ssh.channel() as channel, pytest.raises(ConnectionLost, match="SFTP version"):
+        SftpSession(channel)
+
+
+def test_a_file_is_written_in_blocks_and_read_back(session_on, files):
+    sftp, content = session_on(), bytes(range(256)) * 1024
+    handle = sftp.create("a.csv")
+    written = list(sftp.write(handle, 0, [content[:100_000], content[100_000:]]))
+    assert sftp.finish(handle).size == len(content)
+    assert [one.acknowledged for one in written] == sorted(one.acknowledged for one in written)
+    assert written[-1].acknowledged == len(content)
+    assert bytes(files.files["a.csv"]) == content
+    assert b"".join(sftp.read("a.csv", len(content) + 1)) == content
+    assert b"".join(sftp.read("a.csv", 10, 5)) == content[5:15]
+    assert sftp.read_stretches("a.csv", [(0, 3), (1000, 2)]) == [content[:3], content[1000:1002]]
+
+
+def test_a_small_file_is_one_round_trip(session_on, files):
+    sftp = session_on(SYNC)
+    handle = sftp.create("a.csv")
+    files.asked.clear()
+    assert sftp.write_whole(handle, b"x" * 70_000, 0o640).size == 70_000
+    writes = [Kind.WRITE] * 3  # blocks of 32 KiB
+    assert files.asked == [*writes, Kind.FSETSTAT, Kind.EXTENDED, Kind.FSTAT, Kind.CLOSE]
+
+
+@pytest.mark.parametrize(
+    ("refused", "operation"),
+    [(Kind.WRITE, "write"), (Kind.CLOSE, "close"), (Kind.EXTENDED, "fsync")],
+)
+def test_a_refusal_at_any_step_is_an_error_that_names_the_step(session_on, files, refused, operation):
+    sftp = session_on(SYNC)
+    handle = sftp.create("a.csv")
+    files.refuse[refused] = status(FAILURE, "disk full")
+    with pytest.raises(SftpError, match="disk full") as caught:
+        sftp.write_whole(handle, b"x", None)
+    assert caught.value.operation == operation
+    assert not sftp.lost, "the session serves the next file"
+
+
+def test_refused_permissions_cost_no_file(session_on, files):
+    sftp = session_on()
+    files.refuse[Kind.FSETSTAT] = status(PERMISSION_DENIED, "no")
+    assert sftp.write_whole(sftp.create("a.csv", 0o640), b"x", 0o640).size == 1
+
+
+def test_a_sync_that_is_offered_and_not_there_is_not_asked_for_again(session_on, files):
+    sftp = session_on(SYNC)
+    files.refuse[Kind.EXTENDED] = status(UNSUPPORTED)
+    sftp.write_whole(sftp.create("a.csv"), b"x", None)
+    assert not sftp.syncs
+    files.asked.clear()
+    sftp.write_whole(sftp.create("b.csv"), b"x", None)
+    assert Kind.EXTENDED not in files.asked
+
+
+@pytest.mark.parametrize(("largest", "blocks"), [(0, 4), (65_536, 2), (2**30, 1)])
+def test_blocks_are_as_large_as_the_server_says(session_on, files, largest, blocks):
+    files.refuse[Kind.EXTENDED] = (Kind.EXTENDED_REPLY, struct.pack(">QQQQ", 0, 0, largest, 0))
+    sftp = session_on(LIMITS)
+    handle = sftp.create("a.csv")
+    files.asked.clear()
+    sftp.write_whole(handle, b"x" * 131_072, None)
+    assert files.asked.count(Kind.WRITE) == blocks
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_rename_looks_at_the_new_name_in_the_same_round_trip(session_on, files, replace):
+    files.files["a.part"] = bytearray(b"abc")
+    sftp = session_on(POSIX_RENAME)
+    assert sftp.replaces
+    files.asked.clear()
+    if replace:
+        files.refuse[Kind.EXTENDED] = OK
+    seen = sftp.rename("a.part", "a.csv", replace=replace)
+    assert files.asked == [Kind.EXTENDED if replace else Kind.RENAME, Kind.LSTAT]
+    assert (seen.code == NO_SUCH_FILE) if isinstance(seen, SftpError) else seen == Attributes(3, None)
+    assert isinstance(seen, SftpError) is replace, "the fake does nothing for an extension"
+
+
+def test_a_refused_rename_is_raised_after_both_responses_are_taken(session_on, files):
+    files.files["a.part"] = bytearray(b"abc")
+    files.refuse[Kind.RENAME] = status(FAILURE, "file exists")
+    sftp = session_on()
+    with pytest.raises(SftpError, match="file exists"):
+        sftp.rename("a.part", "a.csv")
+    assert sftp.stat("a.part").size == 3
+
+
+def test_names_are_listed_and_missing_files_are_told(session_on, files):
+    files.files |= {"a.csv": bytearray(), "b.csv": bytearray()}
+    sftp = session_on()
+    assert sftp.list_names("in", 100) == ["a.csv", "b.csv"]
+    sftp.remove("a.csv")
+    with pytest.raises(SftpError) as caught:
+        sftp.stat("a.csv")
+    assert caught.value.code == NO_SUCH_FILE
+    handle, seen = sftp.create_and_look("c.csv", "b.csv")
+    assert (handle, seen) == (b"c.csv", Attributes(0, None))
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00", struct.pack(">I", 1)])
+def test_a_response_that_does_not_fit_is_an_error_and_no_crash(session_on, files, body):
+    files.refuse[Kind.LSTAT] = (Kind.ATTRS, body)
+    with pytest.raises(SftpError, match="does not fit"):
+        session_on().stat("a.csv", follow=False)
