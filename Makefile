@@ -41,6 +41,11 @@ test: check judges ## everything that CI runs: format, lint, types, all tests bu
 test-unit: .venv/.ready ## the tests that need no server
 	$(BIN)/pytest tests/unit $(PARALLEL)
 
+.PHONY: coverage
+coverage: .venv/.ready ## branches of the core that the tests reach, all but the slow ones; fails below the gate in pyproject.toml
+	rm -f .coverage .coverage.*
+	$(BIN)/pytest -m "not slow" tests/unit tests/functional tests/faults --cov --cov-report=term --cov-report=html:dist/coverage $(PARALLEL)
+
 .PHONY: test-slow
 test-slow: .venv/.ready ## the tests that take minutes, and the whole fault campaign, which takes an hour or two
 	$(BIN)/pytest -m "slow and not compose"
