@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,13 @@ def test_a_room_imports_only_from_those_before_it(path):
     own = ROOMS.index(part(path))
     used = {name.split(".")[1] for name in imports(path) if name.startswith("client_delivery.")}
     assert {room for room in used if ROOMS.index(room) > own} == set()
+
+
+def test_no_module_imports_another_in_a_circle():
+    """Not even for a type checker, or inside a function."""
+    known = {".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts): path for path in MODULES}
+    graph = {module: (imports(path) & known.keys()) - {module} for module, path in known.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(known)
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("operators/*.py")), ids=lambda path: path.name)
