@@ -44,7 +44,7 @@ containers are of different ones: what is merely added must be such that an olde
 of version 1 have no ``version``.
 """
 _GRACE = timedelta(minutes=15)
-"""From the end of its time, when it stops by itself, until it is ended wherever it is."""
+"""From the end of its time, when it stops on its own, until it is ended at whatever point."""
 _LEFT_IN_LEDGER = "left_in_ledger"
 _LOGGER = logging.getLogger("client_delivery.container")
 
@@ -165,7 +165,7 @@ def deliver(order: Order, settings: Settings, stop: threading.Event) -> BatchOut
 
 
 def _end_at_once() -> None:
-    """It was to stop, and did not come to it: whatever it waits for is not waited for any longer."""
+    """It was told to stop and did not: whatever it is waiting for, it waits no longer."""
     log_event(_LOGGER, "container_stuck", level=logging.ERROR, after=str(_GRACE))
     logging.shutdown()
     os._exit(ExitCode.STOPPED)

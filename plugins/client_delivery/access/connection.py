@@ -1,8 +1,8 @@
 """What an Airflow connection holds, in every form in which one is stored: one reader for worker and container (R2.5).
 
 MWAA knows three forms in Secrets Manager: a URI, a JSON object with Airflow's names, and the console's key/value pairs,
-a JSON object with many names for the same thing. Beside these, people store what a partner gave them as it is: Google's
-JSON file, or a private key.
+a JSON object with many names for the same thing. Beside these, people store what a partner gave them unchanged:
+Google's JSON file, or a private key.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _ACCEPTED: Final = (
 
 
 class UnreadableConnection(ValueError):
-    """The text is no connection. The message says what it is and what is accepted, and never quotes it."""
+    """The text is not a connection. The message says what it is and what is accepted, and never quotes it."""
 
     def __init__(self, found: str) -> None:
         super().__init__(f"{found} {_ACCEPTED}")

@@ -1,7 +1,7 @@
 """Airflow connections where MWAA keeps them: read from Secrets Manager, by worker and container in the same way (R2.5).
 
-Trouble that passes by itself (throttling, no way to the service) is told from a secret that is missing or refused: only
-the latter is a reason to change anything.
+Temporary trouble (throttling, no connection to the service) is distinguished from a secret that is missing or refused:
+only the latter is a reason to change anything.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def read_secret(connection_id: str, prefix: str, words: Words | None = None, *, 
 
     :param words: more names for a connection's parts, as Airflow's backend was told (``extra_conn_words``).
 
-    Raises :class:`NoSecret`, or :class:`DestinationUnavailable` for what is unreadable or passes by itself; no message
-    quotes the secret.
+    Raises :class:`NoSecret`, or :class:`DestinationUnavailable` for an unreadable secret or temporary
+    trouble; no message quotes the secret.
     """
     name = f"{prefix}/{connection_id}" if prefix else connection_id
     text = _text(name, region)

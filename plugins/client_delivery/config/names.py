@@ -12,16 +12,16 @@ from client_delivery.config.problem import quoted, write
 from client_delivery.config.refusal import refusal
 
 
-def pattern_field(pattern: str, expected: str, mend: Any = None) -> tuple[AfterValidator, WithJsonSchema]:
+def pattern_field(pattern: str, expected: str, fix: Any = None) -> tuple[AfterValidator, WithJsonSchema]:
     """The two annotations that hold a text to ``pattern``: in Python, with ``expected`` as the message, and in editors.
 
-    ``mend`` takes the refused text and gives a hint.
+    ``fix`` takes the refused text and gives a hint.
     """
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
         if not compiled.fullmatch(value):
-            raise refusal(expected, mend(value) if mend else "")
+            raise refusal(expected, fix(value) if fix else "")
         return value
 
     return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^({pattern})$"})

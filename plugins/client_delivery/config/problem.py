@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file, said to the person who has to mend it (R2.6, R2.8)."""
+"""What is wrong with a configuration file, for the person who has to fix it (R2.6, R2.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a configuration is due whose file is wrong: a slip in one field is no reason to run by another schedule."""
+"""When a client with a wrong file is due: a mistake in one field is no reason for another schedule."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class MailMarks:
 
     def claim(self, kind: str, ref: RunRef) -> bool:
         """Claim the right to send the ``kind`` (``started``, ``finished``) of e-mail; False if it has been claimed."""
-        # Unlike any other claim, however simultaneous, so that a claim whose answer got lost is known again.
+        # Unlike any other claim, however simultaneous, so that a claim whose response was lost is known again.
         claim = self._claims[kind, ref] = f"{now()} {uuid.uuid4()}"
         assign = {kind: claim, TTL_ATTRIBUTE: int(time.time()) + _KEPT_SECONDS}
         write = Write.update(self._table, self._key(ref), assign, Attr(kind).not_exists())

@@ -183,7 +183,7 @@ class Ledger:
     def resume(self, assignments: Sequence[Assignment], owner: RunRef, configuration: str) -> list[str]:
         """R5.5, R4.6: take on what a dead run left ``processing``; attempts and resume state are kept.
 
-        An entry that this same run took on before (its task is tried again, or the run was cleared while it was going)
+        An entry that this same run took on before (its task is retried, or the run was cleared while it was going)
         is taken on anew.
         """
         timestamp = self._clock()

@@ -39,7 +39,7 @@ class Unsent:
     has: Sequence[str] = ()
     """The contacts who have got it."""
     unknown: Sequence[str] = ()
-    """The contacts of whom it is not known: SES's answer was lost. It is never sent to them again (R7.2)."""
+    """The contacts of whom it is not known: SES's response was lost. It is never sent to them again (R7.2)."""
     reason: str = ""
     """Why the others have not."""
     done: bool = False

@@ -1,7 +1,7 @@
 """What building the DAGs asks the ledger: what only the past can tell about YAML files (R2.6, R2.7, R4.7).
 
-All DAGs are built in one process, so this is quick or done without: where the ledger does not answer within seconds,
-every file goes by itself, as before its first run.
+All DAGs are built in one process, so this is quick or done without: where the ledger does not respond within seconds,
+each file is judged on its own, as before its first run.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class NotificationError(Exception):
 
     :param has: the recipients who have it.
     :param unknown: the recipients who may have it; sending it again could send it twice.
-    :param final: trying again by itself is of no use, for whoever SES takes has it.
+    :param final: a retry is of no use, because everybody whom SES accepts has the e-mail.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ def _send_to(
     except ClientError as error:
         sender = message["From"].addresses[0].addr_spec
         reason = _reason(error, sender)
-        # What failed inside SES may have gone out all the same.
+        # A failure inside SES does not mean that the e-mail was not sent.
         if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 500:
             raise NotificationError(
                 f"SES failed, so it is not known whether the e-mail was sent to {', '.join(group)}; it will not be "

@@ -101,7 +101,7 @@ def note_red_task(context: Context) -> None:
     if not isinstance(task, DeliveryOperator) or task.task_id == "report":
         return
     task.alarm("task_red")
-    # What became of files stands in the ledger, and the board says what is held.
+    # The ledger says what happened to files, and the board says which are held.
     if task.config is None or task.task_id == "transfer_batch" or isinstance(context.get("exception"), HeldFiles):
         return
     name, run = task.config.name, run_in(context, task.config)

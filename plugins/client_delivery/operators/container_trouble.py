@@ -20,7 +20,7 @@ _NO_ROOM = re.compile(
     r"capacity is unavailable|\bRESOURCE:|reached the limit on the number of|request ?limit ?exceeded|rate exceeded",
     re.IGNORECASE,
 )
-"""ECS's words for what time alone mends: no capacity, the account's quota of tasks or vCPUs used up, too many requests.
+"""ECS's words for what only time fixes: no capacity, the account's quota of tasks or vCPUs used up, too many requests.
 
 It says them in RunTask's list ``failures`` (with status 200), in an error, and as the reason of a task that stopped.
 """

@@ -68,6 +68,7 @@ def _ses(connection_id: str) -> SESClient:
     from airflow.providers.amazon.aws.hooks.ses import SesHook
     from botocore.config import Config
 
-    # One call and no more: one whose answer was lost may have sent the e-mail (R7.2). Airflow retries the rest.
+    # One call and no more: a call whose response was lost may have sent the e-mail (R7.2). Airflow retries the
+    # rest.
     client: SESClient = SesHook(aws_conn_id=connection_id, config=Config(retries={"total_max_attempts": 1})).get_conn()
     return client

@@ -185,7 +185,7 @@ def _clear_away(intake: Intake, sightings: Sequence[Sighting], entry: Entry, opt
 
 
 def _in_hand(entry: Entry, owner: RunRef) -> bool:
-    """This life of the run has dealt with it already: its task is being tried again."""
+    """This life of the run has handled it already: its task is being retried."""
     return entry.active and entry.owned_by.is_same_life(owner)
 
 

@@ -323,7 +323,7 @@ class Pickup:
 
 @contextmanager
 def _explained(config: ClientConfig, verb: str, what: str) -> Iterator[None]:
-    """Turns what S3 answers into an error that says what to do."""
+    """Turns S3's response into an error that says what to do."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

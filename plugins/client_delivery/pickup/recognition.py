@@ -180,7 +180,7 @@ class Recognition:
             return
         same_name = entry.file_name == sighting.file.name
         if self._rules.by_name:
-            # What was noted under the rule that names do not count says nothing of what was sent under this name.
+            # Notes made while names did not count say nothing about what was sent under this name.
             if same_name and sighting.entry is None:
                 sighting.entry = entry
             return

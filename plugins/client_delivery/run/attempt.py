@@ -58,7 +58,7 @@ class Batch:
     """Delivers the entries of one batch, each once.
 
     :param stop: once set, files in flight end at their next step, with what they have achieved kept.
-    :param longest: how long it may take; then it stops by itself.
+    :param longest: how long it may take before it stops on its own.
     """
 
     def __init__(
@@ -199,7 +199,8 @@ class Batch:
         self._clean_up(attempt)
 
     def _failed(self, attempt: _Attempt, error: BaseException) -> None:
-        # What is not the engine's own error may quote anything, a credential included: its text is only logged, masked.
+        # Only the engine's own errors are safe to show. Any other exception may contain a credential, so the entry
+        # records its type, and its text goes to the masked log.
         reason = str(error) if isinstance(error, TransferError) else f"unexpected {type(error).__name__}; see the log"
         permanent = isinstance(error, TransferError) and not error.retry_helps
         entry = self._ledger.failed(

@@ -82,7 +82,7 @@ def failures(run: Run, wound_up: WoundUp) -> str | None:
     """What to tell of the files that make this run red (R8.3); None if there are none."""
     entries = run.ledger.of_run(run.owner)
     failed = [entry for entry in entries if run.failed(entry) and not entry.active]
-    # What the ledger holds of this run may be more: another batch's files, or what an earlier try closed.
+    # The ledger may hold more of this run: another batch's files, or files that an earlier try closed.
     count = max(len(failed), wound_up["failed"])
     if not count:
         return None

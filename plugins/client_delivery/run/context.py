@@ -261,7 +261,7 @@ class Run:
     def failed(self, entry: Entry) -> bool:
         """Whether the file makes the run red (R8.3).
 
-        One that was replaced before it was read does not, where the next run sends by itself what is there now.
+        One that was replaced before it was read does not, where the next run sends the new object without being asked.
         """
         goes_by_itself = entry.replaced and not self.config.trigger_on_done_file
         return entry.status is Status.FAIL and not goes_by_itself

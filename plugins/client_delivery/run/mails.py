@@ -27,7 +27,7 @@ class Post:
     """How e-mails leave, and where they point to."""
 
     ses: Callable[[], SESClient]
-    """The mail service. Each call of it is to be made once: one whose answer was lost may have sent the e-mail."""
+    """The mail service. Make each call only once: a call whose response was lost may have sent the e-mail."""
     run_url: str | None
     """Where the run is in the Airflow UI."""
 

@@ -77,7 +77,7 @@ class BatchTransfer:
                 f"The task was told to stop, or took longer than {allowed}, after {outcome.delivered} of {len(left)} "
                 "files. The next try continues."
             )
-        # What the ledger says, not what this attempt believes: another one may have taken a file from it.
+        # The ledger decides, not this attempt's own view: another attempt may have taken a file from it.
         now = run.ledger.find(entry.identity for entry in known).values()
         return self.conclude(now, outcome.unfinished)
 

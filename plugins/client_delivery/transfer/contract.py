@@ -159,7 +159,7 @@ class DestinationUnavailable(TransferError):
 
 
 class NotRepeatable(TransferError):
-    """The recipient may have the file, or has it in a form that it should not have: nothing is sent again by itself.
+    """The recipient may have the file, or has it in a wrong form: nothing is sent again automatically.
 
     The message says what a person is to find out, and to do.
     """

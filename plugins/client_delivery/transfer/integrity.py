@@ -47,7 +47,7 @@ class OwnChecksum:
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> OwnChecksum | None:
-        """What an answer's headers tell; None if there is none over the whole object that is computed here."""
+        """What a response's headers tell; None if there is none over the whole object that is computed here."""
         if headers.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT":
             return None  # of a multipart upload's parts, whose bounds nobody tells
         for algorithm in _ALGORITHMS:

@@ -34,7 +34,7 @@ _LINE = 64
 
 
 class UnusableKey(ValueError):
-    """The text is no key that can be used. The message says what it is instead, and never quotes it."""
+    """The text is not a usable key. The message says what it is instead, and never quotes it."""
 
 
 def unwrapped(text: str) -> str:

@@ -17,7 +17,7 @@ from client_delivery.runtime.backoff import Backoff
 _MOST_TROUBLES = 15
 """In a row; with the pauses between them about an hour."""
 _FORGOTTEN = 3
-"""In a row, after which a task that ECS does not know is not only too new for it: its answers are consistent in the end
+"""In a row, after which a task that ECS does not know is not only too new: its responses are consistent in the end
 (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html)."""
 _LONGEST_PAUSE = 300.0
 _A_WHILE = 600.0
@@ -25,7 +25,7 @@ _A_WHILE = 600.0
 
 
 class TaskDoneTrigger(ecs.TaskDoneTrigger):
-    """Airflow's trigger, which ends at the first question that ECS does not answer; this one asks again.
+    """Airflow's trigger, which ends at the first request without a response; this one asks again.
 
     A container is not less at work because nobody can ask for it: giving up would cost tries of the task, and with the
     last one the file. A task that ECS has forgotten (an hour after its end) yields an event as well: the ledger then
@@ -45,7 +45,7 @@ class TaskDoneTrigger(ecs.TaskDoneTrigger):
                     event = await anext(events)
             except Exception as error:
                 troubles = 1 if time.monotonic() - began > _A_WHILE else troubles + 1
-                # Airflow's trigger takes a task out of an answer that has none.
+                # Airflow's trigger takes a task out of a response that has none.
                 forgotten = forgotten + 1 if isinstance(error, IndexError) else 0
                 if forgotten >= _FORGOTTEN or troubles >= _MOST_TROUBLES:
                     why = "ECS no longer knows it" if forgotten else f"ECS does not say: {error}"

@@ -45,13 +45,13 @@ class GcsAccess:
         accept: tuple[int, ...] = (200,),
         patience: int | None = None,
     ) -> Response:
-        """One call, tried again while the trouble passes.
+        """One call, retried while the trouble is temporary.
 
         :param verb: what it does with the object, for messages.
         :param new: whether it creates an object where none is known to be.
         :param patience: seconds that the response may take, where that is longer than usual.
 
-        Raises :class:`TransferError` or one of its kinds if the answer's status is not in ``accept``.
+        Raises :class:`TransferError` or one of its kinds if the response's status is not in ``accept``.
         """
         url = f"{self._endpoint}/{self.config.bucket}/{quote(key, safe='/~')}"
         if query:
@@ -82,7 +82,7 @@ class GcsAccess:
         return f"gs://{self.config.bucket}/{key}"
 
     def refused(self, answer: Response, key: str, verb: str, *, new: bool = False) -> TransferError:
-        """The error for an answer that is not what was hoped for."""
+        """The error for an unexpected response."""
         config = self.config
         return refusal(
             MEANINGS,

@@ -53,7 +53,7 @@ def credentials_from(secret: Secret, endpoint: str = "") -> Any:
     except UnusableFile as error:
         found = str(error)
     except (GoogleAuthError, ValueError, TypeError, KeyError, AttributeError) as error:
-        # What google-auth says may quote what it cannot read.
+        # google-auth's message may quote the text that it cannot read.
         found = f"Google's own library refuses it ({type(error).__name__})"
     raise DestinationUnavailable(
         f"The Airflow connection {secret.connection_id!r} holds no usable Google credential: {found}. {_ACCEPTED}"

@@ -1,6 +1,6 @@
 """Who we are to Google: tokens, and what it means when none is given out.
 
-A token service in trouble is not a refused credential. The first passes by itself; the second needs a person, and a
+A token service in trouble is not a refused credential. The first is temporary; the second needs a person, and a
 person who is told to renew a key that is valid loses trust in every other message.
 """
 
@@ -24,7 +24,7 @@ _ATTEMPTS = 4
 _BACKOFF = Backoff(first=1.0, longest=8.0)
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
 _REMEMBERED = 10.0
-"""Seconds for which every thread gets the answer that one of them got: they do not all wait one behind the other."""
+"""Seconds for which every thread gets the response that one got, so that they do not wait one after the other."""
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _TEMPORARY = ("temporarily_unavailable", "server_error", "internal_failure", "backendError", "UNAVAILABLE")
 
@@ -75,7 +75,7 @@ class Identity:
         if isinstance(error, TransportError):
             return DestinationUnavailable(_in_trouble(""))
         if not isinstance(error, GoogleAuthError):
-            # What answers in the place of Google's service does not speak its language: a proxy's page, say.
+            # Something else responds in place of Google's service, such as a proxy with a page of its own.
             return DestinationUnavailable(_in_trouble("another service responds there"))
         said = reason_of(error)
         if error.retryable or any(word in said for word in _TEMPORARY):
@@ -131,7 +131,7 @@ class Identity:
 
 
 class _Busy(TransportError):
-    """The service answers that it cannot, for now."""
+    """The service responds that it cannot, for now."""
 
 
 def _in_trouble(said: str) -> str:

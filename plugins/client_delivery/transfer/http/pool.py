@@ -1,4 +1,4 @@
-"""Kept-alive connections, and requests that are tried again while the trouble is of the passing kind."""
+"""Kept-alive connections, and requests that are retried while the trouble is temporary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ATTEMPTS = 6
 _BACKOFF = Backoff(first=0.5, longest=16.0)
 _MOST_ERROR_BYTES = 64 * 1024
 _MOST_DRAINED = 16 * 1024
-"""What is left of an answer up to here is read, so that the connection can be used again."""
+"""Up to this much of a response is read to its end, so that the connection can be used again."""
 _SURELY_OPEN = 1.0
 """Seconds for which nobody looks whether an idle connection is still open."""
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
@@ -31,11 +31,11 @@ class Unreachable(Exception):
 
 
 class BrokenOff(Exception):
-    """The answer's body did not come to its end."""
+    """The response's body ended early."""
 
 
 class Response:
-    """An answer whose head has been read. Close it, or leave its ``with`` block, to give the connection back."""
+    """A response whose head has been read. Close it, or leave its ``with`` block, to give the connection back."""
 
     def __init__(self, connection: HttpConnection, head: Head, release: Callable[[bool], None]) -> None:
         self._connection = connection
@@ -48,7 +48,7 @@ class Response:
         self.error: tuple[str, str] | None = None
         """Code and reason, once :func:`error_code` has read them."""
         self.repeated = False
-        """Whether the request was sent before, and may have taken effect, without an answer that counts."""
+        """Whether the request was sent before, and may have taken effect, without a response that counts."""
 
     def __enter__(self) -> Response:
         return self
@@ -117,9 +117,9 @@ class HttpPool:
     def exchange(
         self, build: Callable[[], Request], *, accept: Callable[[Response], bool] = lambda answer: answer.status < 300
     ) -> Response:
-        """Send what ``build`` makes and return the answer, when it is accepted or no better one will come.
+        """Send what ``build`` makes and return the response, once it is accepted or no better one will come.
 
-        While the trouble is of the passing kind (no answer, throttling, a server's error) it will be retried, each
+        While the trouble is temporary (no response, throttling, a server's error) the request is retried, each
         time built, and so signed, anew, after growing pauses with full jitter: streams that were turned away together
         do not come back together. Raises :class:`Unreachable` after the last try.
         """

@@ -1,6 +1,6 @@
 """How a file becomes an object, for every service: small ones in one request, larger ones in parts.
 
-What the service answers is the proof of a delivery: it has compared the checksum. A recipient may take the object away
+The service's response is the proof of a delivery: it has compared the checksum. A recipient may take the object away
 at once. The request that makes an object visible only holds in the place of what was looked at, where the service
 documents that it honours this; where it does not, everything that could still overwrite is closed right before
 (R3.5, ``docs/developers/conditional-requests.md``). An account that may only create objects delivers everything that

@@ -56,7 +56,7 @@ class Publisher:
         to.journal.confirm()
         earlier = new.aside
         seen = self._put_in_place(sftp, new, to)
-        # What a try moved aside whose connection broke: there was nothing to replace any more.
+        # An earlier try moved it aside and lost its connection: there was nothing left to replace.
         self._remove_aside(sftp, earlier)
         self._require_in_place(sftp, new.receipt, to.path, seen)
         return new.receipt

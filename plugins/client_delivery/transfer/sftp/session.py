@@ -195,7 +195,7 @@ class SftpSession:
         self._requests.status(Kind.REMOVE, string(path), "remove")
 
     def rename(self, old: str, new: str, *, replace: bool = False, size: int = 0) -> Attributes | SftpError:
-        """Rename, and look at the new name right behind it: one round trip. Returns what was seen there.
+        """Rename, and look at the new name right after it: one round trip. Returns what was seen there.
 
         :param replace: what is there makes way at once, only where :attr:`replaces`; most servers refuse otherwise.
         :param size: the file's, for the server's time.
@@ -239,7 +239,7 @@ class SftpSession:
             # A disk that did not take the bytes: whatever the close says, they are not there.
             unsynced = self._sync_error(before.pop(), size)
         for request in before:
-            # Who refuses permissions that it was asked for at the creation has the file all the same.
+            # The permissions were asked for at the creation already; a server that refuses them now has the file.
             self._requests.error(request, "setstat", patience(size))
         with contextlib.suppress(SftpError):
             known = self._requests.attributes(stat, patience(size))
