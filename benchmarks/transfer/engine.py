@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from benchmarks.transfer.meter import measuring
 from client_delivery.access.aws import s3_access
-from client_delivery.config.model import Destination
+from client_delivery.config.model import DestinationSection
 from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import Job, Receipt, SourceObject
 from client_delivery.transfer.destinations import open_destination
@@ -38,7 +38,7 @@ class NoJournal:
 def main() -> None:
     """Deliver the files of the order, which stands on standard input."""
     order = json.load(sys.stdin)
-    config: Any = TypeAdapter(Destination).validate_python(order["destination"])
+    config: Any = TypeAdapter(DestinationSection).validate_python(order["destination"])
     secret = Secret("bench", extra=order["secret"]) if order["secret"] else None
     failures: list[Exception] = []
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from client_delivery.access.aws import s3_access
-from client_delivery.config.model import Destination
+from client_delivery.config.model import DestinationSection
 from client_delivery.transfer.contract import Job, SourceObject
 from client_delivery.transfer.destinations import open_destination
 from client_delivery.transfer.secret import Secret
@@ -48,7 +48,7 @@ def main() -> None:
     order = json.load(sys.stdin)
     path = Path(order["state"])
     source = SourceObject(**order["source"])
-    config: Any = TypeAdapter(Destination).validate_python(order["destination"])
+    config: Any = TypeAdapter(DestinationSection).validate_python(order["destination"])
     secret = Secret("test", extra=order["secret"]) if order["secret"] else None
     access = s3_access()
     destination = open_destination(

@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from client_delivery.access.aws import s3_access
-from client_delivery.config.model import Destination as DestinationConfig
+from client_delivery.config.model import DestinationSection as DestinationConfig
 from client_delivery.transfer.contract import Job, SourceObject
 from client_delivery.transfer.destinations import open_destination
 from client_delivery.transfer.secret import Secret
