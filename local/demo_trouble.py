@@ -11,11 +11,12 @@ from collections.abc import Callable
 import httpx
 
 from client_delivery.config.model import ClientConfig
-from client_delivery.ledger.entry import Entry, Status
+from client_delivery.ledger.entry import Status
 from client_delivery.runtime.events import as_json
 from local.airflow import Airflow
 from local.demo_clients import DemoClient, recipient_marks
 from local.demo_progress import Look, Progress
+from local.ledger_item import LedgerItem
 from local.sample_files import SampleFile
 from local.stack import Stack
 
@@ -71,7 +72,7 @@ def tour(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Pr
     return cleared and held and unsent
 
 
-def _is_held(entry: Entry) -> bool:
+def _is_held(entry: LedgerItem) -> bool:
     return entry.status is Status.FAIL and not entry.open
 
 
@@ -82,7 +83,12 @@ def _refuse(stack: Stack, name: str | None) -> None:
 
 
 def _wait(
-    progress: Progress, stack: Stack, config: ClientConfig, name: str, what: str, condition: Callable[[Entry], bool]
+    progress: Progress,
+    stack: Stack,
+    config: ClientConfig,
+    name: str,
+    what: str,
+    condition: Callable[[LedgerItem], bool],
 ) -> None:
     def look() -> Look:
         entry = stack.ledger_entries(config.delivery_key).get(name)

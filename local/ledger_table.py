@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 from client_delivery.config.loader import load_directory
-from client_delivery.ledger.entry import Entry, Status
+from client_delivery.ledger.entry import Status
 from client_delivery.notify.sizes import human_size
 from client_delivery.runtime.events import one_line
 from local.demo_addresses import WORK, RunningDemo
+from local.ledger_item import LedgerItem
 
 _SHOWN = 8
 """Files of each client, those first that need a person; the rest is counted."""
@@ -39,7 +40,7 @@ def main() -> int:
     return 0
 
 
-def table(key: str, entries: Iterable[Entry], most: int | None) -> str:
+def table(key: str, entries: Iterable[LedgerItem], most: int | None) -> str:
     """One client's entries, those first that need a person, then the newest."""
     newest = sorted(entries, key=lambda entry: entry.timestamp, reverse=True)
     ordered = sorted(newest, key=lambda entry: _URGENT[entry.status])
@@ -55,7 +56,7 @@ def table(key: str, entries: Iterable[Entry], most: int | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def state(entry: Entry) -> str:
+def state(entry: LedgerItem) -> str:
     """The status, and what a person would ask next: whether a run has it in hand, whether it waits for somebody."""
     if entry.status is Status.FAIL and not entry.open:
         return "fail, held"

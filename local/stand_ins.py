@@ -14,10 +14,9 @@ from urllib.parse import quote
 import boto3
 import httpx
 
-from client_delivery.ledger import expressions
-from client_delivery.ledger.entry import Entry
 from client_delivery.ledger.schema import create_table
 from local.gcs import service_account_key
+from local.ledger_item import LedgerItem
 from local.mailbox import Mailbox
 from local.sshd import SftpServer
 
@@ -107,7 +106,7 @@ class StandIns:
         except secrets_manager.exceptions.ResourceExistsException:
             secrets_manager.put_secret_value(SecretId=name, SecretString=json.dumps(connection))
 
-    def ledger_entries(self, delivery_key: str) -> dict[str, Entry]:
+    def ledger_entries(self, delivery_key: str) -> dict[str, LedgerItem]:
         """All ledger entries of a client, by file name: the whole partition, as no product code may read it."""
         pages = (
             self.client("dynamodb")
@@ -118,8 +117,7 @@ class StandIns:
                 ExpressionAttributeValues={":key": {"S": delivery_key}},
             )
         )
-        items = [expressions.from_item(item) for page in pages for item in page["Items"]]
-        entries = [Entry.from_item(item) for item in items if "status" in item]
+        entries = [LedgerItem.of(item) for page in pages for item in page["Items"] if "status" in item]
         return {entry.file_name: entry for entry in entries}
 
     def order_index_lag(self, seconds: float, seed: int = 0) -> None:

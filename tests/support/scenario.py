@@ -15,8 +15,9 @@ from awscrt import checksums
 from pydantic import TypeAdapter
 
 from client_delivery.config.model import ClientConfig
-from client_delivery.ledger.entry import Entry, RunRef
+from client_delivery.ledger.entry import RunRef
 from client_delivery.ledger.table import Ledger
+from local.ledger_item import LedgerItem
 from local.mailbox import Mail
 from local.sshd import SftpServer
 from local.stack import Stack
@@ -110,7 +111,7 @@ class Scenario:
         """Only this task cleared."""
         return self._runs.clear_task(run, name)
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, LedgerItem]:
         """All ledger entries of the client, by file name."""
         return self.stack.ledger_entries(self.config.delivery_key)
 

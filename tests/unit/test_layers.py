@@ -16,6 +16,7 @@ PACKAGE = ROOT / "plugins" / "client_delivery"
 DOCKERFILE = ROOT / "docker" / "transfer" / "Dockerfile"
 AIRFLOW_ALLOWED = ("operators", "dag", "web")
 MODULES = sorted(PACKAGE.rglob("*.py"))
+LOCAL = sorted(path for path in (ROOT / "local").rglob("*.py") if "node_modules" not in path.parts)
 ROOMS = (
     *("config", "notify", "runtime", "transfer", "access", "ledger", "pickup"),
     *("run", "container", "probe", "operators", "web", "dag"),
@@ -102,6 +103,13 @@ def test_the_image_has_every_room_that_the_container_imports():
             seen.add(module)
             todo += imported_at_run_time(known[module])
     assert {part(known[module]) for module in seen} - {"container"} <= copied
+
+
+@pytest.mark.parametrize("path", LOCAL, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_stand_ins_do_not_read_the_ledger_as_the_product_does(path):
+    """What the product wrote and read wrongly in the same way would look right to both."""
+    assert not imports(path) & {"client_delivery.ledger.entry.Entry", "client_delivery.ledger.expressions"}
+    assert "from_item" not in path.read_text()
 
 
 def test_relative_imports_are_not_used():

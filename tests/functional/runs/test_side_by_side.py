@@ -26,7 +26,8 @@ def register(client, owner: RunRef, name: str) -> None:
 def deliver(client, owner: RunRef, name: str) -> None:
     """What another run has delivered, but not concluded."""
     register(client, owner, name)
-    attempt = client.ledger.begin(client.entries()[name], owner)
+    (entry,) = [entry for entry in client.ledger.open_entries() if entry.file_name == name]
+    attempt = client.ledger.begin(entry, owner)
     client.ledger.delivered(attempt, Receipt("s3://elsewhere/x", 1, "crc32c:AAAAAA==", "size"))
 
 
@@ -86,7 +87,7 @@ def test_a_transfer_does_not_wait_for_what_another_run_has_taken_over(scenario, 
     client.drop("b.csv", "b")
 
     def takes_over() -> None:
-        entry = client.entries()["a.csv"]
+        (entry,) = [entry for entry in client.ledger.open_entries() if entry.file_name == "a.csv"]
         client.ledger.deactivate([entry])
         assert client.ledger.resume([Assignment(entry.source, entry.identity, 0)], OTHER, "whoever") == [entry.identity]
 
