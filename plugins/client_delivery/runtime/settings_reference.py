@@ -18,14 +18,13 @@ _INTRODUCTION = f"""\
 
 <!-- Made from the model by `make docs`; change that, not this file. -->
 
-Each is an Airflow configuration option `delivery.<name>` of MWAA, which makes it the variable
-`{PREFIX}<NAME>`; a container's task definition has variables of the same names.
-`infra/platform_stack.py` (`_airflow_options`) sets them
-when the environment is deployed.
+Each setting is an Airflow configuration option `delivery.<name>` of MWAA, which turns it into the variable
+`{PREFIX}<NAME>`. A container's task definition has variables of the same names.
+`infra/platform_stack.py` (`_airflow_options`) sets them when the environment is deployed.
 
-A setting that is wrong or unknown, or half of a pair, takes no client down: it counts as not set. What is wrong is told
-by the DAG `delivery-settings`, which is there, tagged `config-error` and red, for as long as anything is wrong, and
-alarms as a client's wrong file does.
+A setting that is wrong or unknown, or half of a pair, stops no client: it is treated as not set.
+While anything is wrong, there is a red DAG `delivery-settings` with the tag `config-error`. It says what is wrong, and
+raises the same alarm as a client's wrong file.
 
 | Setting | Default | Accepted | Meaning |
 |---|---|---|---|
