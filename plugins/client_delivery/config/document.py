@@ -47,7 +47,7 @@ class Document:
     refused: set[FieldPath] = field(default_factory=set)
     """Fields that have been dealt with in ``problems``: what the model says of them is not repeated."""
     empty: list[FieldPath] = field(default_factory=list)
-    """Fields with nothing behind the colon: nobody can tell what was meant."""
+    """Fields with nothing after the colon: nobody can tell what was meant."""
     omitted: int = 0
     credential_place: tuple[int, int] | None = None
     """Where in the text, comments included, something stands that is a credential wherever it is found."""

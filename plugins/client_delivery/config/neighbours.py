@@ -76,7 +76,7 @@ class _Clash:
     expected: str
     hint: str
     remarks: Mapping[Path, str]
-    """What stands behind the name of each of the others."""
+    """What to add after the name of each of the others."""
     mutual: bool = True
     """Whether this file is wrong where nobody is established; else the others are."""
 

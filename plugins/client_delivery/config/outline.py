@@ -28,6 +28,6 @@ def default_of(field: FieldInfo) -> Any:
 
 
 def as_yaml(value: Any) -> str:
-    """``value`` as it stands behind ``field:`` on one line, in quotes where YAML needs them."""
+    """``value`` as it stands after ``field:`` on one line, in quotes where YAML needs them."""
     text: str = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")

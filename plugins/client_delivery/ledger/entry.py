@@ -9,7 +9,7 @@ An entry moves only along these edges, each of them one conditional write in :mo
 
 While an entry is *open* (active, unfinished, or not yet reported to the client) the attribute ``openKey`` holds the
 delivery key, and the sparse index finds it. A closed entry with status ``fail`` is *held*: ``openKey`` then is the
-delivery key behind ``held:``. A closed entry with status ``success`` has no ``openKey``, so that what the
+delivery key after ``held:``. A closed entry with status ``success`` has no ``openKey``, so that what the
 index costs follows the work at hand and not the client's history (R3.4).
 """
 

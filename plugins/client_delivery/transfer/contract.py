@@ -53,7 +53,7 @@ class Receipt:
     """``<algorithm>:<value>``, for example ``crc32c:yZRlqg==``, of the bytes read and, where it says, stored."""
     verified_by: str
     """How the destination's copy was compared: ``checksum``, ``size``, ``read-back``, or ``acknowledged`` by a server
-    that tells nothing else. With ``, direct`` behind it, the file was written under its own name: the recipient may
+    that tells nothing else. With ``, direct`` after it, the file was written under its own name: the recipient may
     have seen it while it grew."""
     remark: str | None = None
     """What an operator should know although the delivery is good, for example who has overwritten the object since."""

@@ -21,7 +21,7 @@ class Algorithm(NamedTuple):
     """A checksum whose parts can be put together."""
 
     update: Callable[[bytes | memoryview, int], int]
-    """The checksum of the bytes behind those that have the given one."""
+    """The checksum of the bytes after those with the given one."""
     combine: Callable[[int, int, int], int]
     """The checksum of two pieces from theirs, and the second one's size."""
     width: int

@@ -60,7 +60,7 @@ class PartLimits:
 
 @dataclass(slots=True)
 class Stretch:
-    """Parts that have arrived, one behind the other, and the checksum of them all."""
+    """Parts that have arrived, one after the other, and the checksum of them all."""
 
     first: int
     last: int

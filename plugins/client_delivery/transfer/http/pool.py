@@ -57,7 +57,7 @@ class Response:
         self.close()
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer; fewer bytes at the body's end, and none behind it. Raises :class:`BrokenOff`."""
+        """Fill the buffer; fewer bytes at the body's end, and none after it. Raises :class:`BrokenOff`."""
         if self._left is None:
             raise BrokenOff("the response has no length")
         wanted = min(len(buffer), self._left)

@@ -1,7 +1,7 @@
 """What an object carries besides its bytes, from the pick-up to another object store.
 
 S3, User Guide, *Working with object metadata*; Google Cloud Storage, *Object metadata* and *HTTP headers for XML
-requests*: both know the same headers, and names of the uploader's own behind ``x-amz-meta-`` and ``x-goog-meta-``.
+requests*: both know the same headers, and names of the uploader's own after ``x-amz-meta-`` and ``x-goog-meta-``.
 """
 
 from __future__ import annotations

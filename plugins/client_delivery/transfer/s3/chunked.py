@@ -32,7 +32,7 @@ class Pieces(Protocol):
 
 
 class TrailedBody:
-    """Bytes for S3 with their CRC32C behind them (``aws-chunked`` with a trailer): S3 refuses what does not match.
+    """Bytes for S3 with their CRC32C after them (``aws-chunked`` with a trailer): S3 refuses what does not match.
 
     :param chunk: bytes in a chunk of the body; no piece reaches over a multiple of it.
     """

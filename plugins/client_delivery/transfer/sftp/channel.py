@@ -95,7 +95,7 @@ class SftpChannel:
     def ask_together(self, requests: Sequence[tuple[int, bytes, bytes | memoryview]]) -> list[int]:
         """Send requests, as few SSH packets as they fit into; returns their ids. Raises :class:`ConnectionLost`.
 
-        Each request is its type, its payload, and what is behind it.
+        Each request is its type, its payload, and what follows it.
         """
         with self._changed:
             numbers = [(self._next_id + n) & 0xFFFFFFFF for n in range(1, len(requests) + 1)]

@@ -131,7 +131,7 @@ class SftpConnection:
     def _log_in(self) -> None:
         from ssh import options
 
-        # Directories behind the server, and people who approve, need their time.
+        # Directory services that the server asks, and people who approve, need their time.
         self._session.options_set_int_val(options.TIMEOUT, _LOGIN_SECONDS)
         Login(self._session, self._config, self._secret, self._where, self._learned).run()
         self._session.options_set_int_val(options.TIMEOUT, _SILENCE_SECONDS)

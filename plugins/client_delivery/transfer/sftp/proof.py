@@ -2,7 +2,7 @@
 
 A size proves it only where one writer wrote from front to back. Where several did, or a later attempt went on, some of
 the bytes are read back: around every edge on a server with a file system, all of them elsewhere. What a server has
-acknowledged and not synced is read back before anybody goes on behind it, for the server may have crashed meanwhile.
+acknowledged and not synced is read back before anybody goes on after it, for the server may have crashed meanwhile.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ def _converted(file: _File, private: bytes) -> str:
 
 
 class _Reader:
-    """SSH's strings and numbers, one behind the other."""
+    """SSH's strings and numbers, one after the other."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

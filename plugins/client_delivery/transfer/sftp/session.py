@@ -98,7 +98,7 @@ class SftpSession:
         )
 
     def write(self, handle: bytes, offset: int, pieces: Iterable[bytes | memoryview]) -> Iterator[Written]:
-        """Write the pieces one behind the other, many at a time; yields how far they have come."""
+        """Write the pieces one after the other, many at a time; yields how far they have come."""
         stream = WriteStream(Timed(self._channel), handle, offset, block=self._block, is_synced=self._is_synced)
         try:
             for piece in pieces:

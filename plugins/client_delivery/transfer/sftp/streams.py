@@ -21,7 +21,7 @@ _SYNC_EVERY = 256 * 1024**2
 """Bytes after which a long file is written to the server's disk, so that a resume need not read so far back."""
 
 Request: TypeAlias = tuple[int, bytes, bytes | memoryview]
-"""A request's type, its payload, and what is behind it."""
+"""A request's type, its payload, and what follows it."""
 
 
 class Written(NamedTuple):
@@ -97,7 +97,7 @@ class WriteStream:
         return Written(self._acknowledged, self._synced)
 
     def send(self, piece: bytes | memoryview) -> None:
-        """Write a piece behind what was sent; waits while too much is under way."""
+        """Write a piece after what was sent; waits while too much is under way."""
         for start in range(0, len(piece), self._block):
             block = piece[start : start + self._block]
             while len(self._pending) >= WINDOW:
@@ -143,7 +143,7 @@ def read_ahead(timed: Timed, handle: bytes, position: int, end: int) -> Iterator
             request = next(iter(asked))
             length = asked.pop(request)
             data = timed.data(request)
-            while data and len(data) < length:  # a short read: the rest comes before what is behind it
+            while data and len(data) < length:  # a short read: the rest comes before what follows it
                 more = timed.read(handle, position + len(data), length - len(data))
                 if not more:
                     break

@@ -43,7 +43,7 @@ class TemporaryNames:
     def path(self, path: str, etag: str, attempt: int | str, form: int) -> str:
         """Beside the final place, or in the staging directory, and no longer than a name may be.
 
-        :param attempt: the fencing token; with ``.old`` behind it for an older file that is moved aside.
+        :param attempt: the fencing token; with ``.old`` after it for an older file that is moved aside.
         """
         directory, slash, base = path.rpartition("/")
         where = f"{directory}{slash}"
