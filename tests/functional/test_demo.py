@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from client_delivery.ledger.entry import Entry, RunRef, Status
 from local import demo_addresses, ledger_table
 from local.demo_progress import Look, Progress, StalledError
+from local.ledger_item import LedgerItem
 from local.process import PYTHON_PATH, ROOT, dying_with_parent
 from local.wait import wait_until
 
@@ -98,31 +98,26 @@ def test_each_signal_ends_the_demo_in_order(number, tmp_path, monkeypatch, capsy
     assert "ended by" in capsys.readouterr().out
 
 
-def entry(name: str, status: Status, **changes) -> Entry:
-    run = RunRef("run", 0, "dag")
-    facts = {
-        "delivery_key": "H1",
-        "etag": name,
-        "active": False,
-        "file_path": f"s3://b/{name}",
-        "send_attempts": 0,
-        "timestamp": "2026-01-01T00:00:00.000Z",
-        "size": 10,
-        "source_etag": name,
-        "source_modified": "2026-01-01T00:00:00+00:00",
-        "configuration": "c",
-        "armed_by": run,
-        "owned_by": run,
-        "batch": 0,
-        "open": False,
-    }
-    return Entry(status=status, file_name=name, **{**facts, **changes})
+def entry(name: str, status: str, **changes) -> LedgerItem:
+    return LedgerItem(
+        {
+            "clientHNumber": "H1",
+            "etag": name,
+            "fileName": name,
+            "status": status,
+            "active": False,
+            "sendAttempts": 0,
+            "timestamp": "2026-01-01T00:00:00.000Z",
+            "sizeBytes": 10,
+            **changes,
+        }
+    )
 
 
 def test_the_ledger_as_a_table_shows_first_what_needs_a_person():
-    entries = [entry(f"good-{n}.csv", Status.SUCCESS) for n in range(20)]
-    entries += [entry("bad\n.csv", Status.FAIL, send_attempts=3, last_error="refused\nby them")]
-    entries += [entry("big.csv", Status.PROCESSING, active=True, open=True)]
+    entries = [entry(f"good-{n}.csv", "success") for n in range(20)]
+    entries += [entry("bad\n.csv", "fail", sendAttempts=3, lastError="refused\nby them", openKey="held:H1")]
+    entries += [entry("big.csv", "processing", active=True, openKey="H1")]
     lines = ledger_table.table("H1", entries, 8).splitlines()
     assert lines[0] == "H1: 1 fail, held, 1 processing, active, 20 success"
     assert lines[1].split() == [

@@ -145,6 +145,6 @@ def test_r4_7_a_removed_clients_run_that_was_ended_by_hand_is_let_go_of_by_a_tri
     assert client.entries()["a.csv"].active
     client.file_removed()
     run = client.execute("configuration_error", RunResult("manual__2026-03-02T12:00:00+00:00", 0))
-    assert "let go of: 1." in str(run.errors["configuration_error"])
+    assert "released: 1." in str(run.errors["configuration_error"])
     assert not client.entries()["a.csv"].active
     assert under_way(client) == []
