@@ -87,8 +87,8 @@ class Board:
 
     def of(self, name: str) -> Standing:
         """One configuration; an empty one if it never had anything to say."""
-        answer = self._dynamodb.get_item(TableName=self._table, Key=expressions.to_item(_key(name)))
-        item = expressions.from_item(answer.get("Item", {}))
+        response = self._dynamodb.get_item(TableName=self._table, Key=expressions.to_item(_key(name)))
+        item = expressions.from_item(response.get("Item", {}))
         return Standing.from_item(item) if item else Standing(name)
 
     def begun(self, name: str, facts: Mapping[str, Any], *, run: str, files: int, size: int) -> None:

@@ -92,10 +92,10 @@ class Configurations:
 
     def get(self, name: str) -> Begun | None:
         """With what the configuration's latest run began, as the table has it now; None if it never had a file."""
-        answer = self._dynamodb.get_item(
+        response = self._dynamodb.get_item(
             TableName=self._table, Key=expressions.to_item(self._key(name)), ConsistentRead=True
         )
-        return Begun.from_item(expressions.from_item(answer["Item"])) if "Item" in answer else None
+        return Begun.from_item(expressions.from_item(response["Item"])) if "Item" in response else None
 
     def under_way(self) -> list[Begun]:
         """Those whose run has files in hand. The index lags behind by a moment."""

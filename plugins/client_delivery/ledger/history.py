@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("success", "fail")
 MOST = 200
-"""Outcomes in one page at most: what is read, and kept in memory, for one answer."""
+"""Outcomes in one page at most: what is read, and kept in memory, for one response."""
 _DIGESTS = {8: "crc32", 16: "crc64nvme", 32: "md5", 40: "sha1", 64: "sha256"}
 """Hexadecimal digits, as people's own tools print checksums."""
 
@@ -135,11 +135,11 @@ class History:
     def _pages(self, **request: Any) -> Iterator[dict[str, Any]]:
         """Items as they are asked for, one request after the other; eventually consistent, at half the price."""
         while True:
-            answer = self._dynamodb.query(TableName=self._table, **request)
-            yield from map(expressions.from_item, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
+            response = self._dynamodb.query(TableName=self._table, **request)
+            yield from map(expressions.from_item, response["Items"])
+            if "LastEvaluatedKey" not in response:
                 return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
 
 def spellings(words: str) -> list[str]:

@@ -36,8 +36,8 @@ class LastDelivery:
 
     def days_ago(self) -> float | None:
         """How long ago; None if no delivery has been noted yet."""
-        answer = self._dynamodb.get_item(TableName=self._table, Key=expressions.to_item(self._key))
-        if "Item" not in answer:
+        response = self._dynamodb.get_item(TableName=self._table, Key=expressions.to_item(self._key))
+        if "Item" not in response:
             return None
-        at = datetime.fromisoformat(expressions.from_item(answer["Item"])[_AT])
+        at = datetime.fromisoformat(expressions.from_item(response["Item"])[_AT])
         return (datetime.now(UTC) - at).total_seconds() / 86_400

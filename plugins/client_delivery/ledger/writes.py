@@ -87,12 +87,12 @@ class ConditionalWriter:
             if write.verb == "Put":
                 self._dynamodb.put_item(**request)
                 return dict(write.assigned)
-            answer = self._dynamodb.update_item(**request, ReturnValues="ALL_NEW")
+            response = self._dynamodb.update_item(**request, ReturnValues="ALL_NEW")
         except self._dynamodb.exceptions.ConditionalCheckFailedException as refusal:
             found = cast("Mapping[str, Any]", refusal.response.get("Item", {}))
             item = expressions.from_item(found)
             return item if write.is_in(item) else None
-        return expressions.from_item(answer["Attributes"])
+        return expressions.from_item(response["Attributes"])
 
     def write_all(self, writes: Mapping[str, Write]) -> list[str]:
         """Carry the writes out, given by sort key; returns the sort keys of those whose condition held."""

@@ -102,7 +102,7 @@ def _send_to(
     part.replace_header("To", ", ".join(group))
     options: dict[str, Any] = {"ConfigurationSetName": configuration_set} if configuration_set else {}
     try:
-        answer = ses.send_raw_email(RawMessage={"Data": part.as_bytes(policy=SMTP)}, **options)
+        response = ses.send_raw_email(RawMessage={"Data": part.as_bytes(policy=SMTP)}, **options)
     except ClientError as error:
         sender = message["From"].addresses[0].addr_spec
         reason = _reason(error, sender)
@@ -131,7 +131,7 @@ def _send_to(
             "access to SES.",
             has=progress.has,
         ) from error
-    progress.message_id = answer["MessageId"]
+    progress.message_id = response["MessageId"]
     progress.has += group
     del progress.todo[0]
 
@@ -151,8 +151,8 @@ def _set_aside(progress: _Progress, group: list[str], said: str, reason: str) ->
 
 def _a_recipients(error: ClientError, sender: str) -> bool:
     """Whether a recipient can be the reason of the refusal: then the others need not go without."""
-    answer = error.response["Error"]
-    return answer.get("Code") in _MAY_BE_A_RECIPIENTS and not _names(answer.get("Message", ""), sender)
+    refusal = error.response["Error"]
+    return refusal.get("Code") in _MAY_BE_A_RECIPIENTS and not _names(refusal.get("Message", ""), sender)
 
 
 def _names(text: str, address: str) -> bool:
@@ -161,7 +161,7 @@ def _names(text: str, address: str) -> bool:
 
 
 def _reason(error: ClientError, sender: str) -> str:
-    answer = error.response["Error"]
-    code, reason = answer.get("Code", ""), answer.get("Message", "")
+    refusal = error.response["Error"]
+    code, reason = refusal.get("Code", ""), refusal.get("Message", "")
     advice = _ADVICE.get(_SAME_AS.get(code, code), "see the SES console").format(sender=sender)
     return f"{reason} [{code}]. What to do: {advice}."

@@ -46,8 +46,8 @@ def not_started(error: Exception) -> Trouble:
         told = "; ".join(reason + detail for reason, detail in zip(reasons, details, strict=True))
         return _refused(told, waits=_NO_ROOM.search(told) is not None, code=reasons[0] if reasons else "")
     if isinstance(error, ClientError):
-        answer, status = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
-        code, said = answer.get("Code", ""), answer.get("Message", "")
+        refusal, status = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
+        code, said = refusal.get("Code", ""), refusal.get("Message", "")
         busy = code in _NOT_NOW or status.get("HTTPStatusCode", 0) >= 500 or _NO_ROOM.search(said) is not None
         return _refused(f"{said} [{code}]", waits=busy, code=code)
     if isinstance(error, (ConnectionError, HTTPClientError)):
