@@ -152,6 +152,8 @@ def read_ahead(timed: Timed, handle: bytes, position: int, end: int) -> Iterator
                 break
             position += len(data)
             yield data
+            if len(data) < length:
+                break  # the file's end, wherever between two blocks it is
     finally:
         timed.requests.forget(asked)
 

@@ -91,10 +91,11 @@ def test_several_writers_that_spoilt_a_file_are_found_and_it_is_sent_again_by_on
     assert journal.moved == SIZE
 
 
+@pytest.mark.parametrize("more", [0, 1234], ids=["whole blocks", "ends within a block"])
 @pytest.mark.parametrize("banner", ["OpenSSH_9.2p1", "MFT_1.0"])
-def test_several_writers_on_a_server_that_takes_them_are_read_back(servers, run_server, banner):
+def test_several_writers_on_a_server_that_takes_them_are_read_back(servers, run_server, banner, more):
     server = run_server(version=banner)
-    source, crc32c = servers.declare(SIZE)
+    source, crc32c = servers.declare(SIZE + more)
     receipt = deliver(servers.open("sftp", server.server, connections=3, parallel_writes=True), source)
     assert receipt.checksum == f"crc32c:{crc32c}" == crc_of(server.files()[source.key])
     assert receipt.verified_by == ("size" if banner.startswith("OpenSSH") else "read-back")
