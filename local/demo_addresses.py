@@ -28,11 +28,12 @@ class RunningDemo(StandIns):
             )
         kept: Mapping[str, str] = json.loads(_KEPT.read_text())
         self.aws_url = self.ecs_url = kept["aws"]
+        self.gcs_url = kept["gcs"]
 
 
 def keep(stack: Stack) -> None:
     """Tell other processes where the stand-ins are, until :func:`forget`."""
-    _KEPT.write_text(json.dumps({"aws": stack.aws_url}))
+    _KEPT.write_text(json.dumps({"aws": stack.aws_url, "gcs": stack.gcs_url}))
 
 
 def forget() -> None:
@@ -58,6 +59,7 @@ SFTP (passw.) {login(stack.sftp_password, key=False)}
 Drop a file   .venv/bin/python -m local.drop {stack.aws_url} README.md {pickup.bucket} {pickup.prefix}
               and watch the DAG {clients[0].config.name!r}: it looks every minute
 Add a client  put a YAML file into {relative}
+Test a place  make check-destination NAME={clients[0].config.name} DEMO=1
 Ctrl-C        ends everything
 """
 

@@ -40,6 +40,8 @@ class Handler(JsonApi, XmlApi, TokenApi):
             return token
         self._authorize()
         method = self.command
+        if found := re.fullmatch(r"/storage/v1/b/([^/]+)/iam/testPermissions", path):
+            return "json.TestPermissions", lambda: self._tell_permissions(found[1])
         if found := re.fullmatch(r"/storage/v1/b/([^/]+)", path):
             return "json.GetBucket", lambda: self._bucket(found[1])
         if found := re.fullmatch(r"(?:/download)?/storage/v1/b/([^/]+)/o/(.+)", path):

@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from local.gcs_handler import GcsHandler
 from local.gcs_objects import Blob
@@ -22,6 +23,15 @@ class JsonApi(GcsHandler):
         self.json(
             200, {"kind": "storage#bucket", "id": bucket, "name": bucket, "location": "US", "storageClass": "STANDARD"}
         )
+
+    def _tell_permissions(self, bucket: str) -> None:
+        """https://cloud.google.com/storage/docs/json_api/v1/buckets/testIamPermissions: nobody needs one to ask."""
+        self.server.store.require_bucket(bucket)
+        asked = parse_qs(urlsplit(self.path).query).get("permissions", [])
+        granted = self.server.permissions.get(bucket)
+        held = [one for one in asked if granted is None or one in granted]
+        told = {"kind": "storage#testIamPermissionsResponse", **({"permissions": held} if held else {})}
+        self.json(200, told)
 
     def _describe(self, bucket: str, name: str) -> dict[str, Any]:
         return self.server.store.get(bucket, name).resource()

@@ -162,14 +162,16 @@ class _Server(asyncssh.SSHServer):
         self._most = most
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """No more connections than are allowed."""
-        _Server.open_connections += 1
-        if self._most is not None and _Server.open_connections > self._most:
+        """No more connections than are allowed. One that is refused is not counted: asyncssh may not tell its end."""
+        self._counted = self._most is None or _Server.open_connections < self._most
+        if self._counted:
+            _Server.open_connections += 1
+        else:
             conn.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """One less."""
-        _Server.open_connections -= 1
+        _Server.open_connections -= self._counted
 
     def password_auth_supported(self) -> bool:
         """Passwords are taken."""

@@ -63,6 +63,9 @@ _Boolean = Annotated[bool, BeforeValidator(_boolean)]
 _Ids = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")], ...], BeforeValidator(_listed), Field(max_length=16)
 ]
+_Addresses = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[0-9A-Fa-f.:]{3,45}$")], ...], BeforeValidator(_listed), Field(max_length=16)
+]
 _NAME = r"^[^\s,]+$"
 _PATH = r"^\S(.*\S)?$"
 
@@ -132,6 +135,12 @@ class Settings(BaseModel):
         "a whole number of days, 30 to 36500",
         ge=30,
         le=36_500,
+    )
+    outgoing_addresses: _Addresses = _field(
+        (),
+        "The addresses that partners see deliveries come from, for their firewalls; shown when a destination is tested"
+        " and in a partner's sheet. Nothing is delivered by them.",
+        "IP addresses with commas between them",
     )
     worker_batches: int = _field(
         4,

@@ -9,6 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.functional.transfer.conftest import servers, started
+
+__all__ = ["servers", "started"]
+
 
 class Address(NamedTuple):
     """Of a server."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from client_delivery.transfer.contract import TransferError
 from client_delivery.transfer.gcs.credentials import credentials_from
@@ -76,6 +76,30 @@ class GcsAccess:
             with answer:
                 raise self.refused(answer, key, verb, new=new)
         return answer
+
+    def granted(self, permissions: Sequence[str]) -> Response:
+        """Which of these permissions the account has on the bucket: Google's answer, whatever its status.
+
+        Raises as a call does.
+        """
+        asked = [("permissions", one) for one in permissions]
+        if self.config.project:
+            asked.append(("userProject", self.config.project))
+        url = f"{self._endpoint}/storage/v1/b/{self.config.bucket}/iam/testPermissions?{urlencode(asked)}"
+        try:
+            return self._exchange(lambda: Request("GET", url, self._headers("GET", url)), (200, 403, 404))
+        except Unreachable as error:
+            raise TransferError(f"Google Cloud Storage cannot be reached ({error}).") from error
+
+    @property
+    def account(self) -> str:
+        """The account that delivers, as far as its credential names it."""
+        return self._identity.account
+
+    @property
+    def token_url(self) -> str:
+        """Where tokens are asked for; empty where the credential does not say."""
+        return self._identity.token_url
 
     def uri(self, key: str) -> str:
         """Where an object is."""

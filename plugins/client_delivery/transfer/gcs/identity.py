@@ -42,6 +42,18 @@ class Identity:
         self._lock = threading.Lock()
         self._failed: tuple[float, DestinationUnavailable] | None = None
 
+    @property
+    def account(self) -> str:
+        """The service account's address; a general word where the credential does not name one."""
+        return str(getattr(self._credentials, "service_account_email", None) or "an identity of workload federation")
+
+    @property
+    def token_url(self) -> str:
+        """Where tokens are asked for; empty where the credential does not say."""
+        return str(
+            getattr(self._credentials, "_token_uri", None) or getattr(self._credentials, "_token_url", None) or ""
+        )
+
     def headers(self, method: str, url: str) -> dict[str, str]:
         """What proves to Google who asks; a new token is fetched when the one in use ends.
 

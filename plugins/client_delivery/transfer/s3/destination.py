@@ -28,7 +28,10 @@ _REFUSED_COPIES = 3
 
 
 class S3Destination(ObjectDestination):
-    """One client's bucket and prefix in S3."""
+    """One client's bucket and prefix in S3.
+
+    :param copies: whether S3 is asked to copy by itself; not what is not in S3.
+    """
 
     _api: S3Api
 
@@ -40,6 +43,7 @@ class S3Destination(ObjectDestination):
         *,
         small: int = _SMALL,
         limits: PartLimits | None = None,
+        copies: bool = True,
     ) -> None:
         super().__init__(
             S3Api(config, destination_s3),
@@ -51,7 +55,7 @@ class S3Destination(ObjectDestination):
             limits=limits,
         )
         # A bandwidth limit can only be kept for bytes that pass through here.
-        self._copies = _Copies(wanted=config.max_bytes_per_second is None)
+        self._copies = _Copies(wanted=copies and config.max_bytes_per_second is None)
 
     def _deliver(self, key: str, job: Job, source: Source, journal: Journal) -> Receipt:
         resume = job.resume or {}

@@ -72,6 +72,11 @@ class SftpChannel:
         """Whether the connection is of no use any more."""
         return self._lost is not None
 
+    @property
+    def window(self) -> int:
+        """Bytes that the server takes at once without a word, as far as it has let anybody know."""
+        return max(self._widest, int(self._channel.window_size()))
+
     def close(self) -> None:
         """No more requests; waits for the reader to end."""
         with self._changed:

@@ -51,6 +51,20 @@ def private_key_of(secret: Secret) -> Any | None:
         ) from None
 
 
+def public_key_of(secret: Secret) -> str | None:
+    """``<type> <base64>`` of the private key's public half, to be sent to a partner; None if there is no key.
+
+    Raises as :func:`private_key_of` does.
+    """
+    key = private_key_of(secret)
+    if key is None:
+        return None
+    found = key.export_privkey_to_pubkey().export_pubkey_base64()
+    encoded = found.decode() if isinstance(found, bytes) else str(found)
+    blob = base64.b64decode(encoded)
+    return f"{blob[4 : 4 + int.from_bytes(blob[:4], 'big')].decode('ascii', 'replace')} {encoded}"
+
+
 def nothing_to_log_in_with(secret: Secret) -> DestinationUnavailable:
     """For a connection that has neither a password nor a private key: what it has instead, by name."""
     if _field(secret.extra, ("key_file",)):

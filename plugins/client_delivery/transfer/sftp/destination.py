@@ -74,6 +74,11 @@ class SftpDestination:
         # While one file waits for a response another one uses the connection.
         self.parallel_jobs = min(config.connections * _JOBS_PER_CONNECTION, _MOST_JOBS)
 
+    @property
+    def server(self) -> Server:
+        """What deliveries have found out about the server so far."""
+        return self._tools.server
+
     def __enter__(self) -> Self:
         with self._tools.pool.session() as sftp:
             self._tools.directory.require(sftp)

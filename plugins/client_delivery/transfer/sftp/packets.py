@@ -70,6 +70,8 @@ class Attributes:
 
     size: int | None
     mode: int | None
+    modified: int | None = None
+    """Seconds since 1970, by the server's clock."""
 
 
 def string(value: str | bytes) -> bytes:
@@ -112,7 +114,7 @@ def names(body: bytes) -> list[str]:
 
 def _attributes_at(body: bytes, position: int) -> tuple[Attributes, int]:
     flags, position = struct.unpack_from(">I", body, position)[0], position + 4
-    size = mode = None
+    size = mode = modified = None
     if flags & _ATTR_SIZE:
         size, position = struct.unpack_from(">Q", body, position)[0], position + 8
     if flags & _ATTR_OWNER:
@@ -120,12 +122,12 @@ def _attributes_at(body: bytes, position: int) -> tuple[Attributes, int]:
     if flags & _ATTR_MODE:
         mode, position = struct.unpack_from(">I", body, position)[0], position + 4
     if flags & _ATTR_TIMES:
-        position += 8
+        modified, position = struct.unpack_from(">II", body, position)[1], position + 8
     if flags & _ATTR_EXTENDED:
         count, position = struct.unpack_from(">I", body, position)[0], position + 4
         for _ in range(2 * count):
             position += 4 + struct.unpack_from(">I", body, position)[0]
-    return Attributes(size, mode), position
+    return Attributes(size, mode, modified), position
 
 
 def status_error(body: bytes, operation: str) -> SftpError | None:

@@ -12,6 +12,7 @@ from typing import Final
 
 LIMITS: Final = "limits@openssh.com"
 SYNC: Final = "fsync@openssh.com"
+SPACE: Final = "statvfs@openssh.com"
 POSIX_RENAME: Final = "posix-rename@openssh.com"
 _FILE_SYSTEM = frozenset({"hardlink@openssh.com", "fstatvfs@openssh.com", SYNC, POSIX_RENAME})
 """What OpenSSH's sftp-server offers, and what only a real file system can do."""

@@ -27,7 +27,7 @@ from client_delivery.transfer.sftp.packets import (
     string,
 )
 from client_delivery.transfer.sftp.requests import Requests, parsed, refusal
-from client_delivery.transfer.sftp.server import LIMITS, POSIX_RENAME, SYNC
+from client_delivery.transfer.sftp.server import LIMITS, POSIX_RENAME, SPACE, SYNC
 from client_delivery.transfer.sftp.streams import (
     SAFE_BLOCK,
     Request,
@@ -62,6 +62,16 @@ class SftpSession:
     def lost(self) -> bool:
         """Whether the connection is of no use any more."""
         return self._channel.lost
+
+    @property
+    def window(self) -> int:
+        """Bytes that the server takes at once without a word."""
+        return self._channel.window
+
+    @property
+    def block(self) -> int:
+        """The largest write, bytes."""
+        return self._block
 
     @property
     def replaces(self) -> bool:
@@ -212,6 +222,17 @@ class SftpSession:
         if error:
             raise error
         return seen
+
+    def free_space(self, path: str) -> int | None:
+        """Bytes that this account may still write there; None where the server does not tell."""
+        if SPACE not in self.extensions:
+            return None
+        kind, body = self._channel.answer(self._channel.ask(Kind.EXTENDED, string(SPACE) + string(path)))
+        if kind != Kind.EXTENDED_REPLY or len(body) < 40:
+            return None
+        # Block size, fragment size, blocks, free ones, those for anybody (OpenSSH, PROTOCOL, 4.5).
+        _, fragment, _, _, available = struct.unpack_from(">QQQQQ", body)
+        return int(fragment * available)
 
     # -- plumbing ----------------------------------------------------------------------------------------------------
 

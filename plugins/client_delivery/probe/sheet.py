@@ -1,0 +1,287 @@
+"""One page for a partner, from the configuration: what we do on their side, what we need there, and why (R2.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from client_delivery.transfer.sftp.handshake import fingerprint, md5_fingerprint
+from client_delivery.transfer.sftp.temporary import TemporaryNames
+
+if TYPE_CHECKING:
+    from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
+
+FILL_IN = "**to be filled in**"
+"""What nobody here knows. The command names these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What the configuration does not say."""
+
+    addresses: Sequence[str] = ()
+    """From which deliveries come."""
+    roles: Sequence[str] = ()
+    """ARNs of our AWS roles."""
+    public_key: str = ""
+    """``<type> <base64>`` of the key that we log in with."""
+    by_password: bool = False
+    """Whether we log in with a password that the partner gave us."""
+    account: str = ""
+    """Our service account at Google."""
+    call: str = ""
+    """Whom to call: a name and a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a sheet; the first row is its head."""
+
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and what is below it."""
+
+    title: str
+    parts: Sequence[str | Table]
+
+
+def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
+    """The page. A part that begins with four spaces is code."""
+    destination = config.destination
+    match destination.type:
+        case "sftp":
+            own = list(_sftp(destination, ours))
+        case "gcs":
+            own = list(_gcs(destination, ours))
+        case _:
+            own = list(_s3(destination, ours))
+    return [
+        Section(
+            f"File delivery to {destination.uri}",
+            [
+                f"We deliver files for the client {config.client_h_number}"
+                f"{f' ({config.feed})' if config.feed else ''} to {destination.uri}. This page says what we need on "
+                "your side, and why. It is made from the configuration that our deliveries go by.",
+            ],
+        ),
+        *own,
+        Section(
+            "Names and repetitions",
+            [
+                "A file has the name, and the folders, under which we got it. A file of the same name replaces an "
+                "older one that is still there. The same content is delivered once, unless somebody here asks for it "
+                "again.",
+            ],
+        ),
+        Section(
+            "Whom to call",
+            [
+                Table(
+                    [
+                        ("For", "Call or write to"),
+                        ("keys, passwords, firewalls, and this page", ours.call or FILL_IN),
+                        ("our e-mails about deliveries go to", ", ".join(config.contacts)),
+                        ("your technical contact", FILL_IN),
+                    ]
+                ),
+                "Tell us before a host key, a password, a certificate or an address changes: we refuse what we do not "
+                "know, and files then wait.",
+            ],
+        ),
+    ]
+
+
+def _addresses(ours: Ours, what: str) -> Section:
+    shown = ", ".join(ours.addresses) or FILL_IN
+    return Section("Our addresses", [f"Deliveries come from one of these addresses: {shown}. {what}"])
+
+
+def _sftp(config: SftpSection, ours: Ours) -> Iterator[Section]:
+    yield _addresses(ours, f"Please let all of them in to {config.host}, port {config.port} (TCP).")
+    if ours.by_password:
+        login = "by the password that you gave us"
+    else:
+        login = "by our public key below" if ours.public_key else f"by key or password: {FILL_IN}"
+    yield Section(
+        "Account",
+        [
+            Table(
+                [
+                    ("What", "How we have it"),
+                    ("server", f"{config.host}, port {config.port}"),
+                    ("user", config.username),
+                    ("directory", _directory(config)),
+                    ("login", login),
+                    ("connections at once", str(config.connections)),
+                ]
+            ),
+            *([f"    {ours.public_key}"] if ours.public_key else []),
+            *(
+                [f"Its fingerprint is {fingerprint(ours.public_key)} ({md5_fingerprint(ours.public_key)})."]
+                if ours.public_key
+                else []
+            ),
+            "We accept only a server that shows one of these host keys. Please compare them with yours, on the "
+            "telephone:",
+            *(f"    {key.split()[0]}  {fingerprint(key)}" for key in config.host_keys),
+            _algorithms(config),
+        ],
+    )
+    yield Section(f"What {config.username} must be allowed to do in {_directory(config)}", [Table(_rights(config))])
+    yield Section("How files appear", list(_appearance(config)))
+    yield Section(
+        "How to verify a file",
+        [
+            "We compare "
+            + (
+                "every byte: we read each file back after it was written."
+                if config.verify == "read_back"
+                else "the number of bytes after a file was written, and before it gets its name."
+            )
+            + " We can tell you the size, and the CRC32C and CRC64NVME checksums, of every file that we delivered.",
+        ],
+    )
+
+
+def _directory(config: SftpSection) -> str:
+    if config.directory == ".":
+        return "the login directory"
+    return config.directory if config.directory.startswith("/") else f"{config.directory} below the login directory"
+
+
+def _algorithms(config: SftpSection) -> str:
+    if config.allow_weak_algorithms:
+        return (
+            "For your server we accept algorithms that are no longer secure (ssh-rsa, hmac-sha1, CBC ciphers). Please "
+            "tell us when they can be switched off."
+        )
+    return (
+        "We use AES-GCM, ChaCha20-Poly1305 or AES-CTR, SHA-2 checksums, and Curve25519, NIST curves or Diffie-Hellman "
+        "groups of 2048 bits and more. Older algorithms are refused."
+    )
+
+
+def _rights(config: SftpSection) -> list[tuple[str, str, str]]:
+    rows = [
+        ("Right", "Needed", "Why"),
+        ("create and write files", "yes", "to deliver"),
+    ]
+    if config.appear == "direct":
+        rows.append(("rename files", "no", "files are written under their own names"))
+    else:
+        rows.append(("rename files", "yes", "a file gets its name when it is complete and verified"))
+    if config.verify == "read_back":
+        rows.append(("read files", "yes", "every file is read back and compared"))
+    else:
+        rows.append(("read files", "better", "an interrupted large file is compared before we go on with it"))
+    rows += [
+        ("look at files (stat)", "better", "by its size we know that a file is whole"),
+        ("list the directory", "better", "to find what an interrupted attempt has left"),
+        ("remove files", "better", "to take away our own temporary files; never yours"),
+        ("create folders", "only if names have folders", "a file 'claims/march.csv' needs the folder 'claims'"),
+    ]
+    if config.file_mode is not None:
+        rows.append(("set permissions", "yes", f"files get the mode {config.file_mode}"))
+    return rows
+
+
+def _appearance(config: SftpSection) -> Iterator[str]:
+    if config.appear == "direct":
+        yield (
+            "A file is written under its own name, and grows there. Please take it only when it has stopped growing: "
+            "until then it is not complete."
+        )
+        return
+    form = TemporaryNames(config).forms[0]
+    example = (
+        f"{form.prefix}claims.csv.5d41402abc4b.1{form.suffix}"
+        if form.suffix
+        else (f"{form.prefix}5d41402abc4b.1.claims.csv")
+    )
+    where = "beside its place"
+    if config.appear == "staging" and config.staging_directory:
+        where = f"in {config.staging_directory}, which must be on the same file system,"
+    yield (
+        f"A file is first written {where} under a temporary name, verified, and then renamed: under its own name it "
+        "is always complete. Please do not take, move, scan away or delete temporary files. They look like this:"
+    )
+    yield f"    {example}"
+    marks = [f"begin with '{form.prefix}'" if form.prefix else "", f"end with '{form.suffix}'" if form.suffix else ""]
+    yield f"Leave alone all names that {' and '.join(filter(None, marks)) or 'look like this'}."
+
+
+def _gcs(config: GcsSection, ours: Ours) -> Iterator[Section]:
+    yield _addresses(ours, "You need them only if an organisation policy or a service perimeter keeps addresses out.")
+    rights = [
+        ("Permission", "Needed", "Why"),
+        ("storage.objects.create", "yes", "to deliver"),
+        ("storage.multipartUploads.create", "yes", "for files above 4 MiB"),
+        ("storage.multipartUploads.abort, .listParts, .list", "better", "to go on with, or take back, an upload"),
+        ("storage.objects.get, .delete", "better", "to replace an older file of the same name"),
+    ]
+    if config.publish == "compose":
+        rights[4] = ("storage.objects.get, .delete", "yes", "large files are put together under a temporary name")
+    yield Section(
+        "Account and bucket",
+        [
+            Table(
+                [
+                    ("What", "How we have it"),
+                    ("bucket", config.bucket),
+                    ("prefix", config.prefix or "none: the top of the bucket"),
+                    ("our service account", ours.account or FILL_IN),
+                    ("billed project", config.project or "the bucket's own"),
+                    ("customer-managed key", config.kms_key or "the bucket's own"),
+                    ("storage class", config.storage_class or "the bucket's own"),
+                ]
+            ),
+            "The role roles/storage.objectUser on the bucket has all of the following:",
+            Table(rights),
+        ],
+    )
+    temporary = (
+        f" Large files are put together under '{config.prefix}.delivery-….part' first: please ignore these."
+        if config.publish == "compose"
+        else ""
+    )
+    yield Section("How files appear", [f"An object appears whole, or not at all.{temporary}"])
+    yield Section("How to verify a file", ["Google compares the CRC32C checksum of every object with ours."])
+
+
+def _s3(config: S3Section, ours: Ours) -> Iterator[Section]:
+    roles = list(ours.roles) or [FILL_IN]
+    yield Section(
+        "Role and bucket",
+        [
+            Table(
+                [
+                    ("What", "How we have it"),
+                    ("bucket", config.bucket),
+                    ("prefix", config.prefix or "none: the top of the bucket"),
+                    ("region", config.region or "ours"),
+                    ("role in your account that we assume", config.role_arn or "none: the bucket's policy lets us in"),
+                    ("external id", config.external_id or "none"),
+                    ("KMS key", config.kms_key or "the bucket's own"),
+                    ("ACL", config.acl or "none"),
+                ]
+            ),
+            f"{'The trust policy of your role' if config.role_arn else 'The policy of the bucket'} has to name both of "
+            f"our roles: {', '.join(roles)}.",
+            Table(
+                [
+                    ("Permission", "Needed", "Why"),
+                    ("s3:PutObject", "yes", "to deliver"),
+                    ("s3:AbortMultipartUpload, s3:ListMultipartUploadParts", "better", "to go on with large files"),
+                    ("s3:GetObject, s3:ListBucket", "better", "to replace an older file of the same name"),
+                    *([("kms:GenerateDataKey, kms:Decrypt", "yes", "on the key")] if config.kms_key else []),
+                    *([("s3:PutObjectAcl", "yes", f"for the ACL {config.acl}")] if config.acl else []),
+                ]
+            ),
+        ],
+    )
+    yield Section("How files appear", ["An object appears whole, or not at all."])
+    yield Section("How to verify a file", ["S3 compares the CRC32C or CRC64NVME checksum of every object with ours."])

@@ -1,0 +1,116 @@
+"""One test of one client's destination, whoever asks for it: a person at a laptop, or a task on a worker."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from client_delivery.probe.egress import tell_own_address
+from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.finding import Findings
+
+if TYPE_CHECKING:
+    from client_delivery.config.model import ClientConfig
+    from client_delivery.transfer.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A credential, and where it was found. Its value is in no message."""
+
+    secret: Secret
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a test came to."""
+
+    configuration: str
+    destination: str
+    at: datetime
+    written: bool
+    """Whether files were to be written."""
+    found: Findings
+
+    @property
+    def good(self) -> bool:
+        """Whether all that was asked for works, and nothing of the test is left."""
+        proven = self.found.delivered or not self.written
+        return proven and not self.found.fails and not self.found.left
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "configuration": self.configuration,
+            "destination": self.destination,
+            "at": self.at.isoformat(timespec="seconds"),
+            "files_written": self.written,
+            "good": self.good,
+            **self.found.as_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How much is to be tried."""
+
+    write: bool = True
+    """Whether a file is written: without it, the way there and the login are all."""
+    leave: bool = False
+    """Whether a file is written although the account may not remove it."""
+    name: str = "delivery-test-*.txt"
+    """Of the file. Something that nobody has in the name of a file stands where the ``*`` is: nobody's file is replaced
+    or removed."""
+    public_address: bool = True
+    """Whether a service in the internet is asked which address of ours it sees."""
+
+
+def try_destination(
+    config: ClientConfig, credential_of: Callable[[str], Found], *, gcs_endpoint: str, wanted: Wanted
+) -> Report:
+    """Test a destination.
+
+    :param credential_of: finds the credential of a connection id; raises :class:`DestinationUnavailable`.
+    """
+    findings = Findings()
+    name = wanted.name.replace("*", secrets.token_hex(6))
+    report = Report(config.name, config.destination.uri, datetime.now(UTC), wanted.write, findings)
+    destination = config.destination
+    if destination.type == "s3":
+        _try_s3(config, findings, name, wanted)
+        return report
+    try:
+        found = credential_of(destination.connection_id)
+    except DestinationUnavailable as error:
+        findings.no("Credential", str(error), "Nothing, unless we have none: store it as the message says.")
+        return report
+    findings.yes("Connection id", f"{destination.connection_id}: {found.where}, with {found.secret.outline}")
+    if wanted.public_address:
+        tell_own_address(destination.host if destination.type == "sftp" else gcs_endpoint, findings)
+    if destination.type == "sftp":
+        from client_delivery.transfer.sftp.probe import SftpProbe
+
+        SftpProbe(destination, found.secret, findings, name=name, leave=wanted.leave).run(write=wanted.write)
+        return report
+    from client_delivery.transfer.gcs.probe import GcsProbe
+
+    probe = GcsProbe(destination, found.secret, findings, endpoint=gcs_endpoint, name=name, leave=wanted.leave)
+    probe.run(write=wanted.write)
+    return report
+
+
+def _try_s3(config: ClientConfig, findings: Findings, name: str, wanted: Wanted) -> None:
+    from client_delivery.access.aws import identity_for, s3_access
+    from client_delivery.transfer.s3.probe import S3Probe
+
+    assert config.destination.type == "s3"  # noqa: S101 - for the type checker
+    try:
+        access = s3_access(**identity_for(config.destination))
+    except DestinationUnavailable as error:
+        findings.no("Identity", str(error), "Nothing: log in to AWS, or let our role assume yours.")
+        return
+    S3Probe(config.destination, access, findings, name=name, leave=wanted.leave).run(write=wanted.write)

@@ -1,0 +1,166 @@
+"""Tries a bucket in Google Cloud Storage before the first file: who we are, what we may do, and deliveries."""
+
+from __future__ import annotations
+
+import json
+import time
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+from client_delivery.transfer.contract import DestinationUnavailable, TransferError
+from client_delivery.transfer.finding import Findings
+from client_delivery.transfer.gcs.access import GcsAccess
+from client_delivery.transfer.gcs.api import GcsApi
+from client_delivery.transfer.gcs.destination import GcsDestination
+from client_delivery.transfer.held import HeldFiles
+from client_delivery.transfer.http.pool import error_code
+from client_delivery.transfer.objects.probe import ObjectProbe, Rights
+from client_delivery.transfer.objects.refusals import quoted
+from client_delivery.transfer.reach import reach_service
+
+if TYPE_CHECKING:
+    from client_delivery.config.model import GcsSection
+    from client_delivery.transfer.secret import Secret
+
+RIGHTS: Final = {
+    "storage.objects.create": "every file",
+    "storage.multipartUploads.create": "files above 4 MiB",
+    "storage.multipartUploads.abort": "taking back an upload that is given up",
+    "storage.multipartUploads.listParts": "going on with an interrupted upload",
+    "storage.multipartUploads.list": "finding what an attempt left that died early",
+    "storage.objects.get": "replacing a file of the same name",
+    "storage.objects.delete": "replacing a file of the same name",
+}
+"""What each is for; the first two are what ``roles/storage.objectCreator`` is about."""
+_NEEDED: Final = ("storage.objects.create", "storage.multipartUploads.create")
+_SKEW = 120
+"""Seconds; Google refuses tokens at some minutes."""
+
+
+_ASKS = Rights(
+    write="Grant the account storage.objects.create on the bucket (roles/storage.objectUser has all that we need).",
+    parts="Grant storage.multipartUploads.create, for files above 4 MiB (roles/storage.objectUser).",
+    look="Grant storage.objects.get, if files of the same name are to be replaced (roles/storage.objectUser).",
+    replace="Grant storage.objects.get and storage.objects.delete, if files of the same name are to be replaced.",
+    remove="Grant storage.objects.delete.",
+    abort="Grant storage.multipartUploads.abort, or have a lifecycle rule remove incomplete uploads after some days.",
+)
+
+
+class GcsProbe:
+    """One test of one bucket. The parameters are :class:`~client_delivery.transfer.sftp.probe.SftpProbe`'s."""
+
+    asks = _ASKS
+
+    def __init__(
+        self,
+        config: GcsSection,
+        secret: Secret,
+        findings: Findings,
+        *,
+        endpoint: str,
+        name: str,
+        leave: bool = False,
+    ) -> None:
+        self._config = config
+        self._secret = secret
+        self._findings = findings
+        self._endpoint = endpoint
+        self._name = name
+        self._leave = leave
+        self._granted: set[str] | None = None
+
+    def run(self, *, write: bool) -> None:
+        """Try it. With ``write`` false, nothing is written. Raises nothing that Google can cause."""
+        findings = self._findings
+        if not reach_service(self._endpoint, findings, "Reached"):
+            return
+        try:
+            self._access = GcsAccess(self._config, self._secret, self._endpoint)
+        except DestinationUnavailable as error:
+            findings.no("Credential", str(error), "Give us the whole JSON file of the service account once more.")
+            return
+        try:
+            self.api = GcsApi(self._access)
+            if (token_url := self._access.token_url) and not reach_service(token_url, findings, "Token service"):
+                return
+            if self._tell_rights():
+                prefix = self._config.prefix
+                ObjectProbe(self, findings, prefix=prefix, name=self._name, leave=self._leave).run(write=write)
+        finally:
+            self._access.close()
+
+    # -- what the service is asked beyond deliveries -----------------------------------------------------------------
+
+    def target(self, files: HeldFiles, *, small: int) -> GcsDestination:
+        """A destination that delivers what is held."""
+        return GcsDestination(self._config, self._secret, files, self._endpoint, small=small)
+
+    def may_remove(self, key: str) -> bool | None:
+        """As Google says of the account."""
+        return None if self._granted is None else "storage.objects.delete" in self._granted
+
+    def remove(self, key: str) -> str:
+        """Why it is still there, or empty."""
+        with self._access("DELETE", key, verb="remove", accept=(204, 404, 403)) as answer:
+            if answer.status == 403:
+                return quoted(*error_code(answer))
+        return ""
+
+    def _tell_rights(self) -> bool:
+        """What the account may do, as Google says without anything being written; False if it is of no use to go on.
+
+        No permission is needed to ask
+        (https://cloud.google.com/storage/docs/json_api/v1/buckets/testIamPermissions).
+        """
+        findings = self._findings
+        try:
+            with self._access.granted(list(RIGHTS)) as answer:
+                if answer.status == 401:
+                    findings.no("Credential", "Google refuses the token", "Give us a valid credential.")
+                    return False
+                findings.yes("Credential", f"Google takes it: {self._access.account}")
+                self._tell_clock(answer.headers.get("date"))
+                if answer.status == 404:
+                    findings.no(
+                        "Bucket",
+                        f"Google Cloud Storage has no bucket {self._config.bucket!r}, or shows it to nobody",
+                        "Say how the bucket is called, or have it created.",
+                    )
+                    return False
+                if answer.status == 200:
+                    self._granted = set(json.loads(answer.read()).get("permissions", ()))
+        except DestinationUnavailable as error:
+            findings.no("Credential", str(error), "Give us a valid credential, as the message says.")
+            return False
+        except (TransferError, ValueError) as error:
+            findings.unknown("Rights", f"Google does not tell: {error}")
+            return True
+        if self._granted is None:
+            findings.unknown("Rights", "Google does not tell; they are tried")
+            return True
+        findings.yes("Bucket", f"{self._config.bucket!r} is there")
+        self._tell_missing(self._granted)
+        return True
+
+    def _tell_missing(self, granted: set[str]) -> None:
+        missing = [right for right in RIGHTS if right not in granted]
+        if not missing:
+            self._findings.yes("Rights", "all that deliveries can make use of")
+            return
+        told = "; ".join(f"{right} ({RIGHTS[right]})" for right in missing)
+        self._findings.no(
+            "Rights",
+            f"missing: {told}",
+            "Grant the account roles/storage.objectUser on the bucket, or as many of these as are wanted.",
+            needed=any(right in missing for right in _NEEDED),
+        )
+
+    def _tell_clock(self, date: str | None) -> None:
+        if date is None:
+            return
+        skew = time.time() - parsedate_to_datetime(date).timestamp()
+        if abs(skew) > _SKEW:
+            self._findings.no("Clock", f"ours and Google's differ by {abs(skew):.0f} s", "Set our clock.", needed=False)
+        else:
+            self._findings.yes("Clock", "ours and Google's agree")

@@ -1,0 +1,155 @@
+"""Tries a bucket in S3 before the first file: the identity, the bucket, and deliveries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.finding import Findings
+from client_delivery.transfer.held import HeldFiles
+from client_delivery.transfer.objects.api import Occupied
+from client_delivery.transfer.objects.probe import ObjectProbe, Rights
+from client_delivery.transfer.reach import reach_service
+from client_delivery.transfer.s3.access import S3Access
+from client_delivery.transfer.s3.api import S3Api
+from client_delivery.transfer.s3.bucket import NotAllowed
+from client_delivery.transfer.s3.destination import S3Destination
+from client_delivery.transfer.s3.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from client_delivery.config.model import S3Section
+
+_MOST_VERSIONS = 8
+_SKEW = 300
+"""Seconds; S3 refuses requests at 900."""
+
+
+_ASKS = Rights(
+    write="Let the role write objects below the prefix: s3:PutObject, and what a KMS key of the bucket needs.",
+    parts="Let the role write objects below the prefix: s3:PutObject, for uploads in parts as well.",
+    look="Allow s3:GetObject on the prefix, and s3:ListBucket on the bucket, if files of the same name are replaced.",
+    replace="Allow s3:GetObject on the prefix, if files of the same name are to be replaced.",
+    remove="Allow s3:DeleteObject on the prefix (and s3:DeleteObjectVersion, where the bucket has versions).",
+    abort="Allow s3:AbortMultipartUpload, or have a lifecycle rule remove incomplete uploads after some days.",
+)
+
+
+class S3Probe:
+    """One test of one bucket. The parameters are :class:`~client_delivery.transfer.sftp.probe.SftpProbe`'s."""
+
+    asks = _ASKS
+
+    def __init__(
+        self, config: S3Section, access: S3Access, findings: Findings, *, name: str, leave: bool = False
+    ) -> None:
+        self._config = config
+        self._access = access
+        self._findings = findings
+        self._name = name
+        self._leave = leave
+        self.api = S3Api(config, access)
+
+    def run(self, *, write: bool) -> None:
+        """Try it. With ``write`` false, nothing is written. Raises nothing that S3 can cause."""
+        findings = self._findings
+        if not reach_service(Endpoint.of(self._access.client, self._config.bucket).url, findings, "Reached"):
+            return
+        if self._tell_bucket():
+            prefix = self._config.prefix
+            ObjectProbe(self, findings, prefix=prefix, name=self._name, leave=self._leave).run(write=write)
+
+    # -- what the service is asked beyond deliveries -----------------------------------------------------------------
+
+    def target(self, files: HeldFiles, *, small: int) -> S3Destination:
+        """A destination that delivers what is held."""
+        return S3Destination(self._config, files, self._access, small=small, copies=False)
+
+    def may_remove(self, key: str) -> bool | None:
+        """By a removal that is conditional on an object that nobody has: it changes nothing, and leaves no marker.
+
+        ``If-Match: *`` needs no other permission than s3:DeleteObject
+        (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html).
+        """
+        try:
+            self.api.call(
+                "remove", key, self.api.s3.delete_object, missing="NoSuchKey", denied=NotAllowed(), IfMatch="*"
+            )
+        except NotAllowed:
+            return False
+        except Occupied:
+            return True
+        return True
+
+    def remove(self, key: str) -> str:
+        """Why it is still there, or empty. In a bucket with versions, each of ours is removed."""
+        call, client = self.api.call, self.api.s3
+        for _ in range(_MOST_VERSIONS):
+            head: Any = None
+            try:
+                head = call("look at", key, client.head_object, missing="404", denied=NotAllowed())
+            except NotAllowed:
+                return self._removed_unseen(key)
+            if head is None:
+                return ""
+            version = head.get("VersionId")
+            try:
+                if version is None:
+                    call("remove", key, client.delete_object, denied=NotAllowed())
+                else:
+                    call("remove", key, client.delete_object, denied=NotAllowed(), VersionId=version)
+            except NotAllowed:
+                why = self._removed_unseen(key)
+                return why or "an older version of it stays in the bucket: its versions may not be removed"
+        return "it is still there"
+
+    def _removed_unseen(self, key: str) -> str:
+        try:
+            self.api.call("remove", key, self.api.s3.delete_object, denied=NotAllowed())
+        except NotAllowed:
+            return f"{self.api.who} may not remove it"
+        return ""
+
+    def _tell_bucket(self) -> bool:
+        """Whether the bucket is there, and the identity is one; False if it is of no use to go on."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        findings, bucket = self._findings, self._config.bucket
+        try:
+            told = self._access.client.head_bucket(Bucket=bucket)["ResponseMetadata"]
+        except ClientError as error:
+            return self._tell_refusal(error.response.get("ResponseMetadata", {}))
+        except DestinationUnavailable as error:
+            findings.no("Identity", str(error), "Let our role assume yours, as the message says.")
+            return False
+        except BotoCoreError as error:
+            findings.no("Identity", f"{type(error).__name__}: there are no AWS credentials here", "Nothing: log in.")
+            return False
+        findings.yes("Bucket", f"{bucket!r} is there")
+        self._tell_clock(told.get("HTTPHeaders", {}).get("date"))
+        return True
+
+    def _tell_refusal(self, told: Mapping[str, Any]) -> bool:
+        findings, bucket = self._findings, self._config.bucket
+        status, region = told.get("HTTPStatusCode"), told.get("HTTPHeaders", {}).get("x-amz-bucket-region")
+        if status == 404:
+            findings.no("Bucket", f"there is no bucket {bucket!r}", "Say how the bucket is called, or create it.")
+            return False
+        own = self._access.client.meta.region_name
+        if region and region != own:
+            findings.no("Bucket", f"{bucket!r} is in {region}, and {own} is asked", "Nothing: correct the region.")
+            findings.fit("region", region, "there the bucket is")
+            return False
+        findings.unknown("Bucket", f"{self.api.who} may not look at the bucket itself; deliveries do without it")
+        return True
+
+    def _tell_clock(self, date: str | None) -> None:
+        if date is None:
+            return
+        skew = time.time() - parsedate_to_datetime(date).timestamp()
+        if abs(skew) > _SKEW:
+            self._findings.no("Clock", f"ours and S3's differ by {abs(skew):.0f} s", "Set our clock.", needed=False)
+        else:
+            self._findings.yes("Clock", "ours and S3's agree")

@@ -1,0 +1,370 @@
+"""Tries an SFTP server before the first file: by the connection, the login and the deliveries of the engine itself.
+
+What a delivery does is tried by delivering: one small file, and another in its place. What only decides how fast or how
+well it goes (:mod:`client_delivery.transfer.sftp.abilities`) is asked of the server step by step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from client_delivery.transfer.contract import DestinationUnavailable, Receipt, TransferError
+from client_delivery.transfer.finding import DELIVERED, Findings
+from client_delivery.transfer.held import HeldFiles, NoJournal
+from client_delivery.transfer.naming import remote_path
+from client_delivery.transfer.reach import each_address_may_take, find_address, milliseconds
+from client_delivery.transfer.sftp.abilities import Abilities
+from client_delivery.transfer.sftp.connection import SftpConnection, Unreached
+from client_delivery.transfer.sftp.destination import SftpDestination
+from client_delivery.transfer.sftp.directory import RemoteDirectory, is_full
+from client_delivery.transfer.sftp.handshake import fingerprint
+from client_delivery.transfer.sftp.host_key_scan import scan
+from client_delivery.transfer.sftp.learned import Learned
+from client_delivery.transfer.sftp.packets import NO_SUCH_FILE, PERMISSION_DENIED, ConnectionLost, SftpError
+from client_delivery.transfer.sftp.server import Server
+from client_delivery.transfer.sftp.temporary import TemporaryNames
+
+if TYPE_CHECKING:
+    from client_delivery.config.model import SftpSection
+    from client_delivery.transfer.secret import Secret
+    from client_delivery.transfer.sftp.session import SftpSession
+
+_MOST_LISTED = 20_000
+_SHOWN_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+_ASK = {
+    "open": "Let {user} create files in {directory}. If it takes certain names only, say which.",
+    "write": "Let {user} write files in {directory}, and make room there.",
+    "fsync": "Have a look at the disk behind {directory}.",
+    "close": "Say why the server refuses a file at its end: a virus scanner, a quota?",
+    "rename": "Let {user} rename files in {directory}.",
+    "mkdir": "Create {directory}, or let {user} do it.",
+    "read": "Let {user} read files in {directory}.",
+    "stat": "Let {user} look at files in {directory}.",
+    "remove": "Let {user} remove files in {directory}.",
+}
+
+
+class SftpProbe:
+    """One test of one server.
+
+    :param name: of the probe file; nobody else has a file of that name.
+    :param leave: whether to write a file although the account says that it may not remove it.
+    """
+
+    def __init__(
+        self, config: SftpSection, secret: Secret, findings: Findings, *, name: str, leave: bool = False
+    ) -> None:
+        self._config = config
+        self._secret = secret
+        self._findings = findings
+        self._name = name
+        self._leave = leave
+        self._path = remote_path(config.directory, name)
+        self._user = repr(config.username)
+        self._handed_over = False
+        """Whether the recipient's side has taken a file away."""
+
+    def run(self, *, write: bool) -> None:
+        """Try it. With ``write`` false, no file is written. Raises nothing that a server can cause."""
+        connection = self._connected()
+        if connection is None:
+            return
+        try:
+            if self._look(connection.sftp) and write:
+                self._try_files(connection.sftp)
+        except ConnectionLost as error:
+            self._findings.no(
+                "Connection", f"it was lost in the middle of the test: {error}", "Say why the server hangs up."
+            )
+        finally:
+            connection.close()
+
+    # -- the way there -----------------------------------------------------------------------------------------------
+
+    def _connected(self) -> SftpConnection | None:
+        config, findings, learned = self._config, self._findings, Learned()
+        open_up = (
+            f"Say whether the server is up, and open your firewall for our addresses to {config.host}:{config.port}."
+        )
+        addresses = find_address(config.host, config.port, findings, "Say which name or address the server has.")
+        if not addresses:
+            return None
+        began = time.monotonic()
+        try:
+            connection = SftpConnection(
+                config, self._secret, learned=learned, seconds=int(each_address_may_take(addresses))
+            )
+        except DestinationUnavailable as error:
+            self._explain(error, learned, open_up)
+            return None
+        self._tell_way(learned, milliseconds(began))
+        return connection
+
+    def _explain(self, error: DestinationUnavailable, learned: Learned, open_up: str) -> None:
+        findings, told = self._findings, str(error)
+        if not learned.address:
+            findings.no("Reached", told, open_up)
+            return
+        findings.yes("Reached", f"{learned.address}, from {learned.own_address}")
+        if not learned.host_key:
+            findings.no("Secure connection", told, "Say which algorithms and host keys the server has.")
+            if not isinstance(error, Unreached):
+                self._show_host_keys()
+            return
+        findings.yes("Secure connection", f"{learned.banner}: {learned.algorithms}")
+        shown = fingerprint(learned.host_key)
+        if learned.host_key not in self._config.host_keys:
+            listed = ", ".join(map(fingerprint, self._config.host_keys))
+            findings.no(
+                "Host key",
+                f"the server shows {shown}, and the YAML lists {listed}. Nothing was logged in: this may not be the "
+                "partner's server",
+                "Read out the fingerprints of the server's host keys on the telephone: is it ours that is old?",
+            )
+            self._show_host_keys()
+            return
+        findings.yes("Host key", f"{learned.host_key.split()[0]} {shown} is in the YAML")
+        if not self._logged_in(learned, told):
+            findings.no("Login", told, f"Say how {self._user} logs in, and whether the account is open and not locked.")
+            return
+        self._tell_login(learned)
+        findings.no("SFTP", told, f"Let {self._user} use SFTP, not only SSH.")
+
+    @staticmethod
+    def _logged_in(learned: Learned, told: str) -> bool:
+        return bool(learned.accepted) and "offers no SFTP" in told
+
+    def _show_host_keys(self) -> None:
+        """Ready to be pasted, when a person has compared them."""
+        with contextlib.suppress(DestinationUnavailable):
+            keys = scan(self._config.host, self._config.port, _SHOWN_TYPES, seconds=3).keys
+            if keys:
+                self._findings.fit(
+                    "host_keys",
+                    keys,
+                    "only when compared by telephone: " + ", ".join(fingerprint(key) for key in keys),
+                )
+
+    def _tell_way(self, learned: Learned, took: str) -> None:
+        findings = self._findings
+        findings.yes("Reached", f"{learned.address}, from {learned.own_address}")
+        findings.yes("Secure connection", f"{learned.banner}: {learned.algorithms}")
+        findings.yes("Host key", f"{learned.host_key.split()[0]} {fingerprint(learned.host_key)} is in the YAML")
+        self._tell_login(learned)
+        findings.yes("SFTP", f"connected and logged in within {took}")
+
+    def _tell_login(self, learned: Learned) -> None:
+        by = " and ".join(learned.accepted) or "nothing: it lets anybody in"
+        offered = f" (offered: {', '.join(learned.offered)})" if learned.offered else ""
+        self._findings.yes("Login", f"{self._user} by {by}{offered}")
+
+    # -- the directory -----------------------------------------------------------------------------------------------
+
+    def _look(self, sftp: SftpSession) -> bool:
+        """Whether the directory is there, as far as the server tells."""
+        config, began = self._config, time.monotonic()
+        ask = f"Create the directory {config.directory!r} for {self._user}, or say where files are to go."
+        before = len(self._findings.findings)
+        with self._findings.trying("Directory", ask):
+            RemoteDirectory(config).require(sftp)
+        if len(self._findings.findings) > before:
+            return False
+        try:
+            sftp.stat(config.directory)
+        except SftpError as error:
+            self._findings.unknown(
+                "Directory", f"the server does not let anybody look at {config.directory!r}: {error}"
+            )
+        else:
+            self._findings.yes("Directory", f"{config.directory!r} is there; a response takes {milliseconds(began)}")
+        self._tell_listing(sftp)
+        return True
+
+    def _tell_listing(self, sftp: SftpSession) -> None:
+        try:
+            sftp.list_names(self._config.directory, 1)
+        except SftpError as error:
+            self._findings.unknown("Listing", f"refused ({error}); deliveries do without it")
+        else:
+            self._findings.yes("Listing", "the directory can be listed")
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    def _try_files(self, sftp: SftpSession) -> None:
+        may_remove = self._may_remove(sftp)
+        if not may_remove and not self._leave:
+            self._findings.no(
+                "Removing",
+                f"{self._user} may not remove files, so a test file would stay. None was written",
+                self._asked("remove") + " Or agree that a test file stays, and test again with LEAVE=1.",
+                needed=False,
+            )
+            return
+        made: list[str] = []
+        try:
+            server = self._try_deliveries(sftp)
+            if server is not None:
+                abilities = Abilities(
+                    self._config,
+                    self._secret,
+                    self._findings,
+                    names=TemporaryNames(self._config),
+                    server=server,
+                    path=self._path,
+                )
+                made = abilities.made
+                abilities.try_all(sftp, files=may_remove)
+        finally:
+            self._clean_up(sftp, made)
+
+    def _may_remove(self, sftp: SftpSession) -> bool:
+        """False if the server says so of a file that nobody has."""
+        try:
+            sftp.remove(self._path)
+        except SftpError as error:
+            return error.code != PERMISSION_DENIED
+        return True
+
+    def _try_deliveries(self, sftp: SftpSession) -> Server | None:
+        """What deliveries have found out about the server; None if none arrived."""
+        files, findings, config = HeldFiles(), self._findings, self._config
+        target = SftpDestination(config, self._secret, files)
+        try:
+            with target:
+                receipt = target.deliver(files.job(self._name, _CONTENT, 1), NoJournal())
+                findings.yes(DELIVERED, f"a file of {len(_CONTENT)} bytes {self._how(receipt)}")
+                if self._is_there(sftp):
+                    self._try_replacing(target, files, sftp)
+                    self._tell_form(target.server)
+                else:
+                    self._handed_over = True
+                    findings.unknown(
+                        "Taken away",
+                        f"the recipient's side has taken {self._path!r} away: tell them that it was a test",
+                    )
+        except TransferError as error:
+            self._failed(DELIVERED, error)
+            return None
+        return target.server
+
+    def _try_replacing(self, target: SftpDestination, files: HeldFiles, sftp: SftpSession) -> None:
+        try:
+            target.deliver(files.job(self._name, _SECOND, 2), NoJournal())
+        except TransferError as error:
+            self._failed("Replacing", error)
+            return
+        at_once = "at once" if sftp.replaces else "without posix-rename there may be a moment without either"
+        how = "it is emptied first" if self._config.appear == "direct" else at_once
+        self._findings.yes("Replacing", f"a file of the same name is replaced ({how})")
+
+    def _how(self, receipt: Receipt) -> str:
+        how = {"direct": "written under its own name", "staging": "moved from the staging directory"}
+        return f"arrived: {how.get(self._config.appear, 'renamed into its place')}, verified by {receipt.verified_by}"
+
+    def _tell_form(self, server: Server) -> None:
+        """Under which temporary names."""
+        forms = TemporaryNames(self._config).forms
+        form = forms[server.form]
+        shown = f"{form.prefix}<name>…{form.suffix}"
+        if self._config.appear == "direct":
+            self._findings.unknown("Temporary names", "not used: appear: direct")
+        elif server.form:
+            self._findings.unknown(
+                "Temporary names", f"{forms[0].prefix}…{forms[0].suffix} is refused; {shown} is taken"
+            )
+            self._findings.fit("temporary_prefix", form.prefix, "so that the first form is not tried in vain")
+            self._findings.fit("temporary_suffix", form.suffix, "so that the first form is not tried in vain")
+        else:
+            self._findings.yes("Temporary names", f"{shown} is taken")
+
+    def _failed(self, what: str, error: TransferError) -> None:
+        cause = error.__cause__
+        operation = cause.operation if isinstance(cause, SftpError) else ""
+        ask = self._asked(operation) if operation else "What the message says."
+        if "as soon as it was closed" in str(error):
+            self._handed_over = True
+            ask = (
+                "Leave files with temporary names alone until they are renamed, or give us a directory in which they "
+                "rest. And: the test file was taken; it holds no data."
+            )
+            self._findings.fit("appear", "direct", "the server takes every file that is closed, whatever its name")
+        elif operation == "rename":
+            self._findings.fit("appear", "direct", "if no rename is allowed: the partner may see unfinished files")
+        elif isinstance(cause, SftpError) and is_full(cause):
+            ask = f"Make room in {self._config.directory!r}, or raise the quota of {self._user}."
+        self._findings.no(what, str(error), ask, needed=what == DELIVERED)
+
+    def _asked(self, operation: str) -> str:
+        directory = repr(self._config.directory)
+        return _ASK.get(operation, "What the message says.").format(user=self._user, directory=directory)
+
+    def _is_there(self, sftp: SftpSession) -> bool:
+        """False only if the server says that it is gone."""
+        try:
+            sftp.stat(self._path, follow=False)
+        except SftpError as error:
+            return error.code != NO_SUCH_FILE
+        return True
+
+    # -- afterwards --------------------------------------------------------------------------------------------------
+
+    def _clean_up(self, sftp: SftpSession, made: list[str]) -> None:
+        """Remove every file with the probe's name in its own; on another connection if this one is lost."""
+        connection: SftpConnection | None = None
+        try:
+            if sftp.lost:
+                connection = SftpConnection(self._config, self._secret)
+                sftp = connection.sftp
+            for path in self._leftovers(sftp, made):
+                self._remove(sftp, path)
+        except (ConnectionLost, DestinationUnavailable) as error:
+            self._findings.left.append(f"{self._path}, and temporary files of that name, may be there: {error}")
+        finally:
+            if connection is not None:
+                connection.close()
+        if self._findings.left:
+            return
+        if self._handed_over:
+            self._findings.unknown("Removing", "nothing is left but what the recipient's side has taken")
+        else:
+            self._findings.yes("Removing", "nothing of the test is left")
+
+    def _leftovers(self, sftp: SftpSession, made: list[str]) -> list[str]:
+        found = [self._path, *made]
+        for directory in dict.fromkeys(filter(None, (self._config.directory, self._config.staging_directory))):
+            with contextlib.suppress(SftpError):
+                names = [name for name in sftp.list_names(directory, _MOST_LISTED) if self._stem in name]
+                found += [name if directory == "." else f"{directory.rstrip('/')}/{name}" for name in names]
+        return list(dict.fromkeys(found))
+
+    @property
+    def _stem(self) -> str:
+        return self._name.rpartition("/")[2]
+
+    def _remove(self, sftp: SftpSession, path: str) -> None:
+        try:
+            sftp.remove(path)
+        except SftpError as error:
+            if error.code == NO_SUCH_FILE:
+                return
+            refused = str(error)
+        else:
+            return
+        try:
+            sftp.stat(path, follow=False)
+        except SftpError as error:
+            if error.code == NO_SUCH_FILE:
+                return
+        self._findings.left.append(f"{path}: {refused}")
+        self._findings.no(
+            "Removing",
+            f"{path!r} is still there: {refused}",
+            f"Remove {path!r}. {self._asked('remove')}",
+            needed=False,
+        )
+
+
+_CONTENT = b"This is a test of the file delivery. It holds no data and may be removed.\n"
+_SECOND = b"This is the second test of the file delivery. It holds no data and may be removed.\n"
