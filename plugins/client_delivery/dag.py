@@ -19,13 +19,16 @@ from client_delivery.operators.base import note_red_task
 from client_delivery.operators.configuration_error import ConfigurationErrorOperator
 from client_delivery.operators.database_cleanup import DatabaseCleanupOperator, note_red_cleanup
 from client_delivery.operators.deactivate import DeactivateOperator
+from client_delivery.operators.destination_test import DestinationTestOperator
 from client_delivery.operators.detect_files import DetectFilesSensor
 from client_delivery.operators.health_check import ERROR_TASK, HealthCheckOperator
 from client_delivery.operators.notify import NotifyFinishedOperator, NotifyStartedOperator
+from client_delivery.operators.plan import PlanOperator
 from client_delivery.operators.register_files import RegisterFilesOperator
 from client_delivery.operators.report import ReportOperator
 from client_delivery.operators.settle import SettleOperator
 from client_delivery.operators.transfer_batch import TransferBatchOperator
+from client_delivery.run.questions import SAY_PLAN, TEST_DESTINATION
 from client_delivery.runtime.settings import problems, setting
 
 if TYPE_CHECKING:
@@ -207,6 +210,11 @@ def _delivery(config: ClientConfig | None, problem: str) -> HealthCheckOperator:
     # It waits for the transfers as well: where only the failed tasks were cleared, nothing in between runs again.
     report = ReportOperator(**wind_up, task_id="report")
 
+    # What answers the form's questions runs only where the first task has skipped all that delivers: Airflow skips it
+    # in every other run, without a process.
+    answers: dict[str, Any] = {**known, "trigger_rule": TriggerRule.ALL_SKIPPED, "retries": 0}
+    detect >> [DestinationTestOperator(**answers, task_id=TEST_DESTINATION), PlanOperator(**answers, task_id=SAY_PLAN)]
+
     health_check >> detect >> register >> [started, transfer]
     [register, started, transfer] >> settle >> finished
     [settle, finished] >> deactivate
@@ -297,6 +305,22 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             type="boolean",
             title="Send e-mails",
             description="Send the 'Job started' and 'Job finished' e-mails of this run.",
+        ),
+        "only_test_destination": Param(
+            False,
+            type="boolean",
+            title="Only test the destination: deliver nothing",
+            description="Log in to the destination from here, write a small test file, and remove it again. No file is "
+            "delivered, registered or removed, and no e-mail is sent. The result is in the log of the task "
+            "test_destination, and on the Deliveries page.",
+        ),
+        "only_plan": Param(
+            False,
+            type="boolean",
+            title="Only say what would happen",
+            description="Say of each waiting file whether it would be sent, held, removed or left, and why, with what "
+            "else is chosen here. Nothing is changed, and no e-mail is sent. The table is in the log of the task "
+            "say_plan.",
         ),
         "wait_minutes": Param(
             0,

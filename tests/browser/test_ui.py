@@ -10,6 +10,7 @@ from local.sample_files import SampleFile
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 GOOD, LATE = SampleFile("claims 2026.csv", 48_000, 1), SampleFile("eligibility <b>.csv", 1_200, 2)
+ASKED = SampleFile("asked about.csv", 700, 3)
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +32,18 @@ def open_dag(page, airflow, tag: str, name: str) -> None:
     page.until(lambda _: page.shows("[data-testid=dag-id]") == [shown], f"only {shown} in the list", 30)
 
 
-def trigger(page, *, bypass: bool) -> None:
+def trigger(page, *, bypass: bool = False, only: str | None = None) -> None:
     page.click("[data-testid=trigger-dag-button]")
     page.sees("Bypass file checks")
     assert not page.is_on("input[name=element_bypass_file_checks]"), "the form begins with what the YAML says"
     if bypass:
         page.click("[id='switch:element_bypass_file_checks']")
         assert page.is_on("input[name=element_bypass_file_checks]")
-    page.screenshot("trigger-form")
+    if only is not None:
+        page.click(f"[id='switch:element_{only}']")
+        assert page.is_on(f"input[name=element_{only}]")
+    else:
+        page.screenshot("trigger-form")
     page.click("[data-testid=trigger-dag-submit]")
     page.sees("Triggering User")
 
@@ -106,3 +111,25 @@ def test_r7_1_the_finish_e_mail_of_the_red_run_names_file_and_reason(signed_in, 
 def run_of(page) -> str:
     """The run's id, as the path above the page shows it."""
     return next(line for line in page.text().splitlines() if line.startswith("manual__"))
+
+
+@pytest.mark.parametrize(
+    ("switch", "task", "says"),
+    [
+        ("only_test_destination", "test_destination", "Files can be delivered."),
+        ("only_plan", "say_plan", "1 file waits: 1 send."),
+    ],
+)
+def test_r9_1_a_run_that_only_answers_delivers_nothing(signed_in, airflow, stack, clients, switch, task, says):
+    page, client = signed_in, clients["aurora_health"]
+    client.drop(stack, [ASKED])
+    before = {*recipient_files(stack, client.config)}
+    open_dag(page, airflow, "H1001", "aurora_health")
+    page.link("H1001 aurora_health")
+    trigger(page, only=switch)
+    page.until(lambda _: "Skipped" in page.text() and "Running" not in page.text(), "the run has ended", 180)
+    page.link(task)
+    page.sees(says)
+    page.screenshot(task.replace("_", "-"))
+    assert {*recipient_files(stack, client.config)} == before
+    assert client.waiting(stack) == [client.config.pickup.prefix + ASKED.name]

@@ -12,6 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from client_delivery.run.questions import QUESTIONS
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "include" / "client_configs"
 YAML_FILES = sorted(CONFIGS.glob("*.yaml"))
@@ -79,6 +81,8 @@ class TestEachDag:
             "file_pattern",
             "ignore_done_file",
             "send_notifications",
+            "only_plan",
+            "only_test_destination",
             "wait_minutes",
         }
         for name in params:
@@ -87,8 +91,15 @@ class TestEachDag:
             assert param.schema.get("title"), f"{name} has no title"
 
     def test_r8_3_the_report_alone_decides_the_runs_colour(self, dags, dag_id):
-        leaves = [task.task_id for task in dags[dag_id].leaves]
-        assert leaves == ["report"], "A run's state is its leaves' state: a red e-mail must not make the run red."
+        dag = dags[dag_id]
+        leaves = {task.task_id for task in dag.leaves}
+        assert leaves == {"report", *QUESTIONS.values()}, (
+            "A run's state is its leaves' state: a red e-mail must not make the run red."
+        )
+        for name in QUESTIONS.values():
+            task = dag.get_task(name)
+            assert (task.trigger_rule, task.retries) == ("all_skipped", 0), "It answers, where nothing is delivered."
+            assert task.upstream_task_ids == {"detect_files"}
 
     def test_r4_4_an_idle_run_is_two_task_instances(self, dags, dag_id):
         dag = dags[dag_id]
@@ -186,7 +197,7 @@ def test_r4_7_a_broken_files_dag_has_every_task_of_a_delivery(dags):
             same = dag.get_task(task.task_id)
             assert same.upstream_task_ids - {"configuration_error"} == task.upstream_task_ids
             assert same.trigger_rule == task.trigger_rule
-        assert {leaf.task_id for leaf in dag.leaves} == {"report"}
+        assert {leaf.task_id for leaf in dag.leaves} == {"report", *QUESTIONS.values()}
 
 
 def test_plugins_folder_is_not_executed_by_airflow():

@@ -20,6 +20,7 @@ from client_delivery.config.model import ClientConfig
 from client_delivery.config.problem import ConfigError, Problem
 from client_delivery.dag import build_dag, build_error_dag, build_removed_dag
 from client_delivery.operators.transfer_batch import TransferBatchOperator
+from client_delivery.run.questions import QUESTIONS, answering_tasks
 
 _numbers = itertools.count(1)
 
@@ -43,8 +44,9 @@ class RunResult:
 
     @property
     def state(self) -> str:
-        """The DAG run's colour: its only leaf's state, a skipped one being green."""
-        return "success" if self.states.get("report") in ("success", "skipped") else "failed"
+        """The DAG run's colour: its leaves' states, a skipped one being green."""
+        answers = {self.states.get(name, "skipped") for name in QUESTIONS.values()}
+        return "success" if {self.states.get("report"), *answers} <= {"success", "skipped"} else "failed"
 
     @property
     def executed(self) -> list[str]:
@@ -132,6 +134,9 @@ class Runs:
                 return result
             if value is DownstreamTasksSkipped:
                 result.states["report"] = "skipped"
+                if task_id == "health_check":
+                    for answering in answering_tasks(params):
+                        self._task(result, answering, params)
                 return result
             result.batches = value if task_id == "register_files" else []
         self._task(result, "notify_started", params)

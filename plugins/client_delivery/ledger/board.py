@@ -51,6 +51,8 @@ class Standing:
     """``run``, ``files``, ``bytes`` and ``since`` of the run that has files in hand."""
     trouble: Mapping[str, Any] | None = None
     """``task``, ``run`` and ``at`` of the last task that ended red for another reason than held files."""
+    tested: Mapping[str, Any] | None = None
+    """``good``, ``verdict``, ``run`` and ``at`` of the last test of the destination that a run made."""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Standing:
@@ -69,6 +71,7 @@ class Standing:
             held_reason=item.get("heldReason"),
             under_way=item.get("underWay"),
             trouble=item.get("trouble"),
+            tested=item.get("tested"),
         )
 
 
@@ -127,6 +130,10 @@ class Board:
     def troubled(self, name: str, facts: Mapping[str, Any], *, task: str, run: str) -> None:
         """A task has ended red after its last try."""
         self._change(name, {**facts, "trouble": {"task": task, "run": run, "at": now()}})
+
+    def tested(self, name: str, facts: Mapping[str, Any], *, verdict: str, good: bool, run: str) -> None:
+        """A run has tested the destination and delivered nothing."""
+        self._change(name, {**facts, "tested": {"good": good, "verdict": verdict, "run": run, "at": now()}})
 
     def _change(self, name: str, assign: Mapping[str, Any], condition: Any = None) -> None:
         self._writer.change(Write.update(self._table, _key(name), {**assign, "timestamp": now()}, condition or _ALWAYS))

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from client_delivery.operators import task_log
 from client_delivery.operators.run import run_in, run_ref
 from client_delivery.run.context import Run, configuration_of
+from client_delivery.run.questions import QUESTIONS
 from client_delivery.runtime.events import log_client_event
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def alarm_line(name: str, *, client: str, configuration: str) -> None:
 def note_red_task(context: Context) -> None:
     """Called when a task has failed after its last retry; a run's end has an event of its own (``run_failed``)."""
     task = context["task"]
-    if not isinstance(task, DeliveryOperator) or task.task_id == "report":
+    if not isinstance(task, DeliveryOperator) or task.task_id == "report" or task.task_id in QUESTIONS.values():
         return
     task.alarm("task_red")
     # The ledger says what happened to files, and the board says which are held.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, DownstreamTasksSkipped
 
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.run.health import AnotherClient, AnotherRunUnderWay, take_stock
+from client_delivery.run.questions import answering_tasks
 from client_delivery.runtime.packages import missing_packages, refusal_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class HealthCheckOperator(DeliveryOperator):
             raise refusal_of(missing)
         run = self.run_of(context)
         self._refuse_a_run_of_a_wrong_file(context, run)
+        if answering := answering_tasks(context["params"]):
+            # Nothing is looked at or let go of: another run may be in the middle of it.
+            downstream = self.get_flat_relative_ids(upstream=False)
+            raise DownstreamTasksSkipped(tasks=sorted(downstream.difference(answering)))
         try:
             return take_stock(run)
         except AnotherRunUnderWay as error:

@@ -66,6 +66,8 @@ class Intake:
     """R5.3, R5.4: sent or failed before, to be sent once more."""
     remove: list[PickupFile] = field(default_factory=list)
     """R5.2: sent before under this name; the object is deleted from the pick-up."""
+    sent_before: dict[str, Entry] = field(default_factory=dict)
+    """As what each file of ``remove`` was sent, by its key."""
     duplicates: list[tuple[Entry, PickupFile]] = field(default_factory=list)
     """R5.7: sent before under another name; noted by name, then deleted."""
     held: list[tuple[Entry, PickupFile]] = field(default_factory=list)
@@ -182,6 +184,7 @@ def _clear_away(intake: Intake, sightings: Sequence[Sighting], entry: Entry, opt
             intake.duplicates.append((entry, file))
         elif not options.keep:
             intake.remove.append(file)
+            intake.sent_before[file.key] = entry
 
 
 def _in_hand(entry: Entry, owner: RunRef) -> bool:

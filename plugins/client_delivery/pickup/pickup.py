@@ -92,6 +92,10 @@ class Pickup:
 
         Raises :class:`PickupError` if the bucket is missing or may not be listed.
         """
+        return (file for file, taken in self.everything() if taken)
+
+    def everything(self) -> Iterator[tuple[PickupFile, bool]]:
+        """The same with those that the patterns exclude, and whether the patterns take the file."""
         prefix = self._config.pickup.prefix
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         with _explained(self._config, "list", prefix):
@@ -100,10 +104,13 @@ class Pickup:
                     key = item["Key"]
                     name = key[len(prefix) :]
                     marker = key.endswith("/") and not item["Size"]
-                    if marker or key == self._config.done_file_key or not self._config.pickup.matches(name):
+                    if marker or key == self._config.done_file_key:
                         continue
-                    yield PickupFile(
-                        name, self._bucket, key, item["ETag"].strip('"'), item["Size"], item["LastModified"]
+                    yield (
+                        PickupFile(
+                            name, self._bucket, key, item["ETag"].strip('"'), item["Size"], item["LastModified"]
+                        ),
+                        self._config.pickup.matches(name),
                     )
 
     def waiting(self, most: int = 1000) -> tuple[int, bool]:

@@ -74,6 +74,10 @@ def none_found(
 def asked(params: Mapping[str, Any], config: ClientConfig) -> str:
     """What the form asked for beyond the configuration, in words; empty for a run by schedule."""
     words = []
+    if params.get("only_test_destination"):
+        words.append("only a test of the destination")
+    if params.get("only_plan"):
+        words.append("only to say what would happen")
     if params["file_pattern"]:
         words.append(f"only files like {as_json(params['file_pattern'])}")
     if params["resend_failed"]:

@@ -83,6 +83,7 @@ def _name(fields: Fields) -> str:
 _SENTENCES: Mapping[str, Callable[[Fields], str]] = {
     "files_detected": _detected,
     "nothing_to_do": _nothing,
+    "destination_tested": lambda f: f"The destination was tested. {f['verdict']}",
     "job_started": lambda f: f"The run takes on {_files(f['files'])}, {human_size(f['bytes'])}.",
     "batch_started": lambda f: f"Sending {_files(f['files'])}, {human_size(f['bytes'])}.",
     "file_progress": _progress,

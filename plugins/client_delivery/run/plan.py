@@ -1,0 +1,181 @@
+"""What a run would do with each file that waits, and why: told by what decides it, and nothing is changed (R9.1)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
+
+from client_delivery.ledger.entry import Entry, Status
+from client_delivery.ledger.unwritten import UnwrittenLedger
+from client_delivery.pickup.recognition import Recognition
+from client_delivery.pickup.survey import Survey
+from client_delivery.runtime.events import one_line
+
+if TYPE_CHECKING:
+    from client_delivery.ledger.file import PickupFile
+    from client_delivery.ledger.table import Ledger
+    from client_delivery.pickup.intake import Intake, Take
+    from client_delivery.run.context import Run
+
+_PAGE = 1000
+_LONGEST_ERROR = 300
+
+
+class Fate(StrEnum):
+    """What would become of a file."""
+
+    SEND = "send"
+    HELD = "held"
+    REMOVED = "removed"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One file that waits."""
+
+    name: str
+    """Untrusted."""
+    size: int | None
+    """Bytes; None for a file that is not in the pick-up any more."""
+    fate: Fate
+    why: str
+
+
+def plan(run: Run) -> Iterator[Planned]:
+    """Each file in the pick-up with its fate, in no order; some files at a time, for as many as there are.
+
+    Raises :class:`~client_delivery.pickup.pickup.PickupError` as a run would.
+    """
+    ledger = cast("Ledger", UnwrittenLedger(run.ledger))
+    recognition = Recognition(ledger, run.rules, run.earlier_ledgers, run.place)
+    survey = Survey(run.pickup, ledger, run.options, needs_done_file=run.needs_done_file, recognition=recognition)
+    with closing(survey), closing(_Waiting()) as waiting:
+        for page in _pages(run.pickup.everything()):
+            waiting.add(page)
+        reasons = _Reasons(run, ledger, done_file_missing=run.needs_done_file and survey.done_file is None)
+        for intake in survey.parts():
+            told = list(reasons.of(intake))
+            waiting.deal_with(told)
+            yield from told
+        yield from (reasons.left(name, size, taken=taken) for name, size, taken in waiting.rest())
+
+
+class _Reasons:
+    """Why, in words."""
+
+    def __init__(self, run: Run, ledger: Ledger, *, done_file_missing: bool) -> None:
+        self._run = run
+        self._ledger = ledger
+        self._done_file_missing = done_file_missing
+
+    def of(self, intake: Intake) -> Iterator[Planned]:
+        """Of some files that a decision was taken on."""
+        entries = self._ledger.find(take.identity for take in (*intake.resume, *intake.rearm))
+        for take in intake.add:
+            yield from self._sent(take, "new: this content was never sent to this client")
+        for take in intake.resume:
+            yield from self._sent(take, self._resumed(entries.get(take.identity)))
+        for take in intake.rearm:
+            yield from self._sent(take, self._again(entries.get(take.identity)))
+        for entry, file in intake.held:
+            yield Planned(file.name, file.size, Fate.HELD, self._held(entry, file))
+        for entry, file in intake.duplicates:
+            yield Planned(file.name, file.size, self._cleared, f"the same content was {_past(entry)}")
+        for file in intake.remove:
+            yield Planned(file.name, file.size, Fate.REMOVED, _past(intake.sent_before[file.key]))
+
+    def left(self, name: str, size: int, *, taken: bool) -> Planned:
+        """A file that no decision is about."""
+        if not taken:
+            why = "the configuration's include and exclude patterns leave it out"
+        elif not self._run.options.wants(name):
+            why = "the form's pattern leaves it out"
+        elif self._done_file_missing:
+            why = f"waits for the done file {self._run.config.done_file_key}"
+        else:
+            why = "dealt with before, and after_delivery leaves it there"
+        return Planned(name, size, Fate.LEFT, why)
+
+    def _sent(self, take: Take, why: str) -> Iterator[Planned]:
+        if not self._run.options.deliverable(take.file.name):
+            yield Planned(take.file.name, take.size, Fate.HELD, "its name is refused: the destination cannot have it")
+        else:
+            yield Planned(take.file.name, take.size, Fate.SEND, why)
+        for name in sorted(take.duplicates):
+            same = f"the same content as {take.file.name}, which is sent"
+            yield Planned(name, None, self._cleared, one_line(same))
+
+    @property
+    def _cleared(self) -> Fate:
+        return Fate.LEFT if self._run.disposal.keeps else Fate.REMOVED
+
+    @staticmethod
+    def _resumed(entry: Entry | None) -> str:
+        if entry is None:
+            return "begun by an earlier run; it goes on"
+        return f"begun by the run {entry.owned_by.run_id}, after {entry.send_attempts} failed attempts; it goes on"
+
+    def _again(self, entry: Entry | None) -> str:
+        if entry is None:
+            return "dealt with before, and asked for again"
+        if entry.status is Status.FAIL:
+            return f"{_past(entry)}; asked for again, or put there anew since"
+        return f"{_past(entry)}; sent again, for the file checks are bypassed"
+
+    @staticmethod
+    def _held(entry: Entry, file: PickupFile) -> str:
+        other = "" if entry.file_name == file.name else f"the same content as {entry.file_name}, which "
+        return one_line(f"{other}{_past(entry)}; 'Resend failed files' sends it")
+
+
+def _past(entry: Entry) -> str:
+    """What became of it, when, and in which run."""
+    at = entry.timestamp[:16].replace("T", " ")
+    if entry.status is Status.FAIL:
+        error = (entry.last_error or "no reason is known")[:_LONGEST_ERROR]
+        return one_line(f"failed before, on {at} in the run {entry.owned_by.run_id}: {error}")
+    named = f" as {entry.file_name}" if entry.file_name else ""
+    return one_line(f"sent before{named}, on {at} by the run {entry.owned_by.run_id}")
+
+
+class _Waiting:
+    """The files that no decision was about yet, on the disk: there may be a million."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None)
+        self._db.execute("CREATE TABLE files (name TEXT PRIMARY KEY, size INTEGER, taken INTEGER) WITHOUT ROWID")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add(self, page: list[tuple[PickupFile, bool]]) -> None:
+        rows = [(_safe(file.name), file.size, taken) for file, taken in page]
+        self._db.executemany("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", rows)
+
+    def deal_with(self, told: Iterable[Planned]) -> None:
+        self._db.executemany("DELETE FROM files WHERE name = ?", [(_safe(one.name),) for one in told])
+
+    def rest(self) -> Iterator[tuple[str, int, bool]]:
+        for name, size, taken in self._db.execute("SELECT name, size, taken FROM files ORDER BY name"):
+            yield name.encode().decode("unicode_escape") if "\\" in name else name, size, bool(taken)
+
+
+def _safe(name: str) -> str:
+    """SQLite takes no lone surrogates, which a name may have."""
+    return name if name.isascii() and "\\" not in name else name.encode("unicode_escape").decode()
+
+
+def _pages(files: Iterable[tuple[PickupFile, bool]]) -> Iterator[list[tuple[PickupFile, bool]]]:
+    page: list[tuple[PickupFile, bool]] = []
+    for one in files:
+        page.append(one)
+        if len(page) == _PAGE:
+            yield page
+            page = []
+    if page:
+        yield page
