@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from awscrt import checksums
 
+from client_delivery.config.model import SftpSection
 from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import DestinationUnavailable, Job, TransferError
 from client_delivery.transfer.integrity import encode
+from client_delivery.transfer.secret import Secret
+from client_delivery.transfer.sftp.connection import SftpConnection
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 
 ODDITIES = {
@@ -110,3 +115,23 @@ def test_a_server_that_floods_is_left(servers, sftp_server):
     source, _ = servers.declare(1000)
     with pytest.raises(TransferError, match="was lost"):
         deliver(servers.open("sftp", server), source)
+
+
+def test_a_connection_that_was_closed_is_closed_for_the_server_too(sftp_server):
+    """libssh keeps a copy of the socket: a server that allows one connection would refuse the next one."""
+    server = sftp_server(connections=1)
+    config = SftpSection(
+        type="sftp",
+        host=server.host,
+        port=server.port,
+        username=server.username,
+        directory="in",
+        connection_id="test",
+        host_keys=[server.host_key],
+    )
+    secret = Secret("test", password=server.password)
+    kept = []
+    for _ in range(3):
+        kept.append(SftpConnection(config, secret))
+        kept[-1].close()
+        time.sleep(0.2)

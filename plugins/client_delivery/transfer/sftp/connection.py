@@ -61,7 +61,7 @@ class SftpConnection:
             self._log_in()
             self._channel = self._open_channel()
         except BaseException:
-            self._socket.close()
+            cut(self._socket)
             raise
         try:
             self.sftp = SftpSession(self._channel)
@@ -75,7 +75,7 @@ class SftpConnection:
         self._channel.close()
         with contextlib.suppress(Exception):
             self._session.disconnect()
-        self._socket.close()
+        cut(self._socket)
 
     def _connect(self) -> socket.socket:
         connection = reached(self._config.host, self._config.port, self._seconds)
@@ -166,6 +166,14 @@ def reached(host: str, port: int, seconds: float) -> socket.socket:
             f"The SFTP server {shown}:{port} cannot be reached: {error.strerror or error}. Check destination.host "
             "and port, the firewalls in between, and with the client that the server is up."
         ) from error
+
+
+def cut(sock: socket.socket) -> None:
+    """End a connection for whoever has a copy of its socket: libssh keeps its own until it is garbage, and the server
+    would count that as open."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()
 
 
 def _address(name: tuple[object, ...]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from client_delivery.transfer.sftp.connection import Unreached, reached
+from client_delivery.transfer.sftp.connection import Unreached, cut, reached
 from client_delivery.transfer.sftp.handshake import agrees_on_nothing, prepared_session, shown_key, text_of
 
 
@@ -50,5 +50,5 @@ def scan(host: str, port: int, key_types: Iterable[str], *, seconds: int = 10) -
             keys.append(shown_key(session))
             session.disconnect()
         finally:
-            sock.close()
+            cut(sock)
     return Scanned(banner, keys)
