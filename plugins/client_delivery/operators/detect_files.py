@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
 from client_delivery.operators.base import DeliveryOperator, HeldFiles
 from client_delivery.operators.notify import post_of
-from client_delivery.run.detection import CannotBeAsked, check_form, detect, end_idle, goes_on
+from client_delivery.run.detection import FormRefused, check_form, detect, end_idle, goes_on
 from client_delivery.run.mails import FinishedMail
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
         run = self.run_of(context)
         try:
             check_form(run)
-        except CannotBeAsked as error:
+        except FormRefused as error:
             raise AirflowFailException(str(error)) from None
         found = detect(run)
         if goes_on(run, found):
@@ -75,7 +75,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
         """Skip the rest of the run. Raises instead while a failed file waits: the run stays red until it is solved."""
         try:
             end = end_idle(run, found, lambda: FinishedMail(run, post_of(run)))
-        except CannotBeAsked as error:
+        except FormRefused as error:
             raise AirflowFailException(str(error)) from None
         if end.overdue:
             self.alarm("files_overdue")

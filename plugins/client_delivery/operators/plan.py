@@ -27,14 +27,14 @@ class PlanOperator(DeliveryOperator):
         if SAY_PLAN not in answering_tasks(context["params"]):
             raise AirflowSkipException("Nobody asked what would happen.")
         # Imported here: Airflow parses the DAG for every task, and this is of use to this one alone.
-        from client_delivery.run.detection import CannotBeAsked, check_form
+        from client_delivery.run.detection import FormRefused, check_form
         from client_delivery.run.plan import plan
         from client_delivery.run.plan_report import PlanReport
 
         run = self.run_of(context)
         try:
             check_form(run)
-        except CannotBeAsked as error:
+        except FormRefused as error:
             raise AirflowFailException(str(error)) from None
         report = PlanReport.of(plan(run))
         run.log_event("plan_said", **{fate.value: count for fate, count in report.counts.items()})

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _HELD_NAMES = 20
 
 
-class CannotBeAsked(Exception):
-    """The trigger form asks for what there cannot be, or for files by name that are not there. No retry helps."""
+class FormRefused(Exception):
+    """The trigger form asks for something impossible, or for files by name that are not there. No retry helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class IdleEnd:
 
 
 def check_form(run: Run) -> None:
-    """Log what the trigger form asks for. Raises :class:`CannotBeAsked` if its pattern can match nothing."""
+    """Log what the trigger form asks for. Raises :class:`FormRefused` if its pattern can match nothing."""
     if run.asked:
         run.log_event("form_asks", asked=run.asked)
     if (pattern := run.options.file_pattern) and (problem := pattern_problem(pattern, run.config.pickup.prefix)):
-        raise CannotBeAsked(f"{problem} Trigger the DAG again. Nothing was sent.")
+        raise FormRefused(f"{problem} Trigger the DAG again. Nothing was sent.")
 
 
 def detect(run: Run) -> Findings:
@@ -69,7 +69,7 @@ def goes_on(run: Run, found: Findings) -> bool:
 def end_idle(run: Run, found: Findings, finished_mail: Callable[[], FinishedMail]) -> IdleEnd:
     """End a run that found nothing to do: log why, note it on the board, and remind people of held files.
 
-    Raises :class:`CannotBeAsked` if the run was asked for files by name and has none of them.
+    Raises :class:`FormRefused` if the run was asked for files by name and has none of them.
     """
     if run.needs_done_file and found.done_file is None:
         waiting, and_more = run.pickup.waiting()
@@ -104,7 +104,7 @@ def _refuse_green(run: Run, found: Findings) -> None:
     pattern = run.options.file_pattern
     if not pattern or run.owner.generation:
         return
-    raise CannotBeAsked(
+    raise FormRefused(
         none_found(
             pattern,
             run.place,
