@@ -14,6 +14,7 @@ from client_delivery.config.describe import describe, describe_error, describe_r
 from client_delivery.config.loader import load_directory, load_file
 from client_delivery.config.problem import ConfigError
 from client_delivery.config.schedule import DEFAULT_SCHEDULE
+from client_delivery.config.timing import Timing
 from client_delivery.ledger.view import LedgerView
 from client_delivery.operators.base import note_red_task
 from client_delivery.operators.configuration_error import ConfigurationErrorOperator
@@ -80,7 +81,7 @@ def deliveries(dags_folder: Path) -> Iterator[DAG]:
         if loaded.config is not None:
             yield build_dag(loaded.config)
         elif loaded.error is not None:
-            yield build_error_dag(loaded.dag_id, loaded.error, ledger.schedule(loaded))
+            yield build_error_dag(loaded.dag_id, loaded.error, ledger.timing(loaded))
     for name in [context.dag_id] if context.dag_id else ledger.under_way():
         if name not in found:
             yield build_removed_dag(name)
@@ -102,7 +103,7 @@ def build_dag(config: ClientConfig) -> DAG:
         dag_display_name=f"{config.delivery_key} {config.name}",
         description=f"Delivers files of {config.delivery_key} to {config.destination.uri}",
         # Airflow heeds is_paused only for a DAG that it has never seen; a schedule it heeds at every edit of the YAML.
-        schedule=_due(None if config.paused else config.schedule),
+        schedule=_due(Timing(None if config.paused else config.schedule, config.timezone)),
         tags={"client-delivery", config.delivery_key, config.destination.type},
         doc_md=describe(config),
         params=_params(config),
@@ -112,13 +113,13 @@ def build_dag(config: ClientConfig) -> DAG:
     return dag
 
 
-def build_error_dag(dag_id: str, error: ConfigError, schedule: str | None = DEFAULT_SCHEDULE) -> DAG:
+def build_error_dag(dag_id: str, error: ConfigError, timing: Timing | None = None) -> DAG:
     """The DAG of a file that is wrong: red, under the same id, with the reason where people look (R2.6)."""
     return _without_configuration(
         dag_id,
         {"message": str(error)},
         description="This client's configuration is wrong. Nothing is delivered until it is corrected",
-        schedule=_due(schedule),
+        schedule=_due(timing or Timing(DEFAULT_SCHEDULE)),
         tags={"client-delivery", "config-error"},
         doc_md=describe_error(dag_id, error),
     )
@@ -174,8 +175,8 @@ def _dag(dag_id: str, **kwargs: Any) -> DAG:
     )
 
 
-def _due(schedule: str | None) -> CronTriggerTimetable | None:
-    """When runs begin, in UTC.
+def _due(timing: Timing) -> CronTriggerTimetable | None:
+    """When runs begin.
 
     With a start date in the past Airflow runs a new DAG at once, for the last time that its schedule came round: a
     client that is due on the 1st and deployed on the 25th would get what waits on the 25th. Without one, the timetable
@@ -185,11 +186,11 @@ def _due(schedule: str | None) -> CronTriggerTimetable | None:
     Not a start date of the moment of parsing, which would move at each parse; and not no patience at all, for each
     parse reckons the first run anew: one that the scheduler has not begun when its time is over would be lost.
     """
-    if schedule is None:
+    if timing.schedule is None:
         return None
-    seldom = re.match(r"[0-9]+ [0-9]+ ", schedule)
+    seldom = re.match(r"[0-9]+ [0-9]+ ", timing.schedule)
     patience = timedelta(hours=1) if seldom else timedelta(minutes=1)
-    return CronTriggerTimetable(schedule, timezone="UTC", run_immediately=patience)
+    return CronTriggerTimetable(timing.schedule, timezone=timing.timezone, run_immediately=patience)
 
 
 def _delivery(config: ClientConfig | None, problem: str) -> HealthCheckOperator:
@@ -299,6 +300,20 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             type="boolean",
             title="Ignore the done file",
             description="Send the waiting files now, without the done file. Has no effect for clients that send none.",
+        ),
+        "ignore_window": Param(
+            False,
+            type="boolean",
+            title="Send outside the window",
+            description="Send the waiting files now, whatever the configuration's window says.",
+        ),
+        "acknowledge_late": Param(
+            None,
+            type=["null", "string"],
+            maxLength=500,
+            title="Acknowledge late files",
+            description="Why no reminders are needed of the files that are late now. Write down a reason; it is kept "
+            "in the log.",
         ),
         "send_notifications": Param(
             config.send_notifications,

@@ -80,6 +80,8 @@ class TestEachDag:
             "resend_failed",
             "file_pattern",
             "ignore_done_file",
+            "ignore_window",
+            "acknowledge_late",
             "send_notifications",
             "only_plan",
             "only_test_destination",

@@ -10,9 +10,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from client_delivery.config.loader import LoadedConfig, Rule, load_directory
+from client_delivery.config.model import ClientConfig
 
 DEFAULT_DIRECTORY = Path("include/client_configs")
 
@@ -32,9 +35,21 @@ def main(arguments: Sequence[str] | None = None, rules: Sequence[Rule] = ()) -> 
     wrong = [result for result in results if result.error]
     for result in wrong:
         sys.stdout.write(f"{result.error}\n")
+    for result in results:
+        if result.config is not None:
+            sys.stdout.writelines(f"{line}\n" for line in next_due(result.config))
     files = "1 file" if len(results) == 1 else f"{len(results)} files"
     sys.stdout.write(f"{files} checked, {len(wrong) or 'none'} wrong\n")
     return 1 if wrong else 0
+
+
+def next_due(config: ClientConfig) -> list[str]:
+    """What the client is expected to send, and the next times by which, so that people see how it was understood."""
+    zone, lines = ZoneInfo(config.timezone), []
+    for one in config.expectations:
+        times = [f"{due.astimezone(zone):%a %Y-%m-%d %H:%M}" for due in one.due.next(datetime.now(UTC), 3)]
+        lines.append(f"{config.name}: expects {one.words}; next {', '.join(times)}")
+    return lines
 
 
 def _load(paths: Iterable[Path], rules: Sequence[Rule]) -> list[LoadedConfig]:

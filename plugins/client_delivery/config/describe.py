@@ -21,6 +21,8 @@ def describe(config: ClientConfig) -> str:
         ("Destination", _destination(config)),
         ("Credential", _credential(config)),
         ("Starts", _schedule(config)),
+        *([("Sending may begin", _window(config))] if config.window else []),
+        *([("Expected", _expected(config))] if config.expected else []),
         ("Already sent before", _repeats(config)),
         ("E-mails", _notifications(config)),
     ]
@@ -106,10 +108,23 @@ def _schedule(config: ClientConfig) -> str:
         if config.trigger_on_done_file
         else "if there is any file"
     )
-    when = f"by the schedule {_escape(config.schedule)} (UTC)" if config.schedule else "by hand only"
+    when = f"by the schedule {_escape(config.schedule)} ({config.timezone})" if config.schedule else "by hand only"
     if config.paused:
         return f"paused: `paused: true` is set; otherwise {when}, {condition}"
     return f"{when}, {condition}"
+
+
+def _window(config: ClientConfig) -> str:
+    window = config.window
+    if window is None:
+        return "at any time"
+    days = f", {_escape(window.days)}" if window.days else ""
+    off = ", never on holidays" if config.holidays else ""
+    return f"from {window.begin} to {window.until}{days} ({config.timezone}){off}; until then files wait"
+
+
+def _expected(config: ClientConfig) -> str:
+    return "<br>".join(_escape(one.words) for one in config.expectations)
 
 
 def _repeats(config: ClientConfig) -> str:

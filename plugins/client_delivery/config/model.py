@@ -10,7 +10,11 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
+from client_delivery.calendar.business_days import EVERY_WEEKDAY, BusinessDays
+from client_delivery.calendar.expectation import Expectation
+from client_delivery.calendar.window import Window
 from client_delivery.config.after_delivery import AfterDelivery, Archive
+from client_delivery.config.calendars import ExpectedField, HolidaysField, TimeZone, WindowField
 from client_delivery.config.contacts import MAX_CONTACTS, EmailAddress, refuse_repeated
 from client_delivery.config.destinations import (
     GcsSection,
@@ -158,8 +162,8 @@ class ClientConfig(Section, title="Client configuration"):
     schedule: CronSchedule | None = Field(
         default=DEFAULT_SCHEDULE,
         title="Schedule",
-        description="When to look for files, as a cron expression in UTC; `null` for runs by hand only. A new "
-        "client first runs at its next scheduled time.",
+        description="When to look for files, as a cron expression in the client's time zone; `null` for runs by hand"
+        " only. A new client first runs at its next scheduled time.",
         examples=["0 6 * * 1-5"],
     )
     paused: bool = Field(
@@ -216,6 +220,39 @@ class ClientConfig(Section, title="Client configuration"):
         examples=[35],
     )
 
+    timezone: TimeZone = Field(
+        default="UTC",
+        title="Time zone",
+        description="The client's time zone: `schedule`, `window` and `expected` go by its clock, summer time"
+        " included.",
+        examples=["America/Chicago"],
+    )
+    holidays: HolidaysField | None = Field(
+        default=None,
+        title="Holidays",
+        description="Days on which the client does not work, beside weekends: the public holidays of a country or"
+        " region (`US`, `US-TX`), dates of its own, or both (`calendar`, `dates`). `window` stays closed on"
+        " them, and business days leave them out.",
+        examples=[{"calendar": "US", "dates": ["2026-12-24"]}],
+    )
+    window: WindowField | None = Field(
+        default=None,
+        title="Window",
+        description="The hours in which sending may begin, by the client's clock. What arrives outside them waits; a"
+        " transfer that has begun goes on. `days` takes mon-fri, mon,wed,fri, or business days.",
+        examples=[{"from": "06:00", "to": "22:00", "days": "mon-fri"}],
+    )
+    expected: ExpectedField = Field(
+        default=(),
+        title="Expected files",
+        description="Which files come by when: `files` is a pattern for their names below the prefix, `at_least` how"
+        " many (1), `by` when: `daily, 08:00`, `business days, 08:00`, `weekly, monday, 18:00`, `monthly, business"
+        " day 5, 18:00`, `monthly, last day, 18:00`, or a cron expression; with `every: month`, `by` needs only"
+        " `business day 5, 18:00`. The contacts are told when a time passes without the files, once a day after"
+        " that, and when they have come. Counting starts with the first run after a line is written.",
+        examples=[[{"files": "elig_*.csv", "by": "monthly, business day 5, 18:00"}]],
+    )
+
     @field_validator("contacts")
     @classmethod
     def _check_contacts(cls, contacts: tuple[str, ...]) -> tuple[str, ...]:
@@ -256,6 +293,21 @@ class ClientConfig(Section, title="Client configuration"):
     def archive_prefix(self) -> str | None:
         """Where in the pick-up's bucket delivered files are kept; None if they are not archived (R5.8)."""
         return self.after_delivery.archive if isinstance(self.after_delivery, Archive) else None
+
+    @property
+    def business_days(self) -> BusinessDays:
+        """The days on which the client works."""
+        return EVERY_WEEKDAY if self.holidays is None else self.holidays.days
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What is expected, by the client's clock and calendar."""
+        return tuple(one.expectation(self.timezone, self.business_days) for one in self.expected)
+
+    @property
+    def sending_window(self) -> Window | None:
+        """When sending may begin; None: at any time."""
+        return None if self.window is None else self.window.window(self.timezone, self.business_days)
 
     @property
     def delivery_key(self) -> str:

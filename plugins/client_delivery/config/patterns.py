@@ -22,7 +22,8 @@ def matcher(patterns: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns) or r"(?!)")
 
 
-def _check_pattern(value: str) -> str:
+def check_pattern(value: str) -> str:
+    """The pattern itself. Raises a refusal, with what to write instead."""
     if value == "":
         raise refusal("a pattern such as *.csv", "Remove this item, or write '*' for every file.")
     if len(value) > MAX_PATTERN_CHARACTERS:
@@ -76,7 +77,7 @@ def _has_unclosed_bracket(value: str) -> bool:
 
 Pattern = Annotated[
     str,
-    AfterValidator(_check_pattern),
+    AfterValidator(check_pattern),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PATTERN_CHARACTERS}),
 ]
 

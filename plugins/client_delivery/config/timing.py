@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from client_delivery.config.calendars import TimeZone
 from client_delivery.config.schedule import DEFAULT_SCHEDULE, CronSchedule
 
 
@@ -16,7 +17,9 @@ class Timing:
     """When a configuration is due."""
 
     schedule: str | None
-    """A cron expression, in UTC; None for by hand only, or paused."""
+    """A cron expression; None for by hand only, or paused."""
+    timezone: str = "UTC"
+    """By whose clock."""
 
 
 def timing_of(fields: Mapping[str, Any]) -> Timing | None:
@@ -28,6 +31,7 @@ def timing_of(fields: Mapping[str, Any]) -> Timing | None:
         schedule: str | None = TypeAdapter(CronSchedule | None).validate_python(
             fields.get("schedule", DEFAULT_SCHEDULE)
         )
+        timezone: str = TypeAdapter(TimeZone).validate_python(fields.get("timezone", "UTC"))
     except ValidationError:
         return None
-    return Timing(None if paused else schedule)
+    return Timing(None if paused else schedule, timezone)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from client_delivery.config.model import S3Section
 from client_delivery.config.neighbours import Claim
 from client_delivery.config.schedule import DEFAULT_SCHEDULE
-from client_delivery.config.timing import timing_of
+from client_delivery.config.timing import Timing, timing_of
 from client_delivery.runtime.events import log_event
 from client_delivery.runtime.settings import setting
 
@@ -54,12 +54,12 @@ class LedgerView:
                 )
         return begun.at if same else None
 
-    def schedule(self, loaded: LoadedConfig) -> str | None:
+    def timing(self, loaded: LoadedConfig) -> Timing:
         """When a wrong file is due: as it says itself, or as it was due the last time, or as by default (R2.6)."""
         timing = loaded.timing
         if timing is None and (begun := self._last(loaded.dag_id)):
             timing = timing_of(begun.fields)
-        return timing.schedule if timing else DEFAULT_SCHEDULE
+        return timing or Timing(DEFAULT_SCHEDULE)
 
     def _last(self, name: str) -> Begun | None:
         if name not in self._begun:

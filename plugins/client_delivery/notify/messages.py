@@ -212,8 +212,8 @@ def _message(title: str, headline: str, summary: JobSummary, sender: str, recipi
     # Keeps out-of-office answers from coming back.
     message["Auto-Submitted"] = "auto-generated"
     # Quoted-printable: SES takes seven bits only, and lines of at most 998.
-    message.set_content(_templates.get_template("mail.txt").render(shown), cte="quoted-printable")
-    message.add_alternative(_templates.get_template("mail.html").render(shown), subtype="html", cte="quoted-printable")
+    message.set_content(templates.get_template("mail.txt").render(shown), cte="quoted-printable")
+    message.add_alternative(templates.get_template("mail.html").render(shown), subtype="html", cte="quoted-printable")
     name = re.sub(r"[^\w.-]+", "-", f"{client}-files.csv", flags=re.ASCII)
     message.add_attachment(table, maintype="text", subtype="csv", filename=name, params={"charset": "utf-8"})
     return message
@@ -280,7 +280,7 @@ def _count(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-_templates = Environment(
+templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=select_autoescape(enabled_extensions=("html",)),
     undefined=StrictUndefined,

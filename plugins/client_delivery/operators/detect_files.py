@@ -10,9 +10,8 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
 from client_delivery.operators.base import DeliveryOperator, HeldFiles
-from client_delivery.operators.notify import post_of
+from client_delivery.operators.notify import look_for_late, post_of
 from client_delivery.run.detection import FormRefused, check_form, detect, end_idle, goes_on
-from client_delivery.run.mails import FinishedMail
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -74,9 +73,10 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
     def _end(self, run: Run, found: Findings) -> NoReturn:
         """Skip the rest of the run. Raises instead while a failed file waits: the run stays red until it is solved."""
         try:
-            end = end_idle(run, found, lambda: FinishedMail(run, post_of(run)))
+            end = end_idle(run, found, lambda: post_of(run))
         except FormRefused as error:
             raise AirflowFailException(str(error)) from None
+        look_for_late(self, run, delivered=False)
         if end.overdue:
             self.alarm("files_overdue")
         if end.held:

@@ -9,6 +9,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from client_delivery.operators.base import DeliveryOperator
+from client_delivery.run.expected import look
 from client_delivery.run.mails import FinishedMail, JobMail, MailUnknown, Post, StartedMail
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ class NotifyFinishedOperator(NotifyOperator):
     """'Job finished' (R7.1)."""
 
     mail = FinishedMail
+
+
+def look_for_late(task: DeliveryOperator, run: Run, *, delivered: bool) -> None:
+    """As a run ends: tell of files that are expected and have not come (R7), and raise the client's alarm."""
+    if look(run, lambda: post_of(run), delivered=delivered):
+        task.alarm("files_overdue")
 
 
 def post_of(run: Run) -> Post:

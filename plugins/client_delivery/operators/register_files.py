@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from client_delivery.operators.base import DeliveryOperator
+from client_delivery.operators.notify import look_for_late
 from client_delivery.run.registration import register
 
 if TYPE_CHECKING:
@@ -23,10 +24,12 @@ class RegisterFilesOperator(DeliveryOperator):
 
     def execute(self, context: Context) -> list[BatchRef]:
         """Returns the workers' batches; skips the rest of the run if nothing is left to send or to report."""
-        registered = register(self.run_of(context))
+        run = self.run_of(context)
+        registered = register(run)
         if registered.form:
             # A task cannot set its run's note: Airflow's Execution API has no call for it (3.2.1). The UI shows XComs.
             context["ti"].xcom_push(key="trigger_form", value=registered.form)
         if not registered.batches:
+            look_for_late(self, run, delivered=False)
             raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
         return registered.batches

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk.exceptions import AirflowFailException
 
 from client_delivery.operators.base import DeliveryOperator
-from client_delivery.operators.notify import post_of
+from client_delivery.operators.notify import look_for_late, post_of
 from client_delivery.run.closing import WoundUp, failures, let_go, settle
 from client_delivery.run.mails import FinishedMail
 
@@ -29,6 +29,7 @@ class ReportOperator(DeliveryOperator):
         wound_up: WoundUp | None = context["ti"].xcom_pull(task_ids="deactivate")
         if wound_up is None or wound_up.get("life") != str(run.owner):
             wound_up = self._wind_up(run)
+        look_for_late(self, run, delivered=True)
         failed = failures(run, wound_up)
         run.end()
         if failed:

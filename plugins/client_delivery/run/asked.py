@@ -86,6 +86,10 @@ def asked(params: Mapping[str, Any], config: ClientConfig) -> str:
         words.append("every file, also those sent before" if params["bypass_file_checks"] else "no bypass")
     if params["ignore_done_file"] and config.trigger_on_done_file:
         words.append("without the done file")
+    if params.get("ignore_window") and config.window is not None:
+        words.append("outside the window")
+    if params.get("acknowledge_late"):
+        words.append(f"late files acknowledged: {as_json(params['acknowledge_late'])}")
     if params["send_notifications"] != config.send_notifications:
         words.append("with e-mails" if params["send_notifications"] else "without e-mails")
     return "; ".join(words)

@@ -20,6 +20,8 @@ from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.naming import is_deliverable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from client_delivery.ledger.board import Board
     from client_delivery.ledger.configurations import Begun, Configurations
     from client_delivery.ledger.entry import Entry
+    from client_delivery.ledger.expectations import Expectations
+    from client_delivery.ledger.history import History
     from client_delivery.ledger.last_delivery import LastDelivery
     from client_delivery.ledger.mail_marks import MailMarks
     from client_delivery.ledger.orders import Orders
@@ -129,6 +133,27 @@ class Run:
         from client_delivery.ledger.last_delivery import LastDelivery
 
         return LastDelivery(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    @cached_property
+    def expectations(self) -> Expectations:
+        """What is known of the files that the client expects."""
+        from client_delivery.ledger.expectations import Expectations
+
+        return Expectations(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    @cached_property
+    def history(self) -> History:
+        """The record of deliveries."""
+        from client_delivery.ledger.history import History
+
+        return History(self._dynamodb, self.settings.ledger_table)
+
+    def closed_until(self, moment: datetime) -> datetime | None:
+        """When the client's window opens, if sending may not begin at that moment."""
+        window = self.config.sending_window
+        if window is None or self.params.get("ignore_window") or window.is_open(moment):
+            return None
+        return window.opens(moment) or moment.replace(year=moment.year + 1)
 
     def note_on_board(self, note: Callable[[Board], None]) -> None:
         """Note how the client stands, for people. Never raises: no delivery goes by the board."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from client_delivery.run.asked import none_found, pattern_problem
+from client_delivery.run.expected import acknowledge
 from client_delivery.run.held import remind, why
-from client_delivery.run.mails import mail_is_left
+from client_delivery.run.mails import FinishedMail, mail_is_left
 
 if TYPE_CHECKING:
     from client_delivery.pickup.survey import Findings
     from client_delivery.run.context import Run
-    from client_delivery.run.mails import FinishedMail
+    from client_delivery.run.mails import Post
 
 _HELD_NAMES = 20
 
@@ -37,6 +39,8 @@ def check_form(run: Run) -> None:
     """Log what the trigger form asks for. Raises :class:`FormRefused` if its pattern can match nothing."""
     if run.asked:
         run.log_event("form_asks", asked=run.asked)
+    if reason := run.params.get("acknowledge_late"):
+        acknowledge(run, reason)
     if (pattern := run.options.file_pattern) and (problem := pattern_problem(pattern, run.config.pickup.prefix)):
         raise FormRefused(f"{problem} Trigger the DAG again. Nothing was sent.")
 
@@ -61,17 +65,22 @@ def detect(run: Run) -> Findings:
 
 def goes_on(run: Run, found: Findings) -> bool:
     """Whether there is anything to do; for a run that was asked for files by name, whether there is one of them."""
+    if run.closed_until(datetime.now(UTC)):
+        return mail_is_left(run)
     if run.options.file_pattern and not run.owner.generation:
         return found.of_files
     return not found.idle or mail_is_left(run)
 
 
-def end_idle(run: Run, found: Findings, finished_mail: Callable[[], FinishedMail]) -> IdleEnd:
+def end_idle(run: Run, found: Findings, post: Callable[[], Post]) -> IdleEnd:
     """End a run that found nothing to do: log why, note it on the board, and remind people of held files.
 
     Raises :class:`FormRefused` if the run was asked for files by name and has none of them.
     """
-    if run.needs_done_file and found.done_file is None:
+    if opens := run.closed_until(datetime.now(UTC)):
+        waiting, and_more = run.pickup.waiting()
+        run.log_event("nothing_to_do", waiting_for_window=waiting, opens=str(opens), and_more=and_more or None)
+    elif run.needs_done_file and found.done_file is None:
         waiting, and_more = run.pickup.waiting()
         run.log_event("nothing_to_do", waiting_for_done_file=waiting, and_more=and_more or None)
     else:
@@ -83,7 +92,7 @@ def end_idle(run: Run, found: Findings, finished_mail: Callable[[], FinishedMail
         run.note_on_board(lambda board: board.looked(run.config.name, run.facts, some, found.held))
     if not found.held:
         return IdleEnd(overdue, None)
-    remind(finished_mail(), found)
+    remind(FinishedMail(run, post()), found)
     return IdleEnd(overdue, why(found, run.config.delivery_key))
 
 
@@ -104,6 +113,11 @@ def _refuse_green(run: Run, found: Findings) -> None:
     pattern = run.options.file_pattern
     if not pattern or run.owner.generation:
         return
+    if opens := run.closed_until(datetime.now(UTC)):
+        raise FormRefused(
+            f"The window in which sending to {run.config.delivery_key} may begin is closed until {opens}. Nothing was "
+            "sent. Trigger the DAG again then, or tick 'Send outside the window'."
+        )
     raise FormRefused(
         none_found(
             pattern,

@@ -17,6 +17,7 @@ REQUIRED = (
     "aiobotocore",
     "ssh-python",
     "awscrt",
+    "holidays",
 )
 """The packages of ``requirements.txt``, without Airflow itself."""
 

@@ -38,6 +38,9 @@ def _detected(fields: Fields) -> str:
 
 
 def _nothing(fields: Fields) -> str:
+    if (waiting := fields.get("waiting_for_window")) is not None:
+        more = "more than " if fields.get("and_more") else ""
+        return f"Outside the window: {more}{_files(waiting)} wait until it opens, {fields.get('opens')}."
     waiting = fields.get("waiting_for_done_file")
     if waiting is None:
         return "Nothing to do."
@@ -45,6 +48,10 @@ def _nothing(fields: Fields) -> str:
         return "Nothing to do: no file and no done file is there."
     more = "more than " if fields.get("and_more") else ""
     return f"Nothing is sent yet: {more}{_files(waiting)} wait{'s' if waiting == 1 else ''} for the done file."
+
+
+def _expected(fields: Fields) -> str:
+    return f"{one_line(str(fields.get('expected')))}; {fields.get('came', 0)} of {fields.get('at_least', 1)} have come."
 
 
 def _delivered(fields: Fields) -> str:
@@ -84,6 +91,12 @@ _SENTENCES: Mapping[str, Callable[[Fields], str]] = {
     "files_detected": _detected,
     "nothing_to_do": _nothing,
     "destination_tested": lambda f: f"The destination was tested. {f['verdict']}",
+    "files_late": lambda f: f"Late: {_expected(f)}",
+    "files_still_late": lambda f: f"Still late: {_expected(f)}",
+    "files_came_late": lambda f: f"Came late: {_expected(f)}",
+    "late_files_acknowledged": lambda f: (
+        f"{f.get('by') or 'Somebody'} acknowledged late files: {one_line(str(f.get('reason')))}"
+    ),
     "job_started": lambda f: f"The run takes on {_files(f['files'])}, {human_size(f['bytes'])}.",
     "batch_started": lambda f: f"Sending {_files(f['files'])}, {human_size(f['bytes'])}.",
     "file_progress": _progress,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -62,7 +63,8 @@ class PickupTrigger(BaseTrigger):
         run = Run(ClientConfig.model_validate(self.configuration), RunRef.parse(self.owner), self.params)
         while True:
             # boto3 blocks: it must not hold up the other triggers of this process.
-            if not (await asyncio.to_thread(run.look)).idle:
+            closed = run.closed_until(datetime.now(UTC))
+            if not (closed or (await asyncio.to_thread(run.look)).idle):
                 yield TriggerEvent({"found": True})
                 return
             if time.time() >= self.deadline:

@@ -1,0 +1,147 @@
+"""Which files are expected by when, and whether their absence is to be told: one pure decision for each look.
+
+What counts is when a file came into the pick-up, and that it was delivered: a file that came in time is not late
+because Airflow stood still. It counts for the due time before which it came; one that came late, for the one that it
+missed. Nothing is told of a time at which nobody looked: before the expectation was written, and while the client was
+paused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from client_delivery.calendar.due import DueTimes
+
+REMINDED_AFTER = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """That so many files like this come by each due time."""
+
+    files: str
+    """A pattern for names below the pick-up's prefix, as in the shell."""
+    at_least: int
+    due: DueTimes
+
+    @property
+    def key(self) -> str:
+        """By which what is known of it is kept: whoever changes a word of it begins anew."""
+        return f"{self.files}|{self.at_least}|{self.due.zone}|{self.due.rule}"
+
+    @property
+    def words(self) -> str:
+        """As a sentence has it."""
+        files = "1 file" if self.at_least == 1 else f"{self.at_least} files"
+        return f"{files} like {self.files} by {self.due.rule} ({self.due.zone})"
+
+    def matches(self, name: str) -> bool:
+        """Whether a file of this name is one of them."""
+        return fnmatchcase(name, self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One delivered file."""
+
+    name: str
+    came: datetime
+    """When it came into the pick-up."""
+
+
+class News(StrEnum):
+    """What is to be told of an expectation."""
+
+    LATE = "late"
+    """A due time has passed without the files."""
+    STILL_LATE = "still late"
+    CAME_LATE = "came late"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the last look left of one expectation."""
+
+    since: datetime
+    """Files that came after it count for the due time in question."""
+    due: datetime
+    """The last due time that has been judged."""
+    missing: bool = False
+    told_at: datetime | None = None
+    acknowledged: bool = False
+    """A person knows, and wants no more reminders of this due time."""
+
+    def acknowledge(self) -> State:
+        """The same, with nobody to be reminded."""
+        return replace(self, acknowledged=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one look finds."""
+
+    state: State
+    news: News | None = None
+    came: Sequence[str] = ()
+    """The names that have come of those that are expected, where there is news."""
+
+
+def judge(
+    expectation: Expectation,
+    before: State | None,
+    now: datetime,
+    arrivals: Callable[[datetime], Sequence[Arrival]],
+    *,
+    paused: bool = False,
+    delivered: bool = True,
+) -> Judgement:
+    """How the expectation stands ``now``.
+
+    :param before: what the look before left; None for an expectation that is new.
+    :param arrivals: what has come since a moment, of any name. Asked only if there is something to decide.
+    :param paused: nobody has looked for so long that what was due meanwhile is let pass.
+    :param delivered: whether anything has been delivered since the look before: otherwise nothing can have come.
+    """
+    due = expectation.due.before(now)
+    if before is None or (due > before.due and paused):
+        return Judgement(State(since=due, due=due))
+    if due > before.due:
+        return _judge_anew(expectation, before, due, now, arrivals)
+    remind = not before.acknowledged and (before.told_at is None or now - before.told_at >= REMINDED_AFTER)
+    if not before.missing or not (remind or delivered):
+        return Judgement(before)
+    came = _came(expectation, arrivals(before.since), before.since, now)
+    if len(came) >= expectation.at_least:
+        return Judgement(State(since=now, due=due), News.CAME_LATE, came)
+    if not remind:
+        return Judgement(before)
+    news = News.LATE if before.told_at is None else News.STILL_LATE
+    return Judgement(replace(before, told_at=now), news, came)
+
+
+def _judge_anew(
+    expectation: Expectation,
+    before: State,
+    due: datetime,
+    now: datetime,
+    arrivals: Callable[[datetime], Sequence[Arrival]],
+) -> Judgement:
+    """A due time has passed since the last look. Of several, only the latest is told of."""
+    since = max(before.since, expectation.due.before(due - timedelta(microseconds=1)))
+    found = arrivals(since)
+    if len(_came(expectation, found, since, due)) >= expectation.at_least:
+        return Judgement(State(since=due, due=due))
+    came = _came(expectation, found, since, now)
+    if len(came) >= expectation.at_least:
+        # Between the due time and this look: late, and here.
+        return Judgement(State(since=now, due=due), News.CAME_LATE, came)
+    return Judgement(State(since=since, due=due, missing=True, told_at=now), News.LATE, came)
+
+
+def _came(expectation: Expectation, found: Sequence[Arrival], since: datetime, until: datetime) -> list[str]:
+    names = {one.name for one in found if since < one.came <= until and expectation.matches(one.name)}
+    return sorted(names)

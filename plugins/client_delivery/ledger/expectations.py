@@ -1,0 +1,83 @@
+"""What is known of the files that one client expects: one item in its partition of the ledger table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr
+
+from client_delivery.calendar.expectation import State
+from client_delivery.ledger import expressions
+from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
+from client_delivery.ledger.writes import ConditionalWriter, Write
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_ITEM = "mark#expected"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the look before left."""
+
+    looked_at: datetime | None = None
+    states: Mapping[str, State] = field(default_factory=dict)
+    """By :attr:`~client_delivery.calendar.expectation.Expectation.key`."""
+
+
+class Expectations:
+    """The item of one client. Kept only where the configuration expects files."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, delivery_key: str) -> None:
+        self._dynamodb = dynamodb
+        self._writer = ConditionalWriter(dynamodb)
+        self._table = table
+        self._key = {PARTITION_KEY: delivery_key, SORT_KEY: _ITEM}
+
+    def known(self) -> Known:
+        """Read consistently; empty if nobody has looked yet."""
+        answer = self._dynamodb.get_item(TableName=self._table, Key=expressions.to_item(self._key), ConsistentRead=True)
+        if "Item" not in answer:
+            return Known()
+        item = expressions.from_item(answer["Item"])
+        states = {key: _from_json(fields) for key, fields in json.loads(item["states"]).items()}
+        return Known(datetime.fromisoformat(item["lookedAt"]), states)
+
+    def keep(self, before: Known, now: datetime, states: Mapping[str, State]) -> bool:
+        """Keep what this look has found, if no other has kept anything since ``before``: so news are told once."""
+        assign = {
+            "lookedAt": now.isoformat(),
+            "states": json.dumps({key: _to_json(state) for key, state in states.items()}),
+        }
+        unchanged = (
+            Attr("lookedAt").not_exists()
+            if before.looked_at is None
+            else Attr("lookedAt").eq(before.looked_at.isoformat())
+        )
+        return self._writer.change(Write.update(self._table, self._key, assign, unchanged)) is not None
+
+
+def _to_json(state: State) -> dict[str, Any]:
+    return {
+        "since": state.since.isoformat(),
+        "due": state.due.isoformat(),
+        "missing": state.missing,
+        "toldAt": state.told_at.isoformat() if state.told_at else None,
+        "acknowledged": state.acknowledged,
+    }
+
+
+def _from_json(fields: Mapping[str, Any]) -> State:
+    told = fields.get("toldAt")
+    return State(
+        since=datetime.fromisoformat(fields["since"]),
+        due=datetime.fromisoformat(fields["due"]),
+        missing=fields["missing"],
+        told_at=datetime.fromisoformat(told) if told else None,
+        acknowledged=fields.get("acknowledged", False),
+    )

@@ -1,0 +1,150 @@
+"""Files that are expected by a time: each run looks whether they have come, and tells once if they have not.
+
+An idle run pays one read for it, and a write twice a day; the record of deliveries is asked only when a time has passed
+or a reminder is due. No delivery goes by any of this, so nothing here ever fails a task.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from client_delivery.calendar.expectation import Arrival, Expectation, Judgement, judge
+
+if TYPE_CHECKING:
+    from client_delivery.run.context import Run
+    from client_delivery.run.mails import Post
+
+_NOTED_AFTER = timedelta(hours=12)
+"""How often it is noted that somebody has looked, where nothing else is to be noted."""
+_LONGEST_SILENCE = timedelta(days=4)
+"""Nobody has looked for longer, nor for two of the client's own intervals: it was paused. Longer than any weekend."""
+_MOST_ARRIVALS = 100_000
+
+
+def look(run: Run, post: Callable[[], Post], *, delivered: bool) -> list[str]:
+    """Judge all expectations of the client, and tell its contacts of news; returns those that are late, in words.
+
+    :param delivered: whether this run has delivered anything.
+    """
+    if not run.config.expectations:
+        return []
+    try:
+        return _look(run, post, delivered=delivered)
+    except Exception as error:
+        run.log_event("expectations_not_judged", level=logging.ERROR, error=type(error).__name__)
+        return []
+
+
+def acknowledge(run: Run, reason: str) -> int:
+    """No more reminders of what is late now: a person knows, and says why. Returns how many were late."""
+    kept = run.expectations
+    before = kept.known()
+    late = {key: state for key, state in before.states.items() if state.missing and not state.acknowledged}
+    if late:
+        acknowledged = {key: state.acknowledge() for key, state in late.items()}
+        if not kept.keep(before, datetime.now(UTC), {**before.states, **acknowledged}):
+            return acknowledge(run, reason)
+        for key, state in late.items():
+            run.log_event(
+                "late_files_acknowledged", expected=key, due=state.due.isoformat(), by=run.asked_by, reason=reason
+            )
+    return len(late)
+
+
+def _look(run: Run, post: Callable[[], Post], *, delivered: bool) -> list[str]:
+    kept = run.expectations
+    before, now = kept.known(), datetime.now(UTC)
+    silence = timedelta(0) if before.looked_at is None else now - before.looked_at
+    paused = silence > max(_LONGEST_SILENCE, 2 * _interval(run.config.schedule) + _NOTED_AFTER)
+
+    @cache
+    def arrivals(since: datetime) -> Sequence[Arrival]:
+        return _arrivals(run, since)
+
+    judged = {
+        one: judge(one, before.states.get(one.key), now, arrivals, paused=paused, delivered=delivered)
+        for one in run.config.expectations
+    }
+    states = {one.key: judgement.state for one, judgement in judged.items()}
+    if states != before.states or before.looked_at is None or silence >= _NOTED_AFTER:
+        if not kept.keep(before, now, states):
+            return []  # another run has looked in the same moment, and tells
+        for one, judgement in judged.items():
+            if judgement.news is not None:
+                _tell(run, post, one, judgement)
+    return [one.words for one, judgement in judged.items() if judgement.state.missing]
+
+
+def _tell(run: Run, post: Callable[[], Post], expectation: Expectation, judgement: Judgement) -> None:
+    assert judgement.news is not None  # noqa: S101 - who has no news does not tell
+    run.log_event(
+        "files_" + judgement.news.replace(" ", "_"),
+        level=logging.WARNING,
+        expected=expectation.words,
+        due=judgement.state.due.isoformat(),
+        came=len(judgement.came),
+        at_least=expectation.at_least,
+    )
+    if not run.notifies:
+        return
+    from client_delivery.notify import expected
+    from client_delivery.notify.sending import send
+
+    config, contacts, where = run.config, run.config.contacts, post()
+    late = expected.Late(
+        judgement.news,
+        expectation.words,
+        judgement.state.due,
+        expectation.due.zone,
+        expectation.at_least,
+        judgement.came,
+    )
+    about = expected.About(
+        f"{config.client_h_number} {config.feed}" if config.feed else config.client_h_number,
+        config.name,
+        f"s3://{config.pickup.bucket}/{config.pickup.prefix}",
+        run.owner.run_id,
+        where.run_url,
+        run.settings.environment or None,
+    )
+    kind = judgement.news.replace(" ", "_")
+    try:
+        message = expected.message(late, about, run.settings.mail_sender, contacts)
+        message_id = send(message, where.ses(), contacts, run.settings.ses_configuration_set)
+        run.log_event("mail_sent", kind=kind, recipients=len(contacts), message_id=message_id)
+    except Exception as error:  # never the delivery's failure (R7.3); the next reminder comes in a day
+        run.log_event("mail_not_sent", level=logging.ERROR, kind=kind, error=str(error))
+
+
+def _arrivals(run: Run, since: datetime) -> list[Arrival]:
+    """What has been delivered of what came after that moment."""
+    found: list[Arrival] = []
+    after = None
+    # What came after it was delivered after it.
+    begin = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    while len(found) < _MOST_ARRIVALS:
+        page = run.history.of_client(run.config.delivery_key, status="success", since=begin, after=after, limit=200)
+        found += [
+            Arrival(one.file_name, datetime.fromisoformat(one.modified))
+            for one in page.found
+            if one.modified is not None
+        ]
+        if (after := page.next) is None:
+            break
+    return found
+
+
+def _interval(schedule: str | None) -> timedelta:
+    """Between two runs; for a client that only people run, longer than anything is remembered."""
+    if schedule is None:
+        return timedelta(days=10_000)
+    from croniter import croniter
+
+    times = croniter(schedule, datetime(2026, 1, 1, tzinfo=UTC))
+    found: list[datetime] = [times.get_next(datetime) for _ in range(3)]
+    return max(later - earlier for earlier, later in pairwise(found))

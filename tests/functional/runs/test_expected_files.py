@@ -1,0 +1,192 @@
+"""Files that are expected by a time, and the window in which sending may begin: whole runs on a clock of the test's."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from client_delivery.run import detection, expected
+from tests.support.runs import Runs
+
+
+class Clock:
+    """What the runs take for now. It begins at the real time: what is dropped into the pick-up is dropped then."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self, zone: object = None) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def go_to(self, moment: datetime) -> None:
+        self.ahead = moment - datetime.now(UTC)
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return clock.now()
+
+    for module in (detection, expected):
+        monkeypatch.setattr(module, "datetime", Shifted)
+    return clock
+
+
+@pytest.fixture
+def events(caplog):
+    caplog.set_level(logging.INFO)
+
+    def found(event: str) -> list[dict[str, object]]:
+        lines = [json.loads(one.getMessage()) for one in caplog.records if one.getMessage().startswith('{"event"')]
+        return [line for line in lines if line["event"] == event]
+
+    return found
+
+
+def due_at(moment: datetime) -> str:
+    """A rule that is due once a year, at that minute."""
+    return f"{moment.minute} {moment.hour} {moment.day} {moment.month} *"
+
+
+def subjects(client) -> list[str]:
+    return [mail.subject.partition("] ")[2] for mail in client.mails()]
+
+
+def test_late_files_are_told_once_then_daily_and_when_they_have_come(scenario, clock, events):
+    due = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    client = scenario("s3", expected=[{"files": "elig_*.csv", "by": due_at(due)}])
+    assert client.run().state == "success"
+    clock.go_to(due + timedelta(minutes=5))
+    assert client.run().executed == ["health_check", "detect_files"]
+    assert client.run().state == "success"
+    words = f"1 file like elig_*.csv by {due_at(due)} (UTC)"
+    assert subjects(client) == [f"Files are late: {words}"]
+    assert "0 of 1" in client.mails()[0].text
+    assert [line["expected"] for line in events("files_late")] == [words]
+    clock.go_to(due + timedelta(hours=24, minutes=10))
+    client.run()
+    client.run()
+    assert subjects(client)[1:] == [f"Files are still late: {words}"]
+    # It comes: in the run's own clock that is later than when the object says it did, so the clock goes back for it.
+    client.drop("elig_march.csv", "rows")
+    run = client.run()
+    assert run.state == "success"
+    assert f"Late files have come: {words}" in subjects(client)
+    assert "elig_march.csv" in client.mails()[-1].text
+    told = len(client.mails())
+    client.run()
+    assert len(client.mails()) == told
+
+
+def test_what_came_in_time_is_not_late_and_an_idle_run_pays_one_read(scenario, clock, events):
+    due = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    client = scenario("s3", expected=[{"files": "elig_*.csv", "by": due_at(due)}])
+    client.run()
+    client.drop("elig_march.csv", "rows")
+    client.run()
+    clock.go_to(due + timedelta(minutes=5))
+    client.run()
+    client.run()
+    assert events("files_late") == []
+    assert subjects(client) == ["Job started: 1 file", "Job finished: 1 delivered"]
+
+
+def test_late_files_raise_the_alarm_of_their_client(scenario, clock):
+    from structlog.testing import capture_logs
+
+    due = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    client = scenario("s3", expected=[{"files": "*", "by": due_at(due)}], send_notifications=False)
+    client.run()
+    clock.go_to(due + timedelta(minutes=1))
+    with capture_logs() as lines:
+        client.run()
+    (alarm,) = [line for line in lines if line["event"] == "alarm"]
+    assert (alarm["alarm"], alarm["client"]) == ("files_overdue", client.config.delivery_key)
+    assert client.mails() == [], "send_notifications is off: the alarm alone tells"
+
+
+def test_late_files_that_a_person_acknowledges_are_not_reminded_of(scenario, clock, events):
+    due = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    client = scenario("s3", expected=[{"files": "*", "by": due_at(due)}])
+    client.run()
+    clock.go_to(due + timedelta(minutes=5))
+    client.run()
+    client.run(acknowledge_late="the payer closed for the week")
+    (line,) = events("late_files_acknowledged")
+    assert line["reason"] == "the payer closed for the week"
+    clock.go_to(due + timedelta(hours=30))
+    client.run()
+    assert len(subjects(client)) == 1
+
+
+def test_a_failing_mail_service_is_said_and_fails_nothing(scenario, clock, events):
+    due = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    client = scenario("s3", expected=[{"files": "*", "by": due_at(due)}])
+    client.run()
+    clock.go_to(due + timedelta(minutes=5))
+    client.aws_faults({"call": r"ses\.SendRawEmail", "status": 400, "code": "MessageRejected", "times": 0})
+    assert client.run().state == "success"
+    client.aws_faults()
+    (line,) = events("mail_not_sent")
+    assert line["kind"] == "late"
+
+
+def test_a_new_name_of_a_hostile_file_reaches_no_header(scenario, clock):
+    due = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    client = scenario("s3", expected=[{"files": "*", "by": due_at(due), "at_least": 2}])
+    client.run()
+    client.drop("<b>x</b> \u202eevil.csv", "rows")
+    client.run()
+    clock.go_to(due + timedelta(minutes=5))
+    client.run()
+    mail = client.mails()[-1]
+    assert "Files are late" in mail.subject
+    assert "1 of 2" in mail.text
+    assert "\u202e" not in mail.text
+
+
+def test_outside_the_window_files_wait_and_the_run_says_until_when(scenario, clock, events):
+    client = scenario("s3", timezone="America/Chicago", window={"from": "06:00", "to": "22:00"})
+    client.drop("a.csv", "a")
+    clock.go_to(datetime(2027, 3, 1, 5, tzinfo=UTC))  # 23:00 there
+    assert client.run().executed == ["health_check", "detect_files"]
+    (line,) = events("nothing_to_do")
+    assert (line["waiting_for_window"], line["opens"]) == (1, "2027-03-01 06:00:00-06:00")
+    assert client.delivered() == {}
+    refused = client.run(file_pattern="a.csv")
+    assert "closed until 2027-03-01 06:00" in str(refused.errors["detect_files"])
+    clock.go_to(datetime(2027, 3, 1, 12, 1, tzinfo=UTC))
+    assert client.run().state == "success"
+    assert client.delivered() == {"a.csv": b"a"}
+
+
+def test_a_person_may_send_outside_the_window(scenario, clock):
+    client = scenario("s3", window={"from": "06:00", "to": "22:00", "days": "business days"}, holidays="US")
+    client.drop("a.csv", "a")
+    clock.go_to(datetime(2026, 12, 25, 12, tzinfo=UTC))
+    client.run()
+    assert client.delivered() == {}
+    assert client.run(ignore_window=True).state == "success"
+    assert client.delivered() == {"a.csv": b"a"}
+
+
+def test_a_run_goes_by_the_clients_clock():
+    from client_delivery.config.timing import timing_of
+
+    assert timing_of({"schedule": "0 6 * * *", "timezone": "America/Chicago"}).timezone == "America/Chicago"
+    assert timing_of({"schedule": "0 6 * * *", "timezone": "Chicago"}) is None
+
+
+def test_the_schedule_is_in_the_clients_time_zone(new_client):
+    dag = Runs(new_client("s3", schedule="30 2 * * *", timezone="America/Chicago")).dag
+    assert (
+        str(dag.timetable.timezone if hasattr(dag.timetable, "timezone") else dag.schedule.timezone)
+        == "America/Chicago"
+    )
