@@ -18,7 +18,7 @@ AIRFLOW_ALLOWED = ("operators", "dag", "web")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LOCAL = sorted(path for path in (ROOT / "local").rglob("*.py") if "node_modules" not in path.parts)
 ROOMS = (
-    *("config", "notify", "runtime", "transfer", "access", "ledger", "pickup"),
+    *("calendar", "config", "notify", "runtime", "transfer", "access", "ledger", "pickup"),
     *("run", "container", "probe", "operators", "web", "dag"),
 )
 """Each imports only from those before it, so there is no circle."""
