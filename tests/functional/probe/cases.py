@@ -169,6 +169,12 @@ def _one_connection(ground: Ground) -> Printed:
     return ground.sftp(server.server)
 
 
+def _single_connection(ground: Ground) -> Printed:
+    server = AsyncSsh(ground.directory / "one", connections=1)
+    ground.exit.callback(server.stop)
+    return ground.sftp(server.server, connections=1)
+
+
 def _wrong_key(ground: Ground) -> Printed:
     stranger = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     server = ground.bench.server("asyncssh").server
@@ -226,6 +232,7 @@ CASES: Mapping[str, Case] = {
     ),
     "full-disk": Case("A full disk", _full),
     "two-connections": Case("Fewer connections than configured", _one_connection),
+    "one-connection": Case("One connection, as configured", _single_connection),
     "gcs": Case("Google Cloud Storage", lambda ground: ground.gcs()),
     "gcs-create": Case(
         "Google Cloud Storage, `roles/storage.objectCreator`", lambda ground: ground.gcs(granted=OBJECT_CREATOR)

@@ -27,6 +27,16 @@ _SKEW = 120
 _LITTLE = 10 * 1024**3
 
 
+def connected_again(config: SftpSection, secret: Secret) -> SftpConnection:
+    """One more connection, where another may have been closed just now. Raises :class:`DestinationUnavailable`."""
+    for pause in _PAUSES:
+        try:
+            return SftpConnection(config, secret)
+        except Unreached:
+            time.sleep(pause)
+    return SftpConnection(config, secret)
+
+
 class Abilities:
     """Tries them one by one; what a server does not offer is no fault.
 
@@ -201,7 +211,7 @@ class Abilities:
             self._findings.unknown("Parallel writes", "not tried: connections is 1")
             return
         try:
-            other = self._connected()
+            other = connected_again(self._config, self._secret)
         except DestinationUnavailable:
             self._findings.unknown("Parallel writes", "not tried: the server takes no second connection")
             return
@@ -254,7 +264,7 @@ class Abilities:
         refused = ""
         try:
             while len(opened) + 1 < wanted:
-                opened.append(self._connected())
+                opened.append(connected_again(self._config, self._secret))
         except DestinationUnavailable as error:
             refused = str(error)
         finally:
@@ -270,14 +280,6 @@ class Abilities:
             needed=False,
         )
         self._findings.fit("connections", len(opened) + 1, "the server takes no more at once")
-
-    def _connected(self) -> SftpConnection:
-        for pause in _PAUSES:
-            try:
-                return SftpConnection(self._config, self._secret)
-            except Unreached:
-                time.sleep(pause)
-        return SftpConnection(self._config, self._secret)
 
     def _temporary(self, which: str) -> str:
         path = self._names.path(self._path, f"probe{which}", 1, self._server.form)

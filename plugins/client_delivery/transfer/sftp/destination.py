@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
 
 from client_delivery.transfer.contract import Job, Journal, Receipt, TransferError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from client_delivery.config.model import SftpSection
     from client_delivery.transfer.s3.access import S3Access
     from client_delivery.transfer.secret import Secret
+    from client_delivery.transfer.sftp.session import SftpSession
 
 _SMALL = 4 * 1024**2
 _JOBS_PER_CONNECTION = 8
@@ -78,6 +80,10 @@ class SftpDestination:
     def server(self) -> Server:
         """What deliveries have found out about the server so far."""
         return self._tools.server
+
+    def session(self) -> AbstractContextManager[SftpSession]:
+        """A session on a connection of the destination's, to look at what was delivered."""
+        return self._tools.pool.session(shared=True)
 
     def __enter__(self) -> Self:
         with self._tools.pool.session() as sftp:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from client_delivery.transfer.contract import DestinationUnavailable, Receipt, TransferError
@@ -15,7 +16,7 @@ from client_delivery.transfer.finding import DELIVERED, Findings
 from client_delivery.transfer.held import HeldFiles, NoJournal
 from client_delivery.transfer.naming import remote_path
 from client_delivery.transfer.reach import each_address_may_take, find_address, milliseconds
-from client_delivery.transfer.sftp.abilities import Abilities
+from client_delivery.transfer.sftp.abilities import Abilities, connected_again
 from client_delivery.transfer.sftp.connection import SftpConnection, Unreached
 from client_delivery.transfer.sftp.destination import SftpDestination
 from client_delivery.transfer.sftp.directory import RemoteDirectory, is_full
@@ -71,15 +72,23 @@ class SftpProbe:
         connection = self._connected()
         if connection is None:
             return
+        looked = may_remove = False
         try:
-            if self._look(connection.sftp) and write:
-                self._try_files(connection.sftp)
+            looked = self._look(connection.sftp)
+            if looked and write:
+                may_remove = self._may_remove(connection.sftp)
         except ConnectionLost as error:
-            self._findings.no(
-                "Connection", f"it was lost in the middle of the test: {error}", "Say why the server hangs up."
-            )
+            self._hung_up(error)
+            return
         finally:
+            # Deliveries make connections of their own, and a server may allow one at a time.
             connection.close()
+        if looked and write:
+            self._try_files(may_remove=may_remove)
+
+    def _hung_up(self, error: ConnectionLost) -> None:
+        told = f"it was lost in the middle of the test: {error}"
+        self._findings.no("Connection", told, "Say why the server hangs up.")
 
     # -- the way there -----------------------------------------------------------------------------------------------
 
@@ -192,8 +201,7 @@ class SftpProbe:
 
     # -- files -------------------------------------------------------------------------------------------------------
 
-    def _try_files(self, sftp: SftpSession) -> None:
-        may_remove = self._may_remove(sftp)
+    def _try_files(self, *, may_remove: bool) -> None:
         if not may_remove and not self._leave:
             self._findings.no(
                 "Removing",
@@ -202,9 +210,19 @@ class SftpProbe:
                 needed=False,
             )
             return
+        server = self._try_deliveries()
+        try:
+            with closing(connected_again(self._config, self._secret)) as connection:
+                self._try_abilities(connection.sftp, server, files=may_remove)
+        except ConnectionLost as error:
+            self._hung_up(error)
+        except DestinationUnavailable as error:
+            self._may_be_left(error)
+
+    def _try_abilities(self, sftp: SftpSession, server: Server | None, *, files: bool) -> None:
+        """What else the server can do, if a delivery arrived; nothing of the test is there afterwards."""
         made: list[str] = []
         try:
-            server = self._try_deliveries(sftp)
             if server is not None:
                 abilities = Abilities(
                     self._config,
@@ -215,7 +233,7 @@ class SftpProbe:
                     path=self._path,
                 )
                 made = abilities.made
-                abilities.try_all(sftp, files=may_remove)
+                abilities.try_all(sftp, files=files)
         finally:
             self._clean_up(sftp, made)
 
@@ -227,7 +245,7 @@ class SftpProbe:
             return error.code != PERMISSION_DENIED
         return True
 
-    def _try_deliveries(self, sftp: SftpSession) -> Server | None:
+    def _try_deliveries(self) -> Server | None:
         """What deliveries have found out about the server; None if none arrived."""
         files, findings, config = HeldFiles(), self._findings, self._config
         target = SftpDestination(config, self._secret, files)
@@ -235,8 +253,8 @@ class SftpProbe:
             with target:
                 receipt = target.deliver(files.job(self._name, _CONTENT, 1), NoJournal())
                 findings.yes(DELIVERED, f"a file of {len(_CONTENT)} bytes {self._how(receipt)}")
-                if self._is_there(sftp):
-                    self._try_replacing(target, files, sftp)
+                if self._is_there(target):
+                    self._try_replacing(target, files)
                     self._tell_form(target.server)
                 else:
                     self._handed_over = True
@@ -249,13 +267,15 @@ class SftpProbe:
             return None
         return target.server
 
-    def _try_replacing(self, target: SftpDestination, files: HeldFiles, sftp: SftpSession) -> None:
+    def _try_replacing(self, target: SftpDestination, files: HeldFiles) -> None:
         try:
             target.deliver(files.job(self._name, _SECOND, 2), NoJournal())
+            with target.session() as sftp:
+                replaces = sftp.replaces
         except TransferError as error:
             self._failed("Replacing", error)
             return
-        at_once = "at once" if sftp.replaces else "without posix-rename there may be a moment without either"
+        at_once = "at once" if replaces else "without posix-rename there may be a moment without either"
         how = "it is emptied first" if self._config.appear == "direct" else at_once
         self._findings.yes("Replacing", f"a file of the same name is replaced ({how})")
 
@@ -300,12 +320,15 @@ class SftpProbe:
         directory = repr(self._config.directory)
         return _ASK.get(operation, "What the message says.").format(user=self._user, directory=directory)
 
-    def _is_there(self, sftp: SftpSession) -> bool:
+    def _is_there(self, target: SftpDestination) -> bool:
         """False only if the server says that it is gone."""
         try:
-            sftp.stat(self._path, follow=False)
+            with target.session() as sftp:
+                sftp.stat(self._path, follow=False)
         except SftpError as error:
             return error.code != NO_SUCH_FILE
+        except ConnectionLost:
+            return True
         return True
 
     # -- afterwards --------------------------------------------------------------------------------------------------
@@ -320,7 +343,7 @@ class SftpProbe:
             for path in self._leftovers(sftp, made):
                 self._remove(sftp, path)
         except (ConnectionLost, DestinationUnavailable) as error:
-            self._findings.left.append(f"{self._path}, and temporary files of that name, may be there: {error}")
+            self._may_be_left(error)
         finally:
             if connection is not None:
                 connection.close()
@@ -330,6 +353,9 @@ class SftpProbe:
             self._findings.unknown("Removing", "nothing is left but what the recipient's side has taken")
         else:
             self._findings.yes("Removing", "nothing of the test is left")
+
+    def _may_be_left(self, error: Exception) -> None:
+        self._findings.left.append(f"{self._path}, and temporary files of that name, may be there: {error}")
 
     def _leftovers(self, sftp: SftpSession, made: list[str]) -> list[str]:
         found = [self._path, *made]
