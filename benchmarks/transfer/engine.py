@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from benchmarks.transfer.meter import measuring
 from client_delivery.access.aws import s3_access
 from client_delivery.config.model import DestinationSection
+from client_delivery.runtime.heap import heap_at_rest
 from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import Job, Receipt, SourceObject
 from client_delivery.transfer.destinations import open_destination
@@ -58,7 +59,7 @@ def main() -> None:
         destination_s3=access,
         gcs_endpoint=order["gcs_endpoint"],
     )
-    with measuring(), destination:
+    with measuring(), heap_at_rest(), destination:
         deliver_all(order["files"], start, destination, finish)
     if failures:
         raise failures[0]

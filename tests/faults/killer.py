@@ -65,16 +65,18 @@ class Killer:
         def http(connection: Any, request: Any, target: str) -> Any:
             return self.around(f"http {request.method} {target}", lambda: exchange(connection, request, target))
 
-        def sftp(channel: Any, kind: int, payload: bytes, data: Any = b"") -> int:
+        def sftp(channel: Any, kind: int, payload: bytes, data: Any = b"", **how: Any) -> int:
             request: int = self.around(
-                f"sftp {kind}", lambda: ask(channel, kind, payload, data), lambda request: _answered(channel, [request])
+                f"sftp {kind}",
+                lambda: ask(channel, kind, payload, data, **how),
+                lambda request: _answered(channel, [request]),
             )
             return request
 
-        def sftp_together(channel: Any, requests: Any) -> list[int]:
+        def sftp_together(channel: Any, requests: Any, **how: Any) -> list[int]:
             asked: list[int] = self.around(
                 f"sftp {'+'.join(str(one[0]) for one in requests)}",
-                lambda: ask_together(channel, requests),
+                lambda: ask_together(channel, requests, **how),
                 lambda asked: _answered(channel, asked),
             )
             return asked

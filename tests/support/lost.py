@@ -23,13 +23,13 @@ def cutting(at: int, when: When) -> Iterator[list[str]]:
     lock = threading.Lock()
     ask = SftpChannel.ask_together
 
-    def asked(channel: Any, requests: Any) -> list[int]:
+    def asked(channel: Any, requests: Any, **how: Any) -> list[int]:
         with lock:
             seen.append("+".join(str(one[0]) for one in requests))
             mine = len(seen) == at
         if mine and when == "before":
             channel._socket.shutdown(socket.SHUT_RDWR)
-        numbers = ask(channel, requests)
+        numbers = ask(channel, requests, **how)
         if mine and when == "after":
             for number in numbers:
                 channel.answer(number)  # it has taken effect, and this answer nobody gets

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.pickup.pickup import PickupError
 from client_delivery.runtime.events import as_json, client_fields, log_event
+from client_delivery.runtime.heap import heap_at_rest
 from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import (
     Destination,
@@ -93,6 +94,7 @@ class Batch:
         started = time.monotonic()
         log_event(self._logger, "batch_started", files=len(entries), bytes=sum(entry.size for entry in entries))
         with ExitStack() as opened:
+            opened.enter_context(heap_at_rest())
             opened.enter_context(self._limited())
             try:
                 self._destination = destination = opened.enter_context(open_destination())

@@ -80,7 +80,10 @@ class Journal(Protocol):
         """``there`` bytes of an earlier attempt are at the destination and are not read again."""
 
     def progress(self, moved: int) -> None:
-        """``moved`` more bytes have been taken by the destination. Cheap, and called from several threads."""
+        """``moved`` more bytes have been taken by the destination. Cheap, and called from several threads.
+
+        Also called with 0, every second, while nothing moves. Raises :class:`Interrupted` when everything is to stop.
+        """
 
 
 class Destination(Protocol):

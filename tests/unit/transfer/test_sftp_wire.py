@@ -204,6 +204,79 @@ def test_a_response_that_nobody_needs_is_waited_for_until_its_deadline(monkeypat
             channel.answer(channel.ask(Kind.STAT, b""), deadline=time.monotonic())
 
 
+class Stop(Exception):
+    """Raised by who is asked meanwhile."""
+
+
+def stop():
+    raise Stop
+
+
+def test_who_waits_for_several_responses_is_woken_when_all_are_there():
+    ssh = FakeSsh(lambda kind, payload: None)
+    with ssh.channel() as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        asked = channel.ask_together([(Kind.STAT, b"", b"")] * 3)
+        there = threading.Thread(target=channel.await_all, args=(asked,))
+        there.start()
+        for number in reversed(asked):
+            there.join(0.1)
+            assert there.is_alive()
+            ssh.say(framed(Kind.STATUS, struct.pack(">II", number, 0)))
+        there.join(10)
+        assert not there.is_alive()
+        assert [channel.answer(number) for number in asked] == [(Kind.STATUS, bytes(4))] * 3
+
+
+def test_who_is_told_to_stop_does_not_wait_for_a_response(monkeypatch):
+    monkeypatch.setattr(channel_module, "_TICK", 0.02)
+    ssh = FakeSsh(lambda kind, payload: None)
+    with ssh.channel(silence=60) as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        request = channel.ask(Kind.STAT, b"")
+        with pytest.raises(Stop):
+            channel.await_all([request], patience=600, meanwhile=stop)
+        ssh.say(framed(Kind.STATUS, struct.pack(">II", request, 0)))
+        assert channel.answer(request) == (Kind.STATUS, bytes(4))
+
+
+@pytest.mark.parametrize("window", [0, 10])
+def test_who_is_told_to_stop_does_not_wait_for_room_and_leaves_no_half_request_behind(monkeypatch, window):
+    monkeypatch.setattr(channel_module, "_TICK", 0.02)
+    ssh = FakeSsh(echo)
+    with ssh.channel(silence=60) as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        ssh.window = window
+        write = ssh.write
+
+        def last(piece):
+            write(piece)
+            ssh.window = 0
+
+        ssh.write = last
+        with pytest.raises(Stop):
+            channel.ask(Kind.WRITE, b"x" * 100, meanwhile=stop)
+        assert channel.lost
+        with pytest.raises(ConnectionLost, match="a request was given up"):
+            channel.ask(Kind.CLOSE, b"")
+
+
+def test_room_that_is_made_is_used_at_once(monkeypatch):
+    ssh = FakeSsh(echo)
+    with ssh.channel(silence=60) as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        ssh.window = 0
+
+        def widen():
+            ssh.window = 1 << 20
+            ssh.say(b"")
+
+        threading.Timer(0.2, widen).start()
+        began = time.monotonic()
+        assert channel.answer(channel.ask(Kind.WRITE, b"x" * 100)) == (Kind.WRITE, b"x" * 100)
+        assert 0.2 <= time.monotonic() - began < 0.9  # less than a tick
+
+
 # -- session ---------------------------------------------------------------------------------------------------------
 
 

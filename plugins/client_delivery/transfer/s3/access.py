@@ -1,8 +1,8 @@
 """S3 as the engine uses it: botocore's client for what is rare, signed requests of its own for what moves bytes.
 
-botocore knows the credentials, where a bucket lives and how requests are signed; only the bytes' way through it is
-left out, for it copies them several times and costs about 2 ms of CPU for every small request. Where that way leads is
-in :mod:`client_delivery.transfer.s3.endpoint`.
+botocore knows the credentials and where a bucket lives; only the bytes' way through it is left out, for it copies them
+several times and costs about 2 ms of CPU for every small request. Where that way leads is in
+:mod:`client_delivery.transfer.s3.endpoint`, how a request is signed in :mod:`client_delivery.transfer.s3.signature`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from urllib.parse import quote, urlencode
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.http.connection import Request
 from client_delivery.transfer.http.pool import HttpPool, Response
-from client_delivery.transfer.s3.chunked import TRAILER, TrailedBody
+from client_delivery.transfer.s3.chunked import TrailedBody
 from client_delivery.transfer.s3.endpoint import TEMPORARY, Endpoint
+from client_delivery.transfer.s3.signature import EMPTY, TRAILED, Signer
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -33,7 +34,7 @@ class S3Access:
 
     def __init__(self, client: S3Client, credentials: Any, pool: HttpPool | None = None) -> None:
         self.client = client
-        self._credentials = credentials
+        self._signer = None if credentials is None else Signer(credentials)
         self._pool = pool or HttpPool()
         self._endpoints: dict[str, Endpoint] = {}
         self._lock = threading.Lock()
@@ -71,10 +72,7 @@ class S3Access:
     def _signed(
         self, method: str, endpoint: Endpoint, rest: str, headers: Mapping[str, str], body: TrailedBody | None
     ) -> Request:
-        from botocore.auth import S3SigV4Auth
-        from botocore.awsrequest import AWSRequest
-
-        if self._credentials is None:
+        if self._signer is None:
             raise DestinationUnavailable(
                 "There are no AWS credentials. Expected the environment's execution role, or the task's role in ECS."
             )
@@ -84,12 +82,16 @@ class S3Access:
             # S3 keeps what is left when it has taken its own framing off.
             headers = {name: value for name, value in headers.items() if name != "content-encoding"}
             framed["Content-Encoding"] = f"{encoding},{framed['Content-Encoding']}"
-        request = AWSRequest(method, url, {**headers, **framed})
-        if body:
-            # The checksum follows the bytes, so that they need neither be read twice nor be held in memory.
-            request.context["checksum"] = {"request_algorithm": {"in": "trailer", "name": TRAILER}}
-        S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", endpoint.region).add_auth(request)
-        return Request(method, url, dict(request.headers.items()), body or b"")
+        host, slash, target = url.partition("://")[2].partition("/")
+        signed = self._signer.headers(
+            method,
+            host,
+            slash + target,
+            {**headers, **framed},
+            region=endpoint.region,
+            payload=TRAILED if body else EMPTY,
+        )
+        return Request(method, url, signed, body or b"")
 
     def _endpoint(self, bucket: str) -> Endpoint:
         with self._lock:

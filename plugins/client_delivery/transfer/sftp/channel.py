@@ -1,7 +1,9 @@
 """Requests and responses over one SSH channel, for several threads at once.
 
 libssh's sessions are not made for several threads, so one lock guards the session; nobody waits inside it. A reader
-thread takes responses in as they come; who sends takes in as well what libssh has read while it wrote.
+thread takes responses in as they come; who sends takes in as well what libssh has read while it wrote. Who waits is
+woken once, when all of what it waits for is there, and nobody else is: with a condition for all, every response woke
+every thread, only to find that it was another's.
 
 **Slow or dead.** While a response is awaited, an SSH message that every peer must ignore goes out every few seconds
 (RFC 4253, 11.2): a host or a network that is gone does not acknowledge it, and TCP gives the connection up. A server
@@ -25,6 +27,8 @@ from client_delivery.transfer.sftp.packets import ConnectionLost
 _READ_SIZE = 128 * 1024
 _MOST_PACKET = 1024 * 1024
 _TICK = 1.0
+_GREETING, _LARGEST_ID = 0, 0xFFFFFFFF
+"""Requests have the numbers above the greeting's."""
 _SENT_TOGETHER = 512 * 1024
 _KEEPALIVE = 15.0
 """Seconds without a word of ours, while a response is awaited, until the peer's host is asked for a sign of life."""
@@ -32,6 +36,29 @@ _LINGERS = 0.02
 """Seconds for which a little room in the window is not enough."""
 _SLOWEST = 1024
 """Bytes per second that a server must take of a request."""
+
+
+def nothing() -> None:
+    """For who has nothing to do while it waits."""
+
+
+class _Waiter:
+    """Waits for some responses, and is woken when it has them all, or when there will be no more."""
+
+    __slots__ = ("_woken", "missing")
+
+    def __init__(self, missing: int) -> None:
+        self.missing = missing
+        self._woken = threading.Lock()
+        self._woken.acquire()
+
+    def wake(self) -> None:
+        """Once."""
+        self._woken.release()
+
+    def woken(self, seconds: float) -> bool:
+        """Whether it is, within so many seconds."""
+        return self._woken.acquire(timeout=seconds)
 
 
 class SftpChannel:
@@ -49,17 +76,21 @@ class SftpChannel:
         self._channel = channel
         self._socket = sock
         self._silence = silence
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        """For the session, and for all that is here."""
+        self._room_made = threading.Condition(self._lock)
         self._sending = threading.Lock()
         self._incoming = bytearray()
         self._next_id = 0
         self._awaited: set[int] = set()
         self._answers: dict[int, tuple[int, bytes]] = {}
-        self._greeting: tuple[int, bytes] | None = None
+        self._waiting: dict[int, _Waiter] = {}
+        """By request."""
+        self._greeted = False
         self._responded = self._spoke = time.monotonic()
         self._lost: str | None = None
-        self._full = False
-        """Whether somebody waits for room in the channel's window."""
+        self._enough = 0
+        """How much room in the channel's window somebody waits for; 0 for nobody."""
         self._widest = 0
         """The largest window that there has been."""
         self._patience: list[float] = []
@@ -79,121 +110,189 @@ class SftpChannel:
 
     def close(self) -> None:
         """No more requests; waits for the reader to end."""
-        with self._changed:
+        with self._lock:
             self._lost = self._lost or "closed"
-            self._changed.notify_all()
+            self._wake_all()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RD)  # wakes the reader
         self._reader.join()
 
     def greet(self, packet: bytes) -> tuple[int, bytes]:
         """Send the first packet, which has no id; returns the response's type and body. Raises ConnectionLost."""
-        self._send(_framed(packet))
-        self._wait(lambda: self._greeting is not None)
-        assert self._greeting is not None  # noqa: S101 - for the type checker
-        return self._greeting
+        with self._sending:
+            self._awaited.add(_GREETING)
+            self._send(_framed(packet))
+        return self.answer(_GREETING)
 
-    def ask(self, kind: int, payload: bytes, data: bytes | memoryview = b"") -> int:
-        """Send a request; returns its id. Raises :class:`ConnectionLost`."""
-        return self.ask_together([(kind, payload, data)])[0]
+    def ask(
+        self,
+        kind: int,
+        payload: bytes,
+        data: bytes | memoryview = b"",
+        *,
+        meanwhile: Callable[[], None] = nothing,
+    ) -> int:
+        """Send a request; returns its id. As :meth:`ask_together`."""
+        return self.ask_together([(kind, payload, data)], meanwhile=meanwhile)[0]
 
-    def ask_together(self, requests: Sequence[tuple[int, bytes, bytes | memoryview]]) -> list[int]:
+    def ask_together(
+        self, requests: Sequence[tuple[int, bytes, bytes | memoryview]], *, meanwhile: Callable[[], None] = nothing
+    ) -> list[int]:
         """Send requests, as few SSH packets as they fit into; returns their ids. Raises :class:`ConnectionLost`.
 
         Each request is its type, its payload, and what follows it.
+
+        :param meanwhile: called every second while there is no room in the window; what it raises ends the wait.
         """
-        with self._changed:
-            numbers = [(self._next_id + n) & 0xFFFFFFFF for n in range(1, len(requests) + 1)]
-            self._next_id = numbers[-1]
-            self._awaited.update(numbers)
         packets: list[bytes] = []
+        numbers: list[int] = []
         size = 0
-        for number, (kind, payload, data) in zip(numbers, requests, strict=True):
-            packets.append(_framed(struct.pack(">BI", kind, number), payload, data))
-            size += len(packets[-1])
-            if size >= _SENT_TOGETHER:
-                self._send(*packets)
-                packets, size = [], 0
-        if packets:
-            self._send(*packets)
+        with self._sending:
+            for kind, payload, data in requests:
+                self._next_id = number = self._next_id % _LARGEST_ID + 1
+                # Only who sends adds, and only who reads takes away.
+                self._awaited.add(number)
+                numbers.append(number)
+                packets.append(_framed(struct.pack(">BI", kind, number), payload, data))
+                size += len(packets[-1])
+                if size >= _SENT_TOGETHER:
+                    self._send(*packets, meanwhile=meanwhile)
+                    packets, size = [], 0
+            if packets:
+                self._send(*packets, meanwhile=meanwhile)
         return numbers
 
     def answer(self, request: int, patience: float = 0, *, deadline: float | None = None) -> tuple[int, bytes]:
-        """Wait for a request's response: its type and its body.
+        """Wait for a request's response: its type and its body. As :meth:`await_all`."""
+        if (there := self._answers.pop(request, None)) is not None:
+            return there
+        self.await_all((request,), patience, deadline=deadline)
+        return self._answers.pop(request)
+
+    def await_all(
+        self,
+        requests: Sequence[int],
+        patience: float = 0,
+        *,
+        deadline: float | None = None,
+        meanwhile: Callable[[], None] = nothing,
+    ) -> None:
+        """Wait until all of these have their responses.
 
         :param patience: seconds that the server may need, where that is more than usual.
         :param deadline: when the connection is given up, whatever else it does, by the monotonic clock.
+        :param meanwhile: called every second; what it raises ends the wait, and somebody else may wait for them.
 
         Raises :class:`ConnectionLost`.
         """
-        with self._changed:
-            self._wait(lambda: request in self._answers, patience, deadline)
-            return self._answers.pop(request)
+        if all(request in self._answers for request in requests):
+            return
+        with self._lock:
+            missing = [request for request in requests if request not in self._answers]
+            if not missing:
+                return
+            if self._lost is not None:
+                raise ConnectionLost(self._lost)
+            waiter = _Waiter(len(missing))
+            self._waiting.update(dict.fromkeys(missing, waiter))
+        began = time.monotonic()
+        with self._patient(patience):
+            while not waiter.woken(_TICK if deadline is None else max(0.0, min(_TICK, deadline - time.monotonic()))):
+                with self._lock:
+                    self._look_after(began, deadline)
+                meanwhile()
+        if waiter.missing:
+            raise ConnectionLost(self._lost)
 
     def abandon(self, reason: str) -> ConnectionLost:
         """Give the connection up; returns what to raise."""
-        with self._changed:
+        with self._lock:
             self._lose(reason)
         return ConnectionLost(reason)
 
-    def _send(self, *packets: bytes) -> None:
-        """Send whole packets, in pieces where the channel's window is smaller: nobody else's bytes come in between."""
+    def _send(self, *packets: bytes, meanwhile: Callable[[], None] = nothing) -> None:
+        """Send whole packets, in pieces where the channel's window is smaller: nobody else's bytes come in between.
+
+        By whoever has :attr:`_sending`.
+        """
         from ssh.exceptions import BaseSSHError
 
         packet = packets[0] if len(packets) == 1 else b"".join(packets)
-        with self._sending:
-            deadline = time.monotonic() + self._silence + len(packet) / _SLOWEST
-            sent = 0
-            while sent < len(packet):
-                with self._changed:
-                    room = self._room(len(packet) - sent)
-                    piece = packet if sent == 0 and room >= len(packet) else packet[sent : sent + room]
-                    try:
-                        self._channel.write(piece)
-                        self._spoke = time.monotonic()
-                        self._take_in()
-                    except (BaseSSHError, OSError) as error:
-                        self._lose(str(error))
-                        raise ConnectionLost(str(error)) from error
-                sent += len(piece)
-                if sent < len(packet) and time.monotonic() > deadline:
-                    raise self.abandon("the server accepts next to nothing")
+        deadline = time.monotonic() + self._silence + len(packet) / _SLOWEST
+        sent = 0
+        while sent < len(packet):
+            with self._lock:
+                try:
+                    room = self._room(len(packet) - sent, meanwhile)
+                except BaseException as error:
+                    # What comes next would be taken for the request's rest, or wait for room without end.
+                    self._lose(f"a request was given up ({type(error).__name__})")
+                    raise
+                piece = packet if sent == 0 and room >= len(packet) else packet[sent : sent + room]
+                try:
+                    self._channel.write(piece)
+                    self._spoke = time.monotonic()
+                    self._take_in()
+                except (BaseSSHError, OSError) as error:
+                    self._lose(str(error))
+                    raise ConnectionLost(str(error)) from error
+            sent += len(piece)
+            if sent < len(packet) and time.monotonic() > deadline:
+                raise self.abandon("the server accepts next to nothing")
 
-    def _room(self, wanted: int) -> int:
+    def _room(self, wanted: int, meanwhile: Callable[[], None]) -> int:
         """How much the channel's window takes now: libssh would wait without end. With the lock held.
 
         Many small pieces cost more CPU than a few large ones; so a little room is waited for to become enough, but
         not for long, for some servers only make room when there is none left.
         """
-        self._wait(self._has_room)
+        if self._lost is not None:
+            raise ConnectionLost(self._lost)
         room = int(self._channel.window_size())
         self._widest = max(self._widest, room)
-        wanted, until = min(wanted, self._widest // 2), time.monotonic() + _LINGERS
-        while room < wanted and self._lost is None and (left := until - time.monotonic()) > 0:
-            self._full = True
-            self._changed.wait(left)
-            room = int(self._channel.window_size())
+        if room >= wanted:
+            return room
+        wanted = min(wanted, self._widest // 2)
+        began = time.monotonic()
+        try:
+            with self._patient(0):
+                room = self._room_of(wanted, _LINGERS)
+                while not room:
+                    self._look_after(began)
+                    if not (room := self._room_of(1, _TICK)):
+                        meanwhile()
+                    elif room < wanted:
+                        room = self._room_of(wanted, _LINGERS)
+        finally:
+            self._enough = 0
+        if self._lost is not None:
+            raise ConnectionLost(self._lost)
+        self._widest = max(self._widest, room)
         return room
 
-    def _has_room(self) -> bool:
-        self._full = self._channel.window_size() == 0
-        return not self._full
+    def _room_of(self, enough: int, seconds: float) -> int:
+        """Wait until the window is that wide, for so long at most; returns how wide it is."""
+        self._enough = enough
+        until = time.monotonic() + seconds
+        while (room := int(self._channel.window_size())) < enough and self._lost is None:
+            if (left := until - time.monotonic()) <= 0:
+                break
+            self._room_made.wait(left)
+        return room
 
-    def _wait(self, come: Callable[[], bool], patience: float = 0, deadline: float | None = None) -> None:
-        with self._changed, self._patient(patience):
-            began = time.monotonic()
-            while not come():
-                if self._lost is not None:
-                    raise ConnectionLost(self._lost)
-                now = time.monotonic()
-                waited = now - max(began, self._responded)
-                if waited > max(self._silence, *self._patience):
-                    self._lose(f"the server has not responded for {waited:.0f} seconds")
-                elif deadline is not None and now > deadline:
-                    self._lose("the server is too slow to wait for")
-                elif now - self._spoke > _KEEPALIVE:
-                    self._keep_alive()
-                self._changed.wait(_TICK)
+    def _look_after(self, began: float, deadline: float | None = None) -> None:
+        """Now and then, by who waits for the server since ``began``. With the lock held. Raises ConnectionLost."""
+        if self._lost is None:
+            now = time.monotonic()
+            waited = now - max(began, self._responded)
+            if waited > max(self._silence, *self._patience):
+                self._lose(f"the server has not responded for {waited:.0f} seconds")
+            elif deadline is not None and now > deadline:
+                self._lose("the server is too slow to wait for")
+            elif now - self._spoke > _KEEPALIVE:
+                self._keep_alive()
+        if self._lost is not None:
+            raise ConnectionLost(self._lost)
 
     @contextlib.contextmanager
     def _patient(self, seconds: float) -> Iterator[None]:
@@ -220,28 +319,29 @@ class SftpChannel:
         while True:
             try:
                 select.select([self._socket], [], [], _TICK)
-                with self._changed:
+                with self._lock:
                     if self._lost is not None:
                         return
                     self._take_in()
-                    if self._full:  # what came may have made room, which is no packet of its own
-                        self._changed.notify_all()
+                    # What came may have made room, which is no packet of its own.
+                    if 0 < self._enough <= self._channel.window_size():
+                        self._room_made.notify()
                     if self._channel.is_eof() or self._channel.is_closed():
                         self._lose("the server closed the connection")
                         return
             except (BaseSSHError, OSError, ValueError) as error:
-                with self._changed:
+                with self._lock:
                     self._lose(str(error) or type(error).__name__)
                 return
 
     def _take_in(self) -> None:
         """All that has arrived. With the lock held."""
-        while True:
+        size = _READ_SIZE
+        while size == _READ_SIZE:  # less is all that there was
             size, data = self._channel.read_nonblocking(_READ_SIZE)
-            if size <= 0:
-                break
-            self._incoming += data[:size]
-            self._sort()
+            if size > 0:
+                self._incoming += data[:size]
+                self._sort()
 
     def _sort(self) -> None:
         position, incoming = 0, self._incoming
@@ -257,24 +357,34 @@ class SftpChannel:
             position += 4 + length
             self._deal(packet)
         del incoming[:position]
-        self._changed.notify_all()
 
     def _deal(self, packet: bytes) -> None:
-        if self._greeting is None:
-            self._greeting = (packet[0], packet[1:])
-            return
-        request = struct.unpack_from(">I", packet, 1)[0] if len(packet) >= 5 else None
+        if self._greeted:
+            request = struct.unpack_from(">I", packet, 1)[0] if len(packet) >= 5 else None
+            body = packet[5:]
+        else:  # the first packet is the only one without an id
+            self._greeted, request, body = True, _GREETING, packet[1:]
         if request not in self._awaited:
             self._lose("the server sent a response that nobody asked for")
             return
         self._awaited.discard(request)
-        self._answers[request] = (packet[0], packet[5:])
+        self._answers[request] = (packet[0], body)
+        if (waiter := self._waiting.pop(request, None)) is not None:
+            waiter.missing -= 1
+            if not waiter.missing:
+                waiter.wake()
 
     def _lose(self, reason: str) -> None:
         self._lost = self._lost or reason
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._changed.notify_all()
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        for waiter in {*self._waiting.values()}:
+            waiter.wake()
+        self._waiting.clear()
+        self._room_made.notify_all()
 
 
 def _framed(*parts: bytes | memoryview) -> bytes:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.pem import UnusableKey, is_private_key, is_putty, private_key_lines, unwrapped
 from client_delivery.transfer.secret import field_of
-from client_delivery.transfer.sftp.putty import from_putty
 
 if TYPE_CHECKING:
     from client_delivery.transfer.secret import Secret
@@ -104,6 +103,8 @@ def _imported(text: object, passphrases: list[str]) -> Any:
 
 
 def _first_that_opens(plain: str, passphrases: list[str]) -> str:
+    from client_delivery.transfer.sftp.putty import from_putty  # 7 MiB of cryptography that nobody else needs
+
     for passphrase in passphrases[:-1]:
         try:
             return from_putty(plain, passphrase)

@@ -108,6 +108,7 @@ class SftpDestination:
             except SftpError as error:
                 raise self._tools.directory.explained(error, path) from error
             except ConnectionLost as error:
+                journal.progress(0)  # who is told to stop does not begin again
                 if sending.acknowledged - before > job.source.size // _PROGRESS:
                     left = _RECONNECTIONS
                 if not left:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from client_delivery.transfer.contract import Journal
+from client_delivery.transfer.contract import Interrupted, Journal
 from client_delivery.transfer.crew import side_by_side
 from client_delivery.transfer.integrity import Digest
 from client_delivery.transfer.parts import Keeper
@@ -186,7 +186,7 @@ class LaneWriter:
                 yield piece
 
         try:
-            for reached in sftp.write(handle, lane.reached, pieces()):
+            for reached in sftp.write(handle, lane.reached, pieces(), self._unless_stopped):
                 acknowledged = None
                 while marks and lane.start + marks[0][0] <= reached.acknowledged:
                     acknowledged = marks.popleft()
@@ -200,7 +200,14 @@ class LaneWriter:
                     with self._keeper.noting(moved):
                         lane.digest.size, lane.digest.values = acknowledged
                     self._journal.progress(moved)
+        except Interrupted:
+            raise  # the connection ends soon, and so does the handle; nobody waits for the server any more
         except BaseException:
             sftp.close(handle)
             raise
-        self.told = sftp.finish(handle, self._mode if lane.start == 0 else None, self._source.object.size).size
+        mode = self._mode if lane.start == 0 else None
+        self.told = sftp.finish(handle, mode, self._source.object.size, self._unless_stopped).size
+
+    def _unless_stopped(self) -> None:
+        """While nothing moves, the journal is asked all the same whether to go on."""
+        self._journal.progress(0)

@@ -177,6 +177,10 @@ class Sending:
 
     # -- plumbing ----------------------------------------------------------------------------------------------------
 
+    def _unless_stopped(self) -> None:
+        """While nothing moves, the journal is asked all the same whether to go on."""
+        self.to.journal.progress(0)
+
     def _still_whole(self, sftp: SftpSession, earlier: Publication) -> bool:
         """It was verified before; the server may have crashed since."""
         tools, receipt = self.tools, earlier.receipt

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import struct
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from client_delivery.transfer.sftp.channel import SftpChannel
+from client_delivery.transfer.sftp.channel import SftpChannel, nothing
 from client_delivery.transfer.sftp.pace import patience
 from client_delivery.transfer.sftp.packets import (
     EOF,
@@ -92,6 +92,7 @@ class SftpSession:
         opened, looked = self._channel.ask_together(
             [_create_request(path, mode, exclusive=True), (Kind.LSTAT, string(other), b"")]
         )
+        self._channel.await_all((opened, looked))
         seen = None
         try:
             handle = self._requests.handle_of(opened, "open")
@@ -107,9 +108,20 @@ class SftpSession:
             Kind.OPEN, string(path) + struct.pack(">II", flags, 0), "open" if write else "read"
         )
 
-    def write(self, handle: bytes, offset: int, pieces: Iterable[bytes | memoryview]) -> Iterator[Written]:
-        """Write the pieces one after the other, many at a time; yields how far they have come."""
-        stream = WriteStream(Timed(self._channel), handle, offset, block=self._block, is_synced=self._is_synced)
+    def write(
+        self,
+        handle: bytes,
+        offset: int,
+        pieces: Iterable[bytes | memoryview],
+        meanwhile: Callable[[], None] = nothing,
+    ) -> Iterator[Written]:
+        """Write the pieces one after the other, many at a time; yields how far they have come.
+
+        :param meanwhile: called every second while this waits for the server; what it raises ends it.
+        """
+        stream = WriteStream(
+            Timed(self._channel, meanwhile), handle, offset, block=self._block, is_synced=self._is_synced
+        )
         try:
             for piece in pieces:
                 stream.send(piece)
@@ -123,28 +135,38 @@ class SftpSession:
         finally:
             stream.forget()
 
-    def finish(self, handle: bytes, mode: int | None = None, size: int = 0) -> Attributes:
+    def finish(
+        self,
+        handle: bytes,
+        mode: int | None = None,
+        size: int = 0,
+        meanwhile: Callable[[], None] = nothing,
+    ) -> Attributes:
         """Have the server write the file to its disk, set its permissions, and close it; all asked for at once.
 
         Returns what the server says of the file before it is closed. Some servers only report a full disk now.
-        """
-        return self._finished(self._channel.ask_together(self._finishing(handle, mode)), size)
 
-    def write_whole(self, handle: bytes, content: bytes, mode: int | None) -> Attributes:
-        """Write a small file's content to a handle and finish it: one round trip."""
+        :param meanwhile: as for :meth:`write`.
+        """
+        return self._finished(self._channel.ask_together(self._finishing(handle, mode)), size, meanwhile)
+
+    def write_whole(
+        self, handle: bytes, content: bytes, mode: int | None, meanwhile: Callable[[], None] = nothing
+    ) -> Attributes:
+        """Write a small file's content to a handle and finish it: one round trip.
+
+        :param meanwhile: as for :meth:`write`.
+        """
         view = memoryview(content)
         writes = [
             write_request(handle, start, view[start : start + self._block])
             for start in range(0, len(content), self._block)
         ]
-        asked = self._channel.ask_together([*writes, *self._finishing(handle, mode)])
+        asked = self._channel.ask_together([*writes, *self._finishing(handle, mode)], meanwhile=meanwhile)
         # Every response is taken before an error is raised: the session stays of use for the next file.
-        errors, timed = [], Timed(self._channel)
-        for request in asked[: len(writes)]:
-            if (error := timed.write_error(request, self._block)) is not None:
-                errors.append(error)
+        errors = Timed(self._channel, meanwhile).write_errors(asked[: len(writes)], len(content))
         try:
-            finished = self._finished(asked[len(writes) :], len(content))
+            finished = self._finished(asked[len(writes) :], len(content), meanwhile)
         except SftpError as error:
             raise (errors[0] if errors else error) from error
         if errors:
@@ -204,6 +226,11 @@ class SftpSession:
         """Remove a file."""
         self._requests.status(Kind.REMOVE, string(path), "remove")
 
+    def remove_if_quick(self, path: str) -> None:
+        """Remove a file, if the server does that soon, for nobody has time to wait; a slow one loses its connection."""
+        with contextlib.suppress(ConnectionLost):
+            self._requests.forget([self._channel.ask(Kind.REMOVE, string(path))])
+
     def rename(self, old: str, new: str, *, replace: bool = False, size: int = 0) -> Attributes | SftpError:
         """Rename, and look at the new name right after it: one round trip. Returns what was seen there.
 
@@ -213,6 +240,7 @@ class SftpSession:
         named = string(old) + string(new)
         rename = (Kind.EXTENDED, string(POSIX_RENAME) + named, b"") if replace else (Kind.RENAME, named, b"")
         renamed, looked = self._channel.ask_together([rename, (Kind.LSTAT, string(new), b"")])
+        self._channel.await_all((renamed, looked), patience(size))
         error = self._requests.error(renamed, "rename", patience(size))
         seen: Attributes | SftpError
         try:
@@ -253,7 +281,8 @@ class SftpSession:
             requests.append((Kind.EXTENDED, string(SYNC) + named, b""))
         return [*requests, (Kind.FSTAT, named, b""), (Kind.CLOSE, named, b"")]
 
-    def _finished(self, asked: Sequence[int], size: int) -> Attributes:
+    def _finished(self, asked: Sequence[int], size: int, meanwhile: Callable[[], None]) -> Attributes:
+        self._channel.await_all(asked, patience(size), meanwhile=meanwhile)
         *before, stat, close = asked
         known, unsynced = Attributes(None, None), None
         if self.syncs:

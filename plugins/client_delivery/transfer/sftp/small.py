@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from client_delivery.transfer.contract import Receipt
+from client_delivery.transfer.contract import Interrupted, Receipt
 from client_delivery.transfer.integrity import Digest
 from client_delivery.transfer.sftp import proof
 from client_delivery.transfer.sftp.packets import NO_SUCH_FILE, ConnectionLost, SftpError
@@ -35,7 +35,7 @@ class SmallFile(Sending):
         tools.stragglers.look(to.path)
         created = tools.creator.temporary(sftp, to.path, to.job.source.etag, to.job.token)
         try:
-            told = sftp.write_whole(created.handle, content, tools.mode).size
+            told = sftp.write_whole(created.handle, content, tools.mode, self._unless_stopped).size
             tools.recipient.require_own_place(sftp, to.path, created.path, occupied=created.occupied)
             sent = proof.Sent(created.path, tools.directory.uri(to.path), digest, told)
             try:
@@ -46,6 +46,10 @@ class SmallFile(Sending):
                 raise
             return self.publish(sftp, Publication(created.path, to.job.source.etag, receipt))
         except ConnectionLost:
+            raise
+        except Interrupted:
+            if "publishing" not in self.state:
+                sftp.remove_if_quick(created.path)
             raise
         except BaseException:
             # No attempt can use it: it is not left on the client's server. Once "publishing" is in the checkpoint, a
@@ -59,7 +63,7 @@ class SmallFile(Sending):
         self.tools.recipient.require_own_place(sftp, self.to.path, self.to.path, occupied=False)
         handle = self.begin_directly(sftp, digest)
         try:
-            told = sftp.write_whole(handle, content, self.tools.mode).size
+            told = sftp.write_whole(handle, content, self.tools.mode, self._unless_stopped).size
         except SftpError:
             self.withdraw_directly(sftp)
             raise

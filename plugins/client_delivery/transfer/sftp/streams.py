@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from client_delivery.transfer.pace import TOO_SLOW, Pace
-from client_delivery.transfer.sftp.channel import SftpChannel
+from client_delivery.transfer.sftp.channel import SftpChannel, nothing
 from client_delivery.transfer.sftp.packets import Kind, SftpError, string
 from client_delivery.transfer.sftp.requests import Requests
 from client_delivery.transfer.sftp.server import SYNC
@@ -33,20 +33,28 @@ class Written(NamedTuple):
 
 
 class Timed:
-    """Requests whose waiting time is counted: for one file, one way."""
+    """Requests whose waiting time is counted: for one file, one way.
 
-    def __init__(self, channel: SftpChannel) -> None:
+    :param meanwhile: called every second while a write waits; what it raises ends the wait.
+    """
+
+    def __init__(self, channel: SftpChannel, meanwhile: Callable[[], None] = nothing) -> None:
         self.channel = channel
+        self.meanwhile = meanwhile
         self.requests = Requests(channel)
         self._pace = Pace()
 
     def write_error(self, request: int, size: int) -> SftpError | None:
         """The refusal of a write of ``size`` bytes, or None. Raises :class:`ConnectionLost` for a server too slow."""
+        return next(iter(self.write_errors([request], size)), None)
+
+    def write_errors(self, requests: Sequence[int], size: int) -> list[SftpError]:
+        """The refusals of writes of ``size`` bytes in all. Raises as :meth:`write_error` does."""
         began = time.monotonic()
-        error = self.requests.error(request, "write")
+        self.channel.await_all(requests, meanwhile=self.meanwhile)
         if self._pace.too_slow(time.monotonic() - began, size):
             raise self.channel.abandon(f"the server takes {TOO_SLOW}")
-        return error
+        return [error for request in requests if (error := self.requests.error(request, "write")) is not None]
 
     def read(self, handle: bytes, offset: int, length: int) -> bytes | None:
         """Ask for some bytes and wait for them. Raises as :meth:`data` does."""
@@ -102,7 +110,8 @@ class WriteStream:
             block = piece[start : start + self._block]
             while len(self._pending) >= WINDOW:
                 self.settle()
-            request = self._timed.channel.ask(*write_request(self._handle, self._offset, block))
+            asked = write_request(self._handle, self._offset, block)
+            request = self._timed.channel.ask(*asked, meanwhile=self._timed.meanwhile)
             self._pending[request] = (len(block), None)
             self._offset += len(block)
 

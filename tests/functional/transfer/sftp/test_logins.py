@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import socket
 import threading
 
 import asyncssh
+import paramiko
 import pytest
 
 from client_delivery.config.model import SftpSection
@@ -84,10 +86,10 @@ def keys():
     return key, key.export_private_key().decode()
 
 
-def login_by(*keys, password=None, both=False):
+def login_by(*keys, password=None):
     class Login(asyncssh.SSHServer):
         def connection_made(self, conn):
-            self._conn, self._key_taken = conn, False
+            self._conn = conn
 
         def public_key_auth_supported(self):
             return True
@@ -121,6 +123,82 @@ def test_a_key_that_is_refused_is_said_so_and_the_password_beside_it_is_not_sent
     assert "refuses the login of 'client' by publickey. The server offers password, publickey" in str(refused.value)
     assert "holds a private key and a password" in str(refused.value)
     assert seen == []
+
+
+@pytest.fixture
+def wants_both():
+    """paramiko: the key is a partial success (RFC 4252, section 5.1), and only behind it a password is asked for.
+
+    Yields its port, its host key, the client's private key, and what was shown to it.
+    """
+    host_key, client_key = paramiko.ECDSAKey.generate(), paramiko.ECDSAKey.generate()
+    text, shown = io.StringIO(), []
+    client_key.write_private_key(text)
+
+    class Login(paramiko.ServerInterface):
+        def get_allowed_auths(self, username):
+            return "password" if "key" in shown else "publickey"
+
+        def check_auth_publickey(self, username, key):
+            if key.asbytes() != client_key.asbytes():
+                return paramiko.AUTH_FAILED
+            shown.append("key")
+            return paramiko.AUTH_PARTIALLY_SUCCESSFUL
+
+        def check_auth_password(self, username, given):
+            shown.append("password")
+            return paramiko.AUTH_SUCCESSFUL if given == PASSWORD else paramiko.AUTH_FAILED
+
+        def check_channel_request(self, kind, number):
+            return paramiko.OPEN_SUCCEEDED
+
+    listening, opened = socket.create_server(("127.0.0.1", 0)), []
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                transport = paramiko.Transport(listening.accept()[0])
+                opened.append(transport)
+                transport.add_server_key(host_key)
+                transport.set_subsystem_handler("sftp", paramiko.SFTPServer)
+                with contextlib.suppress(paramiko.SSHException, EOFError):
+                    transport.start_server(server=Login())
+
+    threading.Thread(target=serve, daemon=True).start()
+    shown_key = f"{host_key.get_name()} {host_key.get_base64()}"
+    yield listening.getsockname()[1], shown_key, text.getvalue(), shown
+    listening.close()
+    for transport in opened:
+        transport.close()
+
+
+def log_in_with_both(wants_both, password):
+    port, host_key, private_key, _ = wants_both
+    config = SftpSection(
+        type="sftp",
+        host="127.0.0.1",
+        port=port,
+        username="client",
+        directory="in",
+        connection_id="acme_sftp",
+        host_keys=(host_key,),
+    )
+    SftpConnection(config, Secret("acme_sftp", password=password, extra={"private_key": private_key})).close()
+
+
+def test_a_server_that_wants_the_key_and_then_the_password(wants_both):
+    log_in_with_both(wants_both, PASSWORD)
+    shown = wants_both[-1]
+    assert shown[-1] == "password"
+    assert set(shown) == {"key", "password"}
+    assert shown.count("password") == 1
+
+
+def test_a_server_that_wants_more_than_the_key_says_what(wants_both):
+    with pytest.raises(DestinationUnavailable) as refused:
+        log_in_with_both(wants_both, None)
+    assert "The server offers password" in str(refused.value)
+    assert "It accepted publickey and asks for more" in str(refused.value)
 
 
 def test_a_wrong_password_is_offered_once(tmp_path):
