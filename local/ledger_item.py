@@ -107,6 +107,11 @@ class LedgerItem:
         return RunRef(run_id, int(generation), *dag_id)
 
     @property
+    def guarded(self) -> bool:
+        """``guarded``."""
+        return self.item.get("guarded") is True
+
+    @property
     def last_error(self) -> str | None:
         """``lastError``."""
         return self.item.get("lastError")

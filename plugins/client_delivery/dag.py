@@ -315,6 +315,13 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             description="Why no reminders are needed of the files that are late now. Write down a reason; it is kept "
             "in the log.",
         ),
+        "reason": Param(
+            None,
+            type=["null", "string"],
+            title="Reason",
+            description="Why the run is triggered. It is kept in the record of each file. With 'Resend failed files' "
+            "it also lets go what a guard holds; without it that stays held.",
+        ),
         "send_notifications": Param(
             config.send_notifications,
             type="boolean",

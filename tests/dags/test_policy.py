@@ -85,6 +85,7 @@ class TestEachDag:
             "send_notifications",
             "only_plan",
             "only_test_destination",
+            "reason",
             "wait_minutes",
         }
         for name in params:

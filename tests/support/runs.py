@@ -187,7 +187,11 @@ class Runs:
         task = task or self.dag.get_task(name)
         context = {
             "dag_run": SimpleNamespace(
-                dag_id=self.config.name, run_id=result.run_id, clear_number=result.generation, run_type="manual"
+                dag_id=self.config.name,
+                run_id=result.run_id,
+                clear_number=result.generation,
+                run_type="manual",
+                conf=dict(params),
             ),
             "params": {**self.dag.params.dump(), **params},
             "ti": SimpleNamespace(

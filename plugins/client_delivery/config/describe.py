@@ -9,6 +9,7 @@ import html
 import re
 from collections.abc import Sequence
 
+from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
 from client_delivery.config.problem import ConfigError
 
@@ -25,6 +26,7 @@ def describe(config: ClientConfig) -> str:
         *([("Expected", _expected(config))] if config.expected else []),
         ("Already sent before", _repeats(config)),
         ("E-mails", _notifications(config)),
+        *([("Guards", _guards(config.guards))] if config.guards is not None and config.guards.any else []),
     ]
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
     # Airflow's page has a base element: without a slash before it the address holds behind a path prefix as well.
@@ -65,6 +67,25 @@ def describe_removed(dag_id: str) -> str:
         "this DAG goes away.\n\nIf that run was ended by hand, trigger this DAG once. The new run is red and "
         "releases the files that the ended one left.\n"
     )
+
+
+def _guards(guards: GuardsSection) -> str:
+    """What a file must be like."""
+    told = [
+        "no empty file" if guards.not_empty else "",
+        f"at least {guards.min_size:,} bytes" if guards.min_size is not None else "",
+        f"at most {guards.max_size:,} bytes" if guards.max_size is not None else "",
+        f"within {guards.size_within}% of the usual size" if guards.size_within is not None else "",
+        f"unchanged for {int(guards.stable_for.total_seconds())} s" if guards.stable_for is not None else "",
+        "a SHA-256 file beside each" if guards.checksum_files else "",
+        *(_in_a_set(one) for one in guards.expected_files),
+    ]
+    return f"{', '.join(filter(None, told))}; what is not so is held until a person lets it go"
+
+
+def _in_a_set(files: ExpectedFiles) -> str:
+    most = "" if files.at_most is None else f" to {files.at_most}"
+    return f"{files.at_least}{most or ' or more'} like {_escape(files.pattern)} in a set"
 
 
 def _client(config: ClientConfig) -> str:

@@ -23,6 +23,7 @@ from client_delivery.config.destinations import (
     SftpSection,
     refuse_external_id_alone,
 )
+from client_delivery.config.guards import GuardsSection
 from client_delivery.config.names import ConfigName, ExternalId, Feed, HNumber, Region, RoleArn, S3Bucket
 from client_delivery.config.patterns import Pattern, matcher, refuse_repeated_prefix
 from client_delivery.config.places import PickupPrefix, overlap
@@ -252,6 +253,26 @@ class ClientConfig(Section, title="Client configuration"):
         " that, and when they have come. Counting starts with the first run after a line is written.",
         examples=[[{"files": "elig_*.csv", "by": "monthly, business day 5, 18:00"}]],
     )
+
+    guards: GuardsSection | None = Field(
+        default=None,
+        title="Guards",
+        description="What a file must be like to be sent. One that is not is held, with the reason, until a person lets"
+        " it go; without this section every file goes.",
+        examples=[{"not_empty": True}],
+    )
+
+    @field_validator("guards")
+    @classmethod
+    def _expect_a_set_with_a_done_file(cls, guards: GuardsSection | None, info: ValidationInfo) -> GuardsSection | None:
+        if guards is not None and guards.expected_files and info.data.get("trigger_on_done_file") is False:
+            raise refusal(
+                "`trigger_on_done_file: true` with it",
+                "Without a done file nobody knows when a set should be complete.",
+                found="a list",
+                at=("expected_files",),
+            )
+        return guards
 
     @field_validator("contacts")
     @classmethod

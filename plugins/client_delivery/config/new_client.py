@@ -43,7 +43,12 @@ def _section(model: type[BaseModel], filled: Mapping[str, Any], destination: str
         hint = f" Example: {example}" if field.is_required() and field_name not in filled and example else ""
         yield ""
         yield from _comment(f"{field.description}{hint}", indent)
-        if section := section_of(field_name, destination):
+        section = section_of(field_name, destination)
+        if section and not field.is_required():
+            yield f"{indent}# {field_name}:"
+            for name, one in section.model_fields.items():
+                yield f"{indent}#   {name}: {as_yaml(one.examples[0]) if one.examples else ''}".rstrip()
+        elif section:
             yield f"{indent}{field_name}:"
             yield from _section(section, filled, destination, indent + "  ")
         elif field.is_required():

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from client_delivery.config.guards import GuardsSection
 from client_delivery.config.model import GcsSection, PickupSection, S3Section, SftpSection
 
 DESTINATIONS: Mapping[str, type[BaseModel]] = {"gcs": GcsSection, "sftp": SftpSection, "s3": S3Section}
@@ -19,6 +20,8 @@ def section_of(name: str | int, destination_type: Any) -> type[BaseModel] | None
     """The model of the section under the top-level field ``name``, or None if it is not one (or of no known type)."""
     if name == "pickup":
         return PickupSection
+    if name == "guards":
+        return GuardsSection
     return DESTINATIONS.get(destination_type) if name == "destination" and isinstance(destination_type, str) else None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, PickupSection
 from client_delivery.config.outline import DESTINATIONS, as_yaml, default_of, section_of
 
@@ -91,6 +92,8 @@ def render() -> str:
     """The reference's file."""
     parts = [_INTRODUCTION, _example(), _table("All deliveries", ClientConfig, "")]
     parts.append(_table("`pickup`", PickupSection, "pickup."))
+    parts.append(_table("`guards`", GuardsSection, "guards."))
+    parts.append(_table("Each of `guards.expected_files`", ExpectedFiles, "guards.expected_files[]."))
     parts += [_table(f"`destination`, `type: {kind}`", model, "destination.") for kind, model in DESTINATIONS.items()]
     return "\n".join([*parts, _SECRETS, _RULES])
 
@@ -102,7 +105,10 @@ def example(destination: str) -> str:
 
 def _example_lines(model: type[BaseModel], destination: str, indent: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
-        if section := section_of(name, destination):
+        section = section_of(name, destination)
+        if section and not field.is_required():
+            continue
+        if section:
             yield f"{indent}{name}:"
             yield from _example_lines(section, destination, indent + "  ")
         elif field.is_required() and field.examples:

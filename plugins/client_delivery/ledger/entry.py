@@ -2,6 +2,7 @@
 
 An entry moves only along these edges, each of them one conditional write in :mod:`client_delivery.ledger.table`::
 
+    (none) ─hold→ fail/active (by a guard)
     (none) ─add→ processing/active ─delivered→ success/active ─close→ success ─rearm→ processing/active
                      │   ▲    └─failed, attempts+1 ─ at MAX_ATTEMPTS→ fail/active ─close→ fail ─rearm→ processing/active
                      ▼   │
@@ -128,6 +129,8 @@ class Entry:
     """It failed for its name: under another name the content is a new wish (R5.9)."""
     replaced: bool = False
     """It failed for another object was in its place by then: that one is a new file, with an entry of its own."""
+    guarded: bool = False
+    """A guard holds it: nothing of it was sent (R5.10)."""
     archived_to: str | None = None
     """Where the archive keeps the source of what was delivered, ``s3://bucket/key`` (R5.8)."""
     reopened: bool = False
@@ -201,6 +204,7 @@ class Entry:
             version_id=item.get("versionId"),
             name_refused=item.get("nameRefused", False),
             replaced=item.get("replaced", False),
+            guarded=item.get("guarded", False),
             archived_to=item.get("archivedTo"),
             reopened=item.get("reopened", False),
             created_at=item.get("createdAt"),

@@ -38,6 +38,8 @@ _MOST_DUPLICATE_BYTES = 16_000
 _MOST_LIVES = 48
 """DynamoDB compares with a hundred values at most, and each life has two spellings."""
 _DELIVERED_PATIENCE = 180.0
+GUARDED_BATCH = 99_999
+"""Of what a guard holds: no task sends a batch of this number."""
 _OUTCOME = (
     "lastError",
     "resumeState",
@@ -48,6 +50,7 @@ _OUTCOME = (
     "finishedAt",
     "nameRefused",
     "replaced",
+    "guarded",
     "reopened",
     "archivedTo",
 )
@@ -179,6 +182,37 @@ class Ledger:
                 for item in assignments
             }
         )
+
+    def hold(
+        self, assignments: Sequence[Assignment], reasons: Mapping[str, str], owner: RunRef, configuration: str
+    ) -> list[str]:
+        """R5.10: a new entry for each file, failed from the beginning: at no moment could anybody send it.
+
+        :param reasons: why, by sort key.
+
+        Returns the sort keys added; one that exists by now is left alone.
+        """
+        timestamp = self._clock()
+        groups: dict[str, list[Write]] = {}
+        for item in assignments:
+            attributes = {
+                **self._key(item.identity),
+                **self._assigned(item, owner, configuration, timestamp),
+                "status": Status.FAIL,
+                "sendAttempts": 0,
+                "fencingToken": 0,
+                "armedBy": str(owner),
+                "armedAt": timestamp,
+                "createdAt": timestamp,
+                "finishedAt": timestamp,
+                "lastError": reasons[item.identity][:_ERROR_LENGTH],
+                "guarded": True,
+                **self._request.attributes,
+            }
+            there = {name: value for name, value in attributes.items() if value is not None}
+            put = Write.put(self._table, attributes, Attr(SORT_KEY).not_exists())
+            groups[item.identity] = [put, *self._record(Entry.from_item(there), 0)]
+        return self._writer.write_groups(groups)
 
     def resume(self, assignments: Sequence[Assignment], owner: RunRef, configuration: str) -> list[str]:
         """R5.5, R4.6: take on what a dead run left ``processing``; attempts and resume state are kept.

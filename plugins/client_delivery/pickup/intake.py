@@ -18,6 +18,7 @@ from client_delivery.pickup.recognition import Group, Rules, Sighting
 
 if TYPE_CHECKING:
     from client_delivery.ledger.file import PickupFile
+    from client_delivery.pickup.guards import Guards
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ class Options:
     """What has been delivered stays in the pick-up (R5.8)."""
     deliverable: Callable[[str], bool] = lambda name: True
     """Whether the destination can have a file of this name."""
+    guards: Guards | None = None
+    """What a file must be like to be sent; None if nothing is asked of it (R5.10)."""
+    lets_go: bool = False
+    """Whether a person lets go what guards hold, and has said why."""
 
     def wants(self, name: str) -> bool:
         """Whether the run is for a file of this name."""
@@ -60,6 +65,8 @@ class Intake:
 
     add: list[Take] = field(default_factory=list)
     """R5.1: seen for the first time."""
+    refused: list[tuple[Take, str]] = field(default_factory=list)
+    """R5.10: seen for the first time, and held by a guard, with its reason."""
     resume: list[Take] = field(default_factory=list)
     """R5.5, R4.6: begun by a run that died."""
     rearm: list[Take] = field(default_factory=list)
@@ -91,7 +98,7 @@ class Intake:
     @property
     def idle(self) -> bool:
         """Nothing to send, to delete or to conclude (R4.4); what is held waits."""
-        return not (self.take or self.remove or self.duplicates or self.unconcluded or self.unknown)
+        return not (self.take or self.refused or self.remove or self.duplicates or self.unconcluded or self.unknown)
 
 
 def asked_for(entry: Entry, options: Options) -> bool:
@@ -131,7 +138,7 @@ def _decide_group(
         if one.new:
             intake.aliases += aliases_of(etag, one.file, by_name=options.rules.by_name)
     if entry is None:
-        intake.add.append(_taken(intake, etag, sightings, None, options))
+        _take_on(intake, _taken(intake, etag, sightings, None, options), options)
     elif entry.status is Status.PROCESSING:
         if entry.active and not entry.owned_by.is_same_run(options.owner):
             intake.abandoned.append(entry)
@@ -139,8 +146,7 @@ def _decide_group(
     elif _in_hand(entry, options.owner):
         return
     elif entry.status is Status.FAIL:
-        anew = sightings if options.bypass or asked_for(entry, options) else _new_wishes(entry, sightings)
-        if anew:
+        if anew := _to_be_sent_again(entry, sightings, options):
             intake.rearm.append(_taken(intake, etag, sightings, entry, options, among=anew))
         else:
             intake.held += [(entry, one.file) for one in sightings]
@@ -148,6 +154,29 @@ def _decide_group(
         intake.rearm.append(_taken(intake, etag, sightings, entry, options))
     else:
         _clear_away(intake, sightings, entry, options)
+
+
+def _take_on(intake: Intake, take: Take, options: Options) -> None:
+    """A file that is seen for the first time: sent, or held by a guard."""
+    why = _guarded(take.file, options)
+    if why is None:
+        intake.add.append(take)
+    else:
+        intake.refused.append((take, why))
+
+
+def _to_be_sent_again(entry: Entry, sightings: Sequence[Sighting], options: Options) -> Sequence[Sighting]:
+    """Of what failed, those files that go once more.
+
+    Whoever clears a run, or drops a file again, has not said that what a guard holds is right.
+    """
+    anew = sightings if options.bypass or asked_for(entry, options) else _new_wishes(entry, sightings)
+    return [one for one in anew if _guarded(one.file, options) is None] if entry.guarded else anew
+
+
+def _guarded(file: PickupFile, options: Options) -> str | None:
+    """Why a guard holds the file; None if none does."""
+    return options.guards.refusal(file) if options.guards is not None and not options.lets_go else None
 
 
 def _taken(

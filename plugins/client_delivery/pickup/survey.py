@@ -91,6 +91,7 @@ class Survey:
         self, pickup: Pickup, ledger: Ledger, options: Options, *, needs_done_file: bool, recognition: Recognition
     ) -> None:
         self._rules = options.rules
+        self._guards = options.guards
         self._look = _Look(pickup, ledger, options, recognition, needs_done_file=needs_done_file)
         try:
             self._recognise(self._look, pickup, recognition)
@@ -102,6 +103,11 @@ class Survey:
     def done_file(self) -> DoneFile | None:
         """The done file as it was before the pick-up was listed: what it speaks for is in the listing (R4.5)."""
         return self._look.done_file
+
+    @property
+    def unstable(self) -> int:
+        """How many files are left for a later run, for somebody may still be writing them."""
+        return self._look.unstable
 
     def parts(self) -> Iterator[Intake]:
         """All decisions, some files at a time, those of one content together. They are the same each time."""
@@ -130,6 +136,8 @@ class Survey:
     def _add(self, here: _Look, sightings: Iterable[Sighting], number: int | None = None) -> None:
         for one in here.relevant(sightings):
             here.spool.add(one, self._rules, number)
+            if self._guards is not None and (one.entry is None or one.entry.status is not Status.SUCCESS):
+                self._guards.count([one.file.name])
 
 
 class _Look:
@@ -147,6 +155,8 @@ class _Look:
         self.spool = Spool()
         self._open = self.spool.keep(Kind.OPEN, ledger.each_open())
         self._held = 0
+        self.unstable = 0
+        """Files that somebody may still be writing: they are left for a later run."""
         if not self._complete:
             for held in _portions(ledger.each_held()):
                 self._held += self.spool.keep(Kind.HELD, held)
@@ -160,7 +170,10 @@ class _Look:
         """The files that wait, with what can be told without asking S3."""
         if self._complete or self._held:
             for page in _portions(self._pickup.files()):
-                yield self._recognition.by_etag(page)
+                guards = self._options.guards
+                stable = [file for file in page if guards is None or not guards.unstable(file)]
+                self.unstable += len(page) - len(stable)
+                yield self._recognition.by_etag(stable)
 
     def relevant(self, sightings: Iterable[Sighting]) -> list[Sighting]:
         """New files wait for their done file; of one that failed, another upload or name is found as well."""

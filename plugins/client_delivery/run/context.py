@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from client_delivery.ledger.table import Ledger
     from client_delivery.ledger.unsent_mail import UnsentMail
     from client_delivery.pickup.disposal import Disposal
+    from client_delivery.pickup.guards import Guards
     from client_delivery.pickup.pickup import Pickup
     from client_delivery.transfer.contract import Destination
     from client_delivery.transfer.s3.access import S3Access
@@ -323,6 +324,17 @@ class Run:
         return Rules(by_name=by_name, by_content=self.config.dedupe_by != "etag")
 
     @property
+    def guards(self) -> Guards | None:
+        """The configuration's guards, for one look at the pick-up; None if it has none (R5.10)."""
+        if self.config.guards is None:
+            return None
+        from client_delivery.ledger.history import History
+        from client_delivery.run.guarding import guards_of
+
+        history = History(self._dynamodb, self.settings.ledger_table)
+        return guards_of(self.config, self.config.guards, history, lambda: self.source_s3)
+
+    @property
     def options(self) -> Options:
         """How this run treats what it finds."""
         return Options(
@@ -333,6 +345,8 @@ class Run:
             file_pattern=self.params["file_pattern"] or None,
             keep=self.disposal.keeps,
             deliverable=partial(is_deliverable, self.config.destination),
+            guards=self.guards,
+            lets_go=bool(self.params["resend_failed"] and self.note),
         )
 
 

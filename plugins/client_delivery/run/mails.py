@@ -192,7 +192,7 @@ class StartedMail(JobMail):
     def subjects(self) -> list[Entry]:
         """Every active entry, but for those of another run that is under way."""
         entries = self.run.to_wind_up(self.run.ledger.open_now(self.run.owner))
-        return [entry for entry in entries if entry.active and not entry.reopened]
+        return [entry for entry in entries if entry.active and not entry.reopened and not entry.guarded]
 
     def life(self, entry: Entry) -> RunRef:
         """The run that armed the file."""

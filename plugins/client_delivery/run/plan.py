@@ -72,6 +72,7 @@ class _Reasons:
         self._run = run
         self._ledger = ledger
         self._done_file_missing = done_file_missing
+        self._unstable = run.config.guards is not None and run.config.guards.stable_for is not None
 
     def of(self, intake: Intake) -> Iterator[Planned]:
         """Of some files that a decision was taken on."""
@@ -82,6 +83,10 @@ class _Reasons:
             yield from self._sent(take, self._resumed(entries.get(take.identity)))
         for take in intake.rearm:
             yield from self._sent(take, self._again(entries.get(take.identity)))
+        for take, why in intake.refused:
+            yield Planned(take.file.name, take.size, Fate.HELD, why)
+            for name in sorted(take.duplicates):
+                yield Planned(name, None, Fate.HELD, one_line(f"the same content as {take.file.name}, which is held"))
         for entry, file in intake.held:
             yield Planned(file.name, file.size, Fate.HELD, self._held(entry, file))
         for entry, file in intake.duplicates:
@@ -95,6 +100,8 @@ class _Reasons:
             why = "the configuration's include and exclude patterns leave it out"
         elif not self._run.options.wants(name):
             why = "the form's pattern leaves it out"
+        elif self._unstable:
+            why = "not long enough unchanged (guards.stable_for), or dealt with before"
         elif self._done_file_missing:
             why = f"waits for the done file {self._run.config.done_file_key}"
         else:

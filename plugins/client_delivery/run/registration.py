@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from client_delivery.ledger.aliases import covered_name
 from client_delivery.ledger.entry import Status
 from client_delivery.ledger.manifest import HELD
-from client_delivery.ledger.table import Assignment
+from client_delivery.ledger.table import GUARDED_BATCH, Assignment
 from client_delivery.pickup.intake import Intake, Take
 from client_delivery.run.batches import BatchRef, Share, nothing_to_send
 from client_delivery.run.leftovers import let_go
@@ -46,6 +46,7 @@ class _Totals:
     duplicates: int = 0
     held: int = 0
     unconcluded: int = 0
+    refused: int = 0
     complete: bool = True
 
     def count(self, intake: Intake) -> None:
@@ -56,12 +57,13 @@ class _Totals:
         self.duplicates += len(intake.duplicates)
         self.held += len(intake.held)
         self.unconcluded += len(intake.unconcluded)
+        self.refused += len(intake.refused)
         self.complete &= intake.complete
 
     @property
     def in_hand(self) -> bool:
         """Whether the run has anything to wind up."""
-        return bool(self.sizes or self.duplicates or self.unconcluded)
+        return bool(self.sizes or self.duplicates or self.unconcluded or self.refused)
 
 
 def register(run: Run) -> Registered:
@@ -78,7 +80,7 @@ def register(run: Run) -> Registered:
 def _register(run: Run, survey: Survey) -> Registered:
     if run.delivery_keys[-1:] != [run.config.delivery_key]:
         run.registry.use(run.config.delivery_key, run.delivery_keys)
-    totals = _Totals()
+    totals = _Totals(complete=not survey.unstable)
     for intake in survey.parts():
         totals.count(intake)
         if intake.abandoned:
@@ -95,7 +97,7 @@ def _register(run: Run, survey: Survey) -> Registered:
     if survey.done_file is not None and totals.complete:
         removed = run.pickup.remove_done_file(survey.done_file)
         run.log_event("done_file_removed" if removed else "done_file_kept_newer", key=survey.done_file.key)
-    if not (batches or reported or totals.unconcluded or mail_is_left(run)):
+    if not (batches or reported or totals.unconcluded or totals.refused or mail_is_left(run)):
         run.log_event("nothing_to_send")
         if totals.in_hand:
             run.end()
@@ -164,6 +166,8 @@ def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequenc
     for assignment in assignments.values():
         by_batch[assignment.batch].append(assignment.identity)
     owner, name = run.owner, run.config.name
+    refused = [Assignment(take.file, take.identity, GUARDED_BATCH, take.duplicates) for take, _ in intake.refused]
+    by_batch[GUARDED_BATCH] = [item.identity for item in refused]
     run.ledger.manifest.note(
         owner.run_id,
         {
@@ -173,6 +177,11 @@ def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequenc
             HELD: [entry.identity for entry, _ in intake.held],
         },
     )
+    reasons = {take.identity: why for take, why in intake.refused}
+    files = {item.identity: item.file for item in refused}
+    for held in run.ledger.hold(refused, reasons, owner, name):
+        file = files[held]
+        run.log_event("file_held_by_guard", level=logging.WARNING, file=file.name, etag=file.etag, error=reasons[held])
     taken = {
         *run.ledger.add(of(intake.add), owner, name),
         *run.ledger.resume(of(intake.resume), owner, name),

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from client_delivery.ledger.entry import MAX_ATTEMPTS, Entry, RunRef, Status
+from client_delivery.ledger.history import History
 from client_delivery.ledger.table import Assignment, Ledger
 from client_delivery.transfer.contract import Receipt, Superseded
 from tests.support.factories import EARLIER, RUN, a_file
@@ -33,6 +34,9 @@ def added(ledger: Ledger, owner: RunRef = RUN) -> Entry:
 
 def in_state(ledger: Ledger, state: str) -> Entry:
     """Bring an entry into one of the states of the diagram in client_delivery.ledger.entry."""
+    if state == "guarded/active":
+        assert ledger.hold([assignment()], {"etag-a": "too small"}, RUN, "acme") == ["etag-a"]
+        return the(ledger)
     entry = added(ledger)
     if state == "processing/active":
         return entry
@@ -50,10 +54,11 @@ def in_state(ledger: Ledger, state: str) -> Entry:
     return the(ledger)
 
 
-STATES = ["processing/active", "processing", "success/active", "success", "fail/active", "fail"]
+STATES = ["processing/active", "processing", "success/active", "success", "fail/active", "fail", "guarded/active"]
 OTHER = RunRef("scheduled__2026-03-01T12:15:00+00:00", 0, "acme")
 
 EDGES = {
+    "hold": lambda ledger, entry: bool(ledger.hold([assignment()], {"etag-a": "too large"}, OTHER, "acme")),
     "add": lambda ledger, entry: bool(ledger.add([assignment()], OTHER, "acme")),
     "resume": lambda ledger, entry: bool(ledger.resume([assignment()], OTHER, "acme")),
     "rearm": lambda ledger, entry: bool(ledger.rearm([assignment()], OTHER, "acme", BOTH)),
@@ -74,6 +79,7 @@ ALLOWED = {
     "success": {"rearm"},
     "fail/active": {"deactivate"},
     "fail": {"rearm", "rearm failed"},
+    "guarded/active": {"deactivate"},
 }
 
 
@@ -275,6 +281,7 @@ def test_r3_4_the_index_holds_what_is_open_and_what_is_held_and_nothing_else(led
         "processing",
         "success/active",
         "fail/active",
+        "guarded/active",
     }
     assert [entry.file_name for entry in ledger.held_entries()] == ["fail"]
 
@@ -376,3 +383,17 @@ def test_a_run_of_another_dag_with_the_same_id_owns_nothing_of_this_one(ledger):
     with pytest.raises(Superseded):
         ledger.begin(the(ledger), renamed)
     assert ledger.give_up([the(ledger)], renamed, "not mine") == []
+
+
+def test_r5_10_what_a_guard_holds_was_never_to_be_sent_and_is_in_the_record(
+    ledger, lost_answer, dynamodb, ledger_table
+):
+    assert lost_answer(lambda: ledger.hold([assignment()], {"etag-a": "too small"}, RUN, "acme"))
+    entry = the(ledger)
+    assert (entry.status, entry.active, entry.open, entry.guarded) == (Status.FAIL, True, True, True)
+    assert (entry.send_attempts, entry.fencing_token, entry.last_error) == (0, 0, "too small")
+    (recorded,) = History(dynamodb, ledger_table).of_client(ledger.delivery_key).found
+    assert (recorded.status, recorded.error, recorded.attempts) == ("fail", "too small", 0)
+    ledger.close([entry], RUN)
+    assert ledger.rearm([assignment()], OTHER, "acme", [Status.FAIL]) == ["etag-a"]
+    assert the(ledger).guarded is False

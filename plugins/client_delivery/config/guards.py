@@ -1,0 +1,156 @@
+"""What a file must be like before any byte of it goes: a wrong file that was sent cannot be called back."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+
+from client_delivery.config.destinations import Section
+from client_delivery.config.patterns import Pattern
+from client_delivery.config.refusal import refusal
+from client_delivery.config.sizes import ByteSize
+
+_UNITS = {"s": 1, "min": 60, "h": 3600}
+_DURATION = rf"([0-9]{{1,5}}) ?({'|'.join(_UNITS)})"
+_LONGEST_WAIT = 24 * 3600
+_PERCENT = r"([0-9]{1,3}) ?%"
+
+
+def _parse_duration(value: Any) -> Any:
+    """Seconds, from text such as ``5 min``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise refusal("a time with its unit, such as '5 min'", f"The units are {', '.join(_UNITS)}.")
+    if isinstance(value, str):
+        match = re.fullmatch(_DURATION, value)
+        if not match:
+            raise refusal("a time with its unit, such as '5 min'", f"The units are {', '.join(_UNITS)}.")
+        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    return value
+
+
+def _check_duration(value: timedelta) -> timedelta:
+    if not 1 <= value.total_seconds() <= _LONGEST_WAIT:
+        raise refusal("1 s to 24 h")
+    return value
+
+
+def _parse_percent(value: Any) -> Any:
+    """A whole number of per cent, from text such as ``50%``."""
+    match = re.fullmatch(_PERCENT, value) if isinstance(value, str) else None
+    if not match or not 1 <= int(match[1]) <= 999:
+        raise refusal("a percentage from 1% to 999%, in quotes, such as '50%'")
+    return int(match[1])
+
+
+def _written(value: timedelta) -> str:
+    return f"{int(value.total_seconds())} s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_parse_duration),
+    AfterValidator(_check_duration),
+    PlainSerializer(_written),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"}),
+]
+Percent = Annotated[
+    int,
+    BeforeValidator(_parse_percent),
+    PlainSerializer(lambda value: f"{value}%"),
+    WithJsonSchema({"type": "string", "pattern": f"^{_PERCENT}$"}),
+]
+
+
+class ExpectedFiles(Section, title="Expected files"):
+    """How many files of one kind belong to a set."""
+
+    pattern: Pattern = Field(
+        title="Pattern", description="Which files are meant, as in the pick-up's `include`.", examples=["members_*.csv"]
+    )
+    at_least: int = Field(
+        default=1, ge=0, le=100_000, strict=True, title="At least", description="So many must be there.", examples=[1]
+    )
+    at_most: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        strict=True,
+        title="At most",
+        description="So many may be there. Without it, any number.",
+        examples=[1],
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ExpectedFiles:
+        if self.at_most is not None and self.at_most < self.at_least:
+            raise refusal("a number that is not below `at_least`", at=("at_most",))
+        return self
+
+    def matches(self, name: str) -> bool:
+        """Whether a file of this name is one of them."""
+        return fnmatchcase(name, self.pattern)
+
+
+class GuardsSection(Section, title="Guards"):
+    """What a file must be like to be sent. One that is not is held, with the reason, until a person lets it go."""
+
+    not_empty: bool = Field(default=False, title="Not empty", description="Holds a file of 0 bytes.", examples=[True])
+    min_size: ByteSize | None = Field(
+        default=None,
+        title="Smallest size",
+        description="Holds a smaller file. Bytes as a number, or with a unit.",
+        examples=["1 KiB"],
+    )
+    max_size: ByteSize | None = Field(
+        default=None,
+        title="Largest size",
+        description="Holds a larger file. Bytes as a number, or with a unit.",
+        examples=["5 GiB"],
+    )
+    size_within: Percent | None = Field(
+        default=None,
+        title="Size within",
+        description="Holds a file whose size differs by more than this from the median of the last deliveries of that"
+        " name; digits in a name, such as a date, do not count. With fewer than three such deliveries it holds"
+        " nothing.",
+        examples=["50%"],
+    )
+    stable_for: Duration | None = Field(
+        default=None,
+        title="Stable for",
+        description="Leaves a file alone until it was not changed for so long, for uploads that write it in pieces. It"
+        " is not held: a later run takes it.",
+        examples=["5 min"],
+    )
+    checksum_files: Literal["sha256"] | None = Field(
+        default=None,
+        title="Checksum files",
+        description="`sha256`: holds a file without another one beside it that has its name with `.sha256` behind it"
+        " and its SHA-256, as `sha256sum` writes it; and one whose content has another. The file is read for it, once"
+        " more than for the delivery. The checksum files themselves are delivered like others, unless `exclude` names"
+        " them.",
+        examples=["sha256"],
+    )
+    expected_files: Annotated[tuple[ExpectedFiles, ...], Field(strict=False)] = Field(
+        default=(),
+        max_length=50,
+        title="Expected files",
+        description="How many files of each kind belong to the set for which a done file speaks. Holds all files of a"
+        " set that is not complete. Only with `trigger_on_done_file: true`.",
+        examples=[[{"pattern": "members_*.csv", "at_least": 1, "at_most": 1}]],
+    )
+
+    @model_validator(mode="after")
+    def _sizes_in_order(self) -> GuardsSection:
+        if self.min_size is not None and self.max_size is not None and self.max_size < self.min_size:
+            raise refusal("a size that is not below `min_size`", at=("max_size",))
+        return self
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any guard."""
+        return self != GuardsSection()
