@@ -248,7 +248,7 @@ def test_what_is_not_known_to_be_ours_is_not_removed(servers, monkeypatch):
         return Stored("")
 
     monkeypatch.setattr(GcsApi, "complete", terse)
-    with pytest.raises(IntegrityError, match="another crc32c checksum"):
+    with pytest.raises(IntegrityError, match="a different crc32c checksum"):
         deliver(servers.open("gcs"), source)
     assert servers.visible("gcs")[source.key] == (4321, others[0])
 
