@@ -143,7 +143,7 @@ def test_passing_trouble_is_waited_for_within_the_attempt(servers, federation, m
 def test_a_token_service_that_breaks_off_is_not_a_refused_credential(servers, federation, monkeypatch, call):
     prepared(servers, federation, monkeypatch, call)
     servers.gcs_faults({"call": call, "reset": "before", "times": 0})
-    assert refusal(servers).startswith("Google's token service cannot be reached: the network or Google is the reason")
+    assert refusal(servers).startswith("Google's token service cannot be reached: the cause is the network or Google")
 
 
 def test_a_token_service_that_is_silent_is_given_up(servers, monkeypatch):

@@ -105,7 +105,7 @@ def test_r6_11_what_each_permission_buys(servers, permit, kind, granted, place):
     if expected == KEPT:
         assert raised.value.alike is None, "that there is an older one says nothing about other files"
         assert servers.visible(kind)[source.key] == (777, older)
-        assert "take" in str(raised.value), "what to do is said"
+        assert "have the recipient remove" in str(raised.value).lower(), "what to do is said"
     else:
         assert source.key not in servers.visible(kind) or there != "new"
         assert "storage.objects.create" in str(raised.value) or "s3:PutObject" in str(raised.value)
@@ -140,7 +140,7 @@ def test_an_account_that_may_only_create_resumes_or_begins_anew(servers, permit,
     ("code", "reason", "advice"),
     [
         ("RetentionPolicyNotMet", "Object is subject to the bucket's retention policy", "under another name"),
-        ("ObjectUnderActiveHold", "Object is under active Temporary hold", "releases it"),
+        ("ObjectUnderActiveHold", "Object is under active Temporary hold", "have its owner release it"),
         ("AccessDenied", "Permission denied on Cloud KMS key", "cryptoKeyEncrypterDecrypter"),
         ("AccessDenied", "Request is prohibited by organization's policy (VPC Service Controls)", "perimeter"),
         ("UserProjectMissing", "Bucket is requester pays bucket but no user project provided.", "destination.project"),

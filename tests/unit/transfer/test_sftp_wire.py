@@ -45,7 +45,7 @@ ALL_ATTRIBUTES = (
         (struct.pack(">IQ", 0x01, 2**40), Attributes(2**40, None)),
         (struct.pack(">III", 0x02, 501, 20), Attributes(None, None)),
         (struct.pack(">II", 0x04, 0o100600), Attributes(None, 0o100600)),
-        (ALL_ATTRIBUTES, Attributes(7, 0o100640)),
+        (ALL_ATTRIBUTES, Attributes(7, 0o100640, 2)),
     ],
 )
 def test_attributes_are_read_whatever_else_the_server_tells(body, found):
