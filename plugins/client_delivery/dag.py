@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from client_delivery.operators.register_files import RegisterFilesOperator
 from client_delivery.operators.report import ReportOperator
 from client_delivery.operators.settle import SettleOperator
 from client_delivery.operators.transfer_batch import TransferBatchOperator
+from client_delivery.run.again import MOST
 from client_delivery.run.questions import SAY_PLAN, TEST_DESTINATION
 from client_delivery.runtime.settings import problems, setting
 
@@ -81,7 +82,7 @@ def deliveries(dags_folder: Path) -> Iterator[DAG]:
         if loaded.config is not None:
             yield build_dag(loaded.config)
         elif loaded.error is not None:
-            yield build_error_dag(loaded.dag_id, loaded.error, ledger.timing(loaded))
+            yield build_error_dag(loaded.dag_id, loaded.error, ledger.timing(loaded), ledger.client(loaded))
     for name in [context.dag_id] if context.dag_id else ledger.under_way():
         if name not in found:
             yield build_removed_dag(name)
@@ -113,14 +114,20 @@ def build_dag(config: ClientConfig) -> DAG:
     return dag
 
 
-def build_error_dag(dag_id: str, error: ConfigError, timing: Timing | None = None) -> DAG:
-    """The DAG of a file that is wrong: red, under the same id, with the reason where people look (R2.6)."""
+def build_error_dag(dag_id: str, error: ConfigError, timing: Timing | None = None, client: Collection[str] = ()) -> DAG:
+    """The DAG of a file that is wrong: red, under the same id, with the reason where people look (R2.6).
+
+    ``client``: tags that say whose it is, as far as anybody knows.
+    """
+    key = next((tag for tag in sorted(client) if tag.startswith("H")), None)
     return _without_configuration(
         dag_id,
         {"message": str(error)},
         description="This client's configuration is wrong. Nothing is delivered until it is corrected",
         schedule=_due(timing or Timing(DEFAULT_SCHEDULE)),
-        tags={"client-delivery", "config-error"},
+        # People find the client where they always do: by its number in the first search box, and by its tags.
+        dag_display_name=f"{key} {dag_id}" if key else dag_id,
+        tags={"client-delivery", "config-error", *client},
         doc_md=describe_error(dag_id, error),
     )
 
@@ -343,6 +350,22 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             description="Say of each waiting file whether it would be sent, held, removed or left, and why, with what "
             "else is chosen here. Nothing is changed, and no e-mail is sent. The table is in the log of the task "
             "say_plan.",
+        ),
+        "send_again": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            maxItems=MOST,
+            title="Send again",
+            description="Send these files once more, and no others: the Deliveries page fills this in.",
+        ),
+        "let_go": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            maxItems=MOST,
+            title="Let go of",
+            description="Do not hold these files any more, and send nothing: the Deliveries page fills this in.",
         ),
         "wait_minutes": Param(
             0,

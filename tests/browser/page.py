@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
+
+from local.airflow import Airflow
 
 
 class Page:
@@ -98,6 +102,22 @@ class Page:
         """Sign out: no cookie is left."""
         self._driver.delete_all_cookies()
 
+    def run_script(self, script: str) -> object:
+        """What a script says, of the frame that the driver is in."""
+        return self._driver.execute_script(script)
+
+    def run_async(self, script: str) -> object:
+        """What a script gives to the callback that is its last argument."""
+        return self._driver.execute_async_script(script)
+
+    def press(self, *keys: str) -> None:
+        """Press keys, wherever the focus is."""
+        ActionChains(self._driver).send_keys(*keys).perform()
+
+    def clear(self, selector: str) -> None:
+        """Empty a field."""
+        self._all(selector)[0].clear()
+
     def screenshot(self, name: str) -> None:
         """Keep what is to be seen."""
         self._driver.save_screenshot(str(self._screenshots / f"{name}.png"))
@@ -119,3 +139,16 @@ class Page:
         except TimeoutException:
             self.screenshot("failed")
             raise AssertionError(f"Not within {seconds:.0f} s: {what}. The page says:\n{self.text()[:3000]}") from None
+
+
+def sign_in(page: Page, airflow: Airflow, name: str) -> None:
+    """As one of the users that the simple auth manager knows, whoever was signed in before."""
+    passwords = json.loads((airflow.directory / "passwords.json").read_text())
+    page.outside()
+    page.open(airflow.url)
+    page.forget()
+    page.open(airflow.url)
+    page.type("input[name=username]", name)
+    page.type("input[name=password]", passwords[name])
+    page.click("button[type=submit]")
+    page.sees("Dags")

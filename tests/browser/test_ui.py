@@ -7,6 +7,7 @@ import pytest
 
 from local.demo_clients import recipient_files
 from local.sample_files import SampleFile
+from tests.browser.page import sign_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 GOOD, LATE = SampleFile("claims 2026.csv", 48_000, 1), SampleFile("eligibility <b>.csv", 1_200, 2)
@@ -15,11 +16,7 @@ ASKED = SampleFile("asked about.csv", 700, 3)
 
 @pytest.fixture(scope="module")
 def signed_in(page, airflow):
-    page.open(airflow.url)
-    page.type("input[name=username]", "admin")
-    page.type("input[name=password]", airflow.password)
-    page.click("button[type=submit]")
-    page.sees("Dags")
+    sign_in(page, airflow, "admin")
     return page
 
 

@@ -87,6 +87,8 @@ class TestEachDag:
             "only_test_destination",
             "reason",
             "wait_minutes",
+            "send_again",
+            "let_go",
         }
         for name in params:
             param = params.get_param(name)

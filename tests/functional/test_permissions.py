@@ -44,6 +44,8 @@ ACTIONS = {
     "s3.CopyObject": ["s3:PutObject"],
     "s3.ListParts": ["s3:ListMultipartUploadParts"],
 }
+OF_A_VERSION = " of a version"
+OF_A_VERSION_IS = {"s3:GetObject": "s3:GetObjectVersion"}
 TRANSACTED = {
     "Put": "dynamodb:PutItem",
     "Update": "dynamodb:UpdateItem",
@@ -70,13 +72,16 @@ def required(operation: str, target: str) -> list[tuple[str, str]]:
     service = operation.partition(".")[0]
     if service == "s3":
         path, _, rest = target.partition(" from ")
-        bucket, _, key = path.removesuffix(" of a version").strip("/").partition("/")
+        bucket, _, key = path.removesuffix(OF_A_VERSION).strip("/").partition("/")
         asked = [
             (action, f"arn:aws:s3:::{bucket}" if action.startswith("s3:ListBucket") else f"arn:aws:s3:::{bucket}/{key}")
             for action in ACTIONS.get(operation, [operation.replace(".", ":")])
         ]
+        if not rest and path.endswith(OF_A_VERSION):
+            asked = [(OF_A_VERSION_IS.get(action, action), resource) for action, resource in asked]
         if rest:
-            asked.append(("s3:GetObject", f"arn:aws:s3:::{rest.removesuffix(' of a version').split('?')[0]}"))
+            source, _, version = rest.removesuffix(OF_A_VERSION).partition("?")
+            asked.append(("s3:GetObjectVersion" if version else "s3:GetObject", f"arn:aws:s3:::{source}"))
         return asked
     arn = "arn:aws:{}:us-east-1:123456789012:{}"
     if operation == "dynamodb.TransactWriteItems":
@@ -168,6 +173,8 @@ def runs_of_every_kind(scenario, stack, monkeypatch) -> list[object]:
         assert client.run().state == "success"
         assert client.run().state == "success", "what is delivered is removed"
         assert client.run().executed == ["health_check", "detect_files"]
+        again = [entry.identity for entry in client.entries().values()]
+        assert client.run(send_again=again).state == "success", "from the versions that S3 keeps"
     configs += [
         of_a_dead_run(scenario),
         of_a_failure(scenario),

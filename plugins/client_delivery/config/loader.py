@@ -16,6 +16,7 @@ from client_delivery.config.credentials import refuse_credentials
 from client_delivery.config.diagnosis import report_empty, report_refusals
 from client_delivery.config.document import Document, parse
 from client_delivery.config.model import ClientConfig
+from client_delivery.config.names import key_of
 from client_delivery.config.neighbours import Since, conflicts
 from client_delivery.config.problem import ConfigError, Problem, quoted, visible, write
 from client_delivery.config.timing import Timing, timing_of
@@ -38,6 +39,8 @@ class LoadedConfig:
     error: ConfigError | None
     timing: Timing | None = None
     """Of a wrong file: when it is due, as far as the file says so; None where that cannot be read."""
+    delivery_key: str | None = None
+    """Of a wrong file: whose it is, as far as the file says so."""
 
 
 def load_file(path: Path) -> ClientConfig:
@@ -75,7 +78,7 @@ def load_directory(
     dag_ids = _dag_ids(paths)
     return sorted(
         (
-            LoadedConfig(dag_ids[path], path, None, errors[path], _timing(path))
+            LoadedConfig(dag_ids[path], path, None, errors[path], *_as_far_as_it_says(path))
             if path in errors
             else LoadedConfig(dag_ids[path], path, loaded[path][0], None)
             for path in paths
@@ -84,11 +87,12 @@ def load_directory(
     )
 
 
-def _timing(path: Path) -> Timing | None:
+def _as_far_as_it_says(path: Path) -> tuple[Timing | None, str | None]:
     try:
-        return timing_of(parse(_read(path), path.name).data)
+        fields = parse(_read(path), path.name).data
     except ConfigError:
-        return None
+        return None, None
+    return timing_of(fields), key_of(fields)
 
 
 def _is_candidate(path: Path) -> bool:

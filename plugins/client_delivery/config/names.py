@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Address, ip_address
 from typing import Annotated, Any
 
@@ -67,6 +68,18 @@ Feed = Annotated[
         lambda v: _write_if(_FEED, re.sub("[^a-z0-9_-]+", "-", v.lower()).strip("-")),
     ),
 ]
+
+
+def key_of(fields: Mapping[str, Any]) -> str | None:
+    """The delivery key, ``H1234`` or ``H1234#feed``, that fields of a file say; None if these are wrong."""
+    number, feed = fields.get("client_h_number"), fields.get("feed")
+    if not (isinstance(number, str) and re.fullmatch(_H_NUMBER, number)):
+        return None
+    if feed is None:
+        return number
+    return f"{number}#{feed}" if isinstance(feed, str) and re.fullmatch(_FEED, feed) else None
+
+
 Region = Annotated[
     str,
     *pattern_field(

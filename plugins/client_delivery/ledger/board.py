@@ -7,7 +7,7 @@ What is here is for people: no delivery goes by it, and where it cannot be writt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PARTITION = "board"
 """No delivery key looks like this: those begin with ``H`` and a number."""
 _NAMED = 5
+_WANTED = 50
+"""Names; what more was asked for is in the record only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Standing:
     """Why the first of them failed."""
     under_way: Mapping[str, Any] | None = None
     """``run``, ``files``, ``bytes`` and ``since`` of the run that has files in hand."""
+    hindered: Mapping[str, Any] | None = None
+    """``why`` and ``at`` of what keeps the run's containers from starting."""
+    wanted: tuple[str, ...] = ()
+    """Names of files that were asked for again and whose bytes are nowhere: the first few that nobody has dropped."""
+    wanted_since: str | None = None
     trouble: Mapping[str, Any] | None = None
     """``task``, ``run`` and ``at`` of the last task that ended red for another reason than held files."""
     tested: Mapping[str, Any] | None = None
@@ -70,6 +77,9 @@ class Standing:
             held_names=tuple(item.get("heldNames", ())),
             held_reason=item.get("heldReason"),
             under_way=item.get("underWay"),
+            hindered=item.get("hindered"),
+            wanted=tuple(item.get("wanted", ())),
+            wanted_since=item.get("wantedSince"),
             trouble=item.get("trouble"),
             tested=item.get("tested"),
         )
@@ -97,16 +107,26 @@ class Board:
     def begun(self, name: str, facts: Mapping[str, Any], *, run: str, files: int, size: int) -> None:
         """A run has files in hand. ``facts`` are attributes that the configuration tells."""
         under_way = {"run": run, "files": files, "bytes": size, "since": now()}
-        self._change(name, {**facts, "underWay": under_way})
+        self._change(name, {**facts, "underWay": under_way, "hindered": None})
 
-    def ended(self, name: str, *, run: str, last_file: str | None, held: Sequence[tuple[str, str | None]]) -> None:
-        """The run has let go of its files. ``held`` are names and reasons of what failed in it."""
-        assign: dict[str, Any] = {"underWay": None}
+    def ended(
+        self,
+        name: str,
+        *,
+        run: str,
+        last_file: str | None,
+        held: Sequence[tuple[str, str | None]],
+        arrived: Collection[str] = (),
+    ) -> None:
+        """The run has let go of its files. ``held`` are names and reasons of what failed in it; ``arrived`` names of
+        what was delivered."""
+        assign: dict[str, Any] = {"underWay": None, "hindered": None}
         if last_file is not None:
             assign |= {"lastDelivery": now(), "lastFile": last_file}
         if held:
             assign |= _held(held, since=now(), count=len(held))
         self._change(name, assign)
+        self.satisfied(name, arrived)
         # A task of this very run may be red all the same: its e-mail could not be sent.
         self._change(name, {"trouble": None}, Attr("trouble").exists() & Attr("trouble.run").ne(run))
 
@@ -122,10 +142,26 @@ class Board:
         assign: dict[str, Any] = {}
         if (before.held, before.held_names) != (count, tuple(one for one, _ in held[:_NAMED])):
             assign |= _held(held, since=before.held_since or now(), count=count)
-        if before.under_way or before.trouble:
-            assign |= {"underWay": None, "trouble": None}
+        if before.under_way or before.trouble or before.hindered:
+            assign |= {"underWay": None, "trouble": None, "hindered": None}
         if assign:
             self._change(name, {**facts, **assign})
+
+    def is_hindered(self, name: str, why: str) -> None:
+        """Something keeps the run's containers from starting."""
+        self._change(name, {"hindered": {"why": why, "at": now()}})
+
+    def wanted(self, name: str, facts: Mapping[str, Any], names: Iterable[str]) -> None:
+        """These were asked for again, and their bytes are nowhere."""
+        before = self.of(name)
+        wanted = list(dict.fromkeys([*before.wanted, *names]))[:_WANTED]
+        self._change(name, {**facts, "wanted": wanted, "wantedSince": before.wanted_since or now()})
+
+    def satisfied(self, name: str, names: Collection[str]) -> None:
+        """Nobody waits for these any more: they were delivered, or let go."""
+        before = self.of(name).wanted if names else ()
+        if before and (left := [one for one in before if one not in names]) != list(before):
+            self._change(name, {"wanted": left or None, **({} if left else {"wantedSince": None})})
 
     def troubled(self, name: str, facts: Mapping[str, Any], *, task: str, run: str) -> None:
         """A task has ended red after its last try."""

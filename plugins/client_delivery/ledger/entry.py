@@ -8,6 +8,9 @@ An entry moves only along these edges, each of them one conditional write in :mo
                      ▼   │
             (inactive, by the health check) ─resume→
 
+What is closed may also be *wanted* (its bytes are nowhere: whoever drops it again is served, by ``rearm``), and what
+failed *let go* (nobody has to look at it any more; ``rearm`` by a new wish only): both change no state.
+
 While an entry is *open* (active, unfinished, or not yet reported to the client) the attribute ``openKey`` holds the
 delivery key, and the sparse index finds it. A closed entry with status ``fail`` is *held*: ``openKey`` then is the
 delivery key after ``held:``. A closed entry with status ``success`` has no ``openKey``, so that what the
@@ -23,7 +26,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from client_delivery.ledger.file import PickupFile
+from client_delivery.ledger.file import Kept, Origin, PickupFile
 from client_delivery.ledger.identity import Fingerprint
 
 MAX_ATTEMPTS = 3
@@ -83,6 +86,19 @@ class RunRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody decided about one file."""
+
+    at: str
+    """ISO 8601, UTC."""
+    run: str
+    """The life of the run that carried it out, as ``dag_id/run_id/generation``."""
+    by: str | None = None
+    """The user, as Airflow knows them."""
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What the ledger knows of one file. Attribute names in DynamoDB are those of R3.2, in camel case."""
 
@@ -131,8 +147,6 @@ class Entry:
     """It failed for another object was in its place by then: that one is a new file, with an entry of its own."""
     guarded: bool = False
     """A guard holds it: nothing of it was sent (R5.10)."""
-    archived_to: str | None = None
-    """Where the archive keeps the source of what was delivered, ``s3://bucket/key`` (R5.8)."""
     reopened: bool = False
     """Delivered in an earlier run, and open again only to report names that were not sent (R5.7)."""
     created_at: str | None = None
@@ -140,11 +154,25 @@ class Entry:
     armed_at: str | None = None
     """When it was last set to be sent with fresh attempts; an older release did not say."""
     attempt_started_at: str | None = None
+    attempt_began_with: int = 0
+    """Bytes that earlier attempts had brought to the destination when this one began."""
     asked_by: str | None = None
     """Who triggered the run that armed it; None for a run by schedule."""
     asked_why: str | None = None
     record_days: int | None = None
     """How long the record of its outcome is kept; an older release did not say."""
+    tries: tuple[Mapping[str, Any], ...] = ()
+    """The failed attempts since it was armed: ``began``, ``at`` and ``error`` of each."""
+    removed_at: str | None = None
+    """When what was delivered was last removed from the pick-up."""
+    archived_to: str | None = None
+    """``s3://bucket/key`` of the copy in the pick-up's archive (R5.8); kept when it is armed again."""
+    origin: Origin | None = None
+    """Where the bytes are read, if it is not the pick-up: somebody asked to have it sent again."""
+    wanted: Wish | None = None
+    """It shall be sent once more, but its bytes are nowhere: whoever drops it again is served."""
+    let_go: Wish | None = None
+    """It failed, and somebody has decided that it is not to be sent: it is not held any more."""
 
     @property
     def bucket(self) -> str:
@@ -169,7 +197,13 @@ class Entry:
             modified,
             version_id=self.version_id,
             content=self.content,
+            origin=self.origin,
         )
+
+    @property
+    def kept(self) -> Kept:
+        """Where its bytes may still be once it has been dealt with."""
+        return Kept(self.source, self.archived_to)
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Entry:
@@ -205,14 +239,20 @@ class Entry:
             name_refused=item.get("nameRefused", False),
             replaced=item.get("replaced", False),
             guarded=item.get("guarded", False),
-            archived_to=item.get("archivedTo"),
             reopened=item.get("reopened", False),
             created_at=item.get("createdAt"),
             armed_at=item.get("armedAt"),
             attempt_started_at=item.get("attemptStartedAt"),
+            attempt_began_with=int(item.get("attemptBeganWith", 0)),
             asked_by=item.get("askedBy"),
             asked_why=item.get("askedWhy"),
             record_days=int(item["recordDays"]) if "recordDays" in item else None,
+            tries=tuple(item.get("tries", ())),
+            removed_at=item.get("removedAt"),
+            archived_to=item.get("archivedTo"),
+            origin=Origin(**item["origin"]) if "origin" in item else None,
+            wanted=Wish(**item["wanted"]) if "wanted" in item else None,
+            let_go=Wish(**item["letGo"]) if "letGo" in item else None,
         )
 
 

@@ -1,4 +1,4 @@
-"""The object that an entry of the ledger stands for."""
+"""The object that an entry of the ledger stands for, and where its bytes are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from client_delivery.ledger.identity import Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where bytes are that do not wait in the pick-up any more: its archive, or an earlier version."""
+
+    bucket: str
+    key: str
+    etag: str
+    """Without the quotation marks."""
+    version_id: str | None = None
+    """The version to read; None for the current one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +37,20 @@ class PickupFile:
     """Known once S3 has been asked about the object, where the bucket has versions."""
     content: Fingerprint = field(default_factory=Fingerprint, compare=False)
     """Known once S3 has been asked about the object."""
+    origin: Origin | None = field(default=None, compare=False)
+    """Where the bytes are read, if it is not the pick-up. Nothing is removed there."""
 
     @property
     def path(self) -> str:
         """``s3://bucket/key``, the ledger's ``filePath``."""
         return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was dealt with, and where its bytes may be."""
+
+    file: PickupFile
+    """As it waited in the pick-up."""
+    archived_to: str | None
+    """``s3://bucket/key`` of the archive's copy."""

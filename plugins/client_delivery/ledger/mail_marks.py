@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr
 
@@ -27,11 +28,16 @@ class MailMarks:
         self._delivery_key = delivery_key
         self._claims: dict[tuple[str, RunRef], str] = {}
 
-    def claim(self, kind: str, ref: RunRef) -> bool:
-        """Claim the right to send the ``kind`` (``started``, ``finished``) of e-mail; False if it has been claimed."""
+    def claim(self, kind: str, ref: RunRef, contacts: Sequence[str] = ()) -> bool:
+        """Claim the right to send the ``kind`` (``started``, ``finished``) of e-mail; False if it has been claimed.
+
+        ``contacts``: whom it goes to, for people who ask later.
+        """
         # Unlike any other claim, however simultaneous, so that a claim whose response was lost is known again.
         claim = self._claims[kind, ref] = f"{now()} {uuid.uuid4()}"
-        assign = {kind: claim, TTL_ATTRIBUTE: int(time.time()) + _KEPT_SECONDS}
+        assign: dict[str, Any] = {kind: claim, TTL_ATTRIBUTE: int(time.time()) + _KEPT_SECONDS}
+        if contacts:
+            assign[f"{kind}To"] = list(contacts)
         write = Write.update(self._table, self._key(ref), assign, Attr(kind).not_exists())
         return self._writer.change(write) is not None
 
@@ -44,4 +50,10 @@ class MailMarks:
             self._writer.change(Write.update(self._table, self._key(ref), {kind: None}, Attr(kind).eq(claim)))
 
     def _key(self, ref: RunRef) -> dict[str, str]:
-        return {PARTITION_KEY: self._delivery_key, SORT_KEY: f"mail#{ref}"}
+        return key_of_mark(self._delivery_key, str(ref))
+
+
+def key_of_mark(delivery_key: str, life: str) -> dict[str, str]:
+    """Where the marks of one life of a run are: ``started`` and ``finished``, each a time and what tells claims apart,
+    and ``startedTo`` and ``finishedTo``."""
+    return {PARTITION_KEY: delivery_key, SORT_KEY: f"mail#{life}"}

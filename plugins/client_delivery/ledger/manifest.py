@@ -54,6 +54,14 @@ class Manifest:
         ]
         self._writer.put_all(self._table, items)
 
+    def parts(self, run_id: str) -> dict[str, list[str]]:
+        """All sort keys by the part of the run."""
+        found: dict[str, dict[str, None]] = {}
+        for item in self._reader.partition(self._delivery_key, _prefix(run_id, None)):
+            part = item[SORT_KEY].removeprefix(_prefix(run_id, None)).partition("#")[0]
+            found.setdefault(part, {}).update(dict.fromkeys(item["entries"]))
+        return {part: list(etags) for part, etags in found.items()}
+
     def etags(self, run_id: str, part: int | str | None = None) -> list[str]:
         """The sort keys in one part of the run, or in all of them."""
         found: dict[str, None] = {}

@@ -61,6 +61,24 @@ class Reader:
         for page in pages:
             yield from map(expressions.from_item, page["Items"])
 
+    def some_of_partition(
+        self, delivery_key: str, after: str | None, condition: str
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Those of one request's items of a partition for which the condition holds, and its last sort key if there are
+        more; eventually consistent."""
+        start: Any = {}
+        if after:
+            start = {"ExclusiveStartKey": expressions.to_item({PARTITION_KEY: delivery_key, SORT_KEY: after})}
+        answer = self._dynamodb.query(
+            TableName=self._table,
+            KeyConditionExpression=f"{PARTITION_KEY} = :key",
+            FilterExpression=condition,
+            ExpressionAttributeValues=expressions.to_item({":key": delivery_key}),
+            **start,
+        )
+        last = answer.get("LastEvaluatedKey")
+        return [*map(expressions.from_item, answer["Items"])], last[SORT_KEY]["S"] if last else None
+
     def indexed(self, open_key: str, work_prefix: str = "") -> Iterator[dict[str, Any]]:
         """The items under this ``openKey``, or those of them whose ``workRef`` begins with the prefix.
 

@@ -7,6 +7,7 @@ and small items that lead to it. All of them are found by their keys (R3.4)::
     partition                                sort key                            leads to
     record#success#<delivery key>            <time>#<digest>                     the outcome itself
     record#fail#<delivery key>               <time>#<digest>                     the outcome itself
+    record#let go#<delivery key>             <time>#<digest>                     that what failed is not to be sent
     record#name#<delivery key>               <file name>#<time>#<digest>         it, by what its name begins with
     record#known#<digest of name or sum>     <time>#<digest>                     it, over all clients
 
@@ -33,10 +34,12 @@ from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
 from client_delivery.ledger.writes import Write
 
 if TYPE_CHECKING:
-    from client_delivery.ledger.entry import Entry
+    from client_delivery.ledger.entry import Entry, Wish
 
 DEFAULT_DAYS = 2557
 """Seven years."""
+LET_GO = "let go"
+"""The status of a failure that is not to be sent any more."""
 _LONGEST_NAME = 900
 """Bytes of a name in a sort key, which may have 1,024."""
 _DAY = 86_400
@@ -53,6 +56,10 @@ class Request:
     record_days: int = DEFAULT_DAYS
     """How long the record of what comes of it is kept."""
 
+    def of(self, wish: Wish | None) -> Request:
+        """The same for what somebody asked for before."""
+        return self if wish is None else Request(wish.by, wish.why, self.record_days)
+
     @property
     def attributes(self) -> dict[str, Any]:
         """As attributes of the entries that are armed."""
@@ -67,7 +74,7 @@ class Recorded:
     at: str
     """ISO 8601, UTC."""
     status: str
-    """``success`` or ``fail``."""
+    """``success`` or ``fail``; ``let go`` where somebody decided that what failed is not to be sent."""
     file_name: str
     file_path: str
     size: int
@@ -96,6 +103,8 @@ class Recorded:
     """When the attempt that ended so began."""
     asked_by: str | None = None
     asked_why: str | None = None
+    tries: tuple[Mapping[str, Any], ...] = ()
+    """The failed attempts before: ``began``, ``at`` and ``error`` of each."""
 
     @property
     def key(self) -> dict[str, str]:
@@ -115,12 +124,12 @@ class Recorded:
         return list(dict.fromkeys([fact_of_name(self.file_name), *map(fact_of_sum, [*sums, self.source_etag])]))
 
     @classmethod
-    def of(cls, entry: Entry, *, attempts: int) -> Recorded:
-        """From the entry as its outcome leaves it."""
+    def of(cls, entry: Entry, *, attempts: int, status: str = "") -> Recorded:
+        """From the entry as its outcome leaves it; ``status`` where it is none of the entry's."""
         return cls(
             delivery_key=entry.delivery_key,
             at=entry.timestamp,
-            status=entry.status.value,
+            status=status or entry.status.value,
             file_name=entry.file_name,
             file_path=entry.file_path,
             size=entry.size,
@@ -142,6 +151,7 @@ class Recorded:
             began_at=entry.attempt_started_at,
             asked_by=entry.asked_by,
             asked_why=entry.asked_why,
+            tries=entry.tries,
         )
 
     @classmethod
@@ -172,6 +182,7 @@ class Recorded:
             began_at=item.get("attemptStartedAt"),
             asked_by=item.get("askedBy"),
             asked_why=item.get("askedWhy"),
+            tries=tuple(item.get("tries", ())),
         )
 
     def writes(self, table: str, days: int) -> list[Write]:
@@ -212,6 +223,7 @@ class Recorded:
             "attemptStartedAt": self.began_at,
             "askedBy": self.asked_by,
             "askedWhy": self.asked_why,
+            "tries": list(self.tries) or None,
         }
 
 

@@ -10,20 +10,21 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from client_delivery.ledger.aliases import Aliases, aliases_of
-from client_delivery.ledger.entry import HELD, MAX_ATTEMPTS, Entry, RunRef, Status, now, work_ref
+from client_delivery.ledger.entry import HELD, MAX_ATTEMPTS, Entry, RunRef, Status, Wish, now, work_ref
 from client_delivery.ledger.identity import Fingerprint
 from client_delivery.ledger.manifest import Manifest
 from client_delivery.ledger.reads import Reader
-from client_delivery.ledger.record import DEFAULT_DAYS, Recorded, Request
+from client_delivery.ledger.record import DEFAULT_DAYS, LET_GO, Recorded, Request
 from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
 from client_delivery.ledger.writes import ConditionalWriter, Write
 from client_delivery.runtime.events import as_json
+from client_delivery.transfer.arrived import arrived
 from client_delivery.transfer.contract import Receipt, Superseded
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from client_delivery.ledger.file import PickupFile
 
 _ERROR_LENGTH = 1000
+_TRIED_LENGTH = 300
+"""Characters of the reasons of earlier attempts."""
 _MOST_DUPLICATE_NAMES = 100
 _MOST_DUPLICATE_BYTES = 16_000
 """Of the 400 KB of an item; and of a hundred entries in one transaction, of its 4 MB."""
@@ -52,7 +55,9 @@ _OUTCOME = (
     "replaced",
     "guarded",
     "reopened",
-    "archivedTo",
+    "wanted",
+    "letGo",
+    "tries",
 )
 """What an entry that is armed again forgets."""
 
@@ -67,6 +72,8 @@ class Assignment:
     batch: int
     duplicate_names: frozenset[str] = frozenset()
     """All other names of the content in this run: what was noted of them before is replaced."""
+    wish: Wish | None = None
+    """Who asked for it, if it was not who asked for the run."""
 
 
 def _owned_by_life_of(owner: RunRef) -> ConditionBase:
@@ -81,6 +88,11 @@ def _superseded(entry: Entry) -> Superseded:
         f"Attempt {entry.fencing_token} of {as_json(entry.file_name)} no longer owns the file: "
         "its ledger entry has been taken over, finished or set inactive since."
     )
+
+
+def _some(found: Any) -> dict[str, Any] | None:
+    """What is known of a dataclass, as an attribute; None for nothing."""
+    return None if found is None else {name: value for name, value in asdict(found).items() if value is not None}
 
 
 def shortened(names: Iterable[str]) -> set[str]:
@@ -152,10 +164,23 @@ class Ledger:
         """The same of all runs, page by page."""
         return self._query(HELD + self.delivery_key)
 
+    def unrecorded(self, after: str | None = None) -> tuple[list[Entry], str | None]:
+        """Some of what was dealt with before there was a record (R3.8), and after which sort key there may be more.
+
+        One request, which reads a MiB of the client's entries and what else is in its partition, by sort key.
+        """
+        items, last = self._reader.some_of_partition(
+            self.delivery_key, after, "attribute_exists(finishedAt) AND attribute_not_exists(recordDays)"
+        )
+        return [Entry.from_item(item) for item in items], last
+
     def find(self, etags: Iterable[str]) -> dict[str, Entry]:
-        """The entries with these sort keys, read consistently, a hundred per request."""
+        """The entries with these sort keys, read consistently, a hundred per request.
+
+        What else is in the partition is none, whoever asks for it: some sort keys come from people.
+        """
         items = self._reader.items(self._key(etag) for etag in dict.fromkeys(etags))
-        return {entry.identity: entry for entry in (Entry.from_item(item) for item in items)}
+        return {item[SORT_KEY]: Entry.from_item(item) for item in items if "fencingToken" in item}
 
     # -- a run takes files on ----------------------------------------------------------------------------------------
 
@@ -250,20 +275,62 @@ class Ledger:
             "sendAttempts": 0,
             "armedBy": str(owner),
             "armedAt": timestamp,
-            **self._request.attributes,
             **dict.fromkeys(_OUTCOME),
         }
         return self._writer.write_all(
             {
                 item.identity: self._update(
                     item.identity,
-                    {**self._assigned(item, owner, configuration, timestamp), **fresh},
+                    {
+                        **self._assigned(item, owner, configuration, timestamp),
+                        **fresh,
+                        **self._request.of(item.wish).attributes,
+                    },
                     condition,
                     add={"fencingToken": 1},
                 )
                 for item in assignments
             }
         )
+
+    def want(self, entries: Iterable[Entry], owner: RunRef) -> list[str]:
+        """Note that these shall be sent once more as soon as somebody drops them again, for their bytes are nowhere.
+
+        Returns the sort keys of those for which that holds now: not what a run has in hand meanwhile.
+        """
+        wish = self._wish(owner)
+        assign = {"wanted": _some(wish), "timestamp": wish.at}
+        done = Attr("status").is_in([Status.SUCCESS, Status.FAIL])
+        return self._writer.write_all({entry.identity: self._decided(entry, assign, done) for entry in entries})
+
+    def let_go(self, entries: Iterable[Entry], owner: RunRef) -> list[str]:
+        """Note, in the record as well, that these are not to be sent: what failed is not held any more (R5.9).
+
+        A wish for one whose bytes are nowhere is forgotten. Returns the sort keys of those for which that holds now.
+        """
+        wish, groups = self._wish(owner), {}
+        for entry in entries:
+            assign = {"wanted": None, "openKey": None, "letGo": _some(wish), "timestamp": wish.at}
+            after = replace(entry, timestamp=wish.at, asked_by=wish.by, asked_why=wish.why, owned_by=owner)
+            recorded = Recorded.of(after, attempts=entry.send_attempts, status=LET_GO)
+            groups[entry.identity] = [
+                # So that it does not hold any more once it is written: that is how a lost response is found out.
+                self._decided(
+                    entry,
+                    assign,
+                    (Attr("status").eq(Status.FAIL) & Attr("letGo").not_exists()) | Attr("wanted").exists(),
+                ),
+                *recorded.writes(self._table, self._request.record_days),
+            ]
+        return self._writer.write_groups(groups)
+
+    def _wish(self, owner: RunRef) -> Wish:
+        return Wish(self._clock(), str(owner), self._request.by, self._request.why)
+
+    def _decided(self, entry: Entry, assign: Mapping[str, Any], condition: ConditionBase) -> Write:
+        """A change of what no run has in hand, and nobody has touched since it was read."""
+        unchanged = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
+        return self._update(entry.identity, assign, Attr("active").eq(False) & unchanged & condition)
 
     def note_duplicates(self, entry: Entry, names: Iterable[str], owner: RunRef) -> bool:
         """R5.7: remember that the content came under other names too, and reopen the entry so that this is reported.
@@ -325,7 +392,12 @@ class Ledger:
         """
         return self._change(
             entry,
-            {"attemptId": uuid.uuid4().hex, "attemptStartedAt": self._clock(), "timestamp": self._clock()},
+            {
+                "attemptId": uuid.uuid4().hex,
+                "attemptStartedAt": self._clock(),
+                "timestamp": self._clock(),
+                "attemptBeganWith": arrived(entry.resume) or None,
+            },
             self._held_by(entry) & Attr("ownedBy").is_in(owner.spellings),
             add={"fencingToken": 1},
         )
@@ -379,10 +451,19 @@ class Ledger:
         )
         return self._conclude(after, assign, entry.send_attempts + 1, patience=_DELIVERED_PATIENCE)
 
-    def archived(self, entry: Entry, uri: str) -> None:
-        """R5.8: where the delivered source is kept, to be sent again from there. Raises :class:`Superseded`."""
-        condition = Attr("fencingToken").eq(entry.fencing_token)
-        self._change(entry, {"archivedTo": uri}, condition)
+    def removed(self, entries: Iterable[Entry], archived_to: Callable[[Entry], str | None]) -> None:
+        """R5.2, R5.8: note that the sources are gone from the pick-up, and where they are kept, to be sent again."""
+        timestamp = self._clock()
+        self._writer.write_all(
+            {
+                entry.identity: self._update(
+                    entry.identity,
+                    {"removedAt": timestamp, **({"archivedTo": uri} if (uri := archived_to(entry)) else {})},
+                    Attr("fencingToken").eq(entry.fencing_token),
+                )
+                for entry in entries
+            }
+        )
 
     def _learned(self, entry: Entry, receipt: Receipt) -> Fingerprint:
         """What is known of the content by now: S3 need not have the checksum that another upload of it will have."""
@@ -401,7 +482,14 @@ class Ledger:
         ``name_refused``: the destination cannot have a file of this name. Raises :class:`Superseded`.
         """
         timestamp, attempts = self._clock(), entry.send_attempts + 1
-        assign: dict[str, Any] = {"timestamp": timestamp, "sendAttempts": attempts, "lastError": error[:_ERROR_LENGTH]}
+        this = {"began": entry.attempt_started_at, "at": timestamp, "error": error[:_TRIED_LENGTH]}
+        tries = [*entry.tries, {name: value for name, value in this.items() if value is not None}][-MAX_ATTEMPTS:]
+        assign: dict[str, Any] = {
+            "timestamp": timestamp,
+            "sendAttempts": attempts,
+            "lastError": error[:_ERROR_LENGTH],
+            "tries": tries,
+        }
         if not permanent and attempts < MAX_ATTEMPTS:
             return self._change(entry, assign, self._held_by(entry))
         assign |= {"status": Status.FAIL, "finishedAt": timestamp, "nameRefused": name_refused or None}
@@ -412,6 +500,7 @@ class Ledger:
             send_attempts=attempts,
             last_error=assign["lastError"],
             name_refused=name_refused,
+            tries=tuple(tries),
         )
         return self._conclude(after, assign, attempts)
 
@@ -532,6 +621,7 @@ class Ledger:
             "duplicateNames": shortened(item.duplicate_names) or None,
             "contentChecksums": list(item.file.content.checksums) or None,
             "versionId": item.file.version_id,
+            "origin": _some(item.file.origin),
         }
 
     @staticmethod

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from client_delivery.config.model import S3Section
+from client_delivery.config.names import key_of
 from client_delivery.config.neighbours import Claim
 from client_delivery.config.schedule import DEFAULT_SCHEDULE
 from client_delivery.config.timing import Timing, timing_of
@@ -60,6 +61,13 @@ class LedgerView:
         if timing is None and (begun := self._last(loaded.dag_id)):
             timing = timing_of(begun.fields)
         return timing or Timing(DEFAULT_SCHEDULE)
+
+    def client(self, loaded: LoadedConfig) -> set[str]:
+        """Whose a wrong file is, as tags of its DAG: as it says itself, or as it began the last time (R2.6)."""
+        begun = self._last(loaded.dag_id)
+        key = loaded.delivery_key or (key_of(begun.fields) if begun else None)
+        kind = (begun.fields.get("destination") or {}).get("type") if begun else None
+        return {tag for tag in (key, kind) if tag}
 
     def _last(self, name: str) -> Begun | None:
         if name not in self._begun:

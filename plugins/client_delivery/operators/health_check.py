@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, DownstreamTasksSkipped
 
 from client_delivery.operators.base import DeliveryOperator
+from client_delivery.run.again import let_go
 from client_delivery.run.health import AnotherClient, AnotherRunUnderWay, take_stock
 from client_delivery.run.questions import answering_tasks
 from client_delivery.runtime.packages import missing_packages, refusal_of
@@ -44,11 +45,14 @@ class HealthCheckOperator(DeliveryOperator):
             downstream = self.get_flat_relative_ids(upstream=False)
             raise DownstreamTasksSkipped(tasks=sorted(downstream.difference(answering)))
         try:
-            return take_stock(run)
+            left = take_stock(run)
         except AnotherRunUnderWay as error:
             raise AirflowException(str(error)) from None
         except AnotherClient as error:
             raise AirflowFailException(str(error)) from None
+        run.note_act()
+        let_go(run)
+        return left
 
     def _refuse_a_run_of_a_wrong_file(self, context: Context, run: Run) -> None:
         """A run that was due while the file was wrong delivers nothing when the file is corrected meanwhile.

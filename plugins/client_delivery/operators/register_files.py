@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.sdk.exceptions import DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
 
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.notify import look_for_late
+from client_delivery.run.detection import FormRefused
 from client_delivery.run.registration import register
 
 if TYPE_CHECKING:
@@ -23,9 +24,15 @@ class RegisterFilesOperator(DeliveryOperator):
     """
 
     def execute(self, context: Context) -> list[BatchRef]:
-        """Returns the workers' batches; skips the rest of the run if nothing is left to send or to report."""
+        """Returns the workers' batches; skips the rest of the run if nothing is left to send or to report.
+
+        Raises if the run was asked for files of which none can be sent.
+        """
         run = self.run_of(context)
-        registered = register(run)
+        try:
+            registered = register(run)
+        except FormRefused as error:
+            raise AirflowFailException(str(error)) from None
         if registered.form:
             # A task cannot set its run's note: Airflow's Execution API has no call for it (3.2.1). The UI shows XComs.
             context["ti"].xcom_push(key="trigger_form", value=registered.form)

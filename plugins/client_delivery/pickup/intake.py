@@ -7,13 +7,13 @@ It is taken over all of the files at once, or over some at a time, as long as th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from client_delivery.ledger.aliases import Alias, aliases_of, covered_name, earlier_name
-from client_delivery.ledger.entry import Entry, RunRef, Status
+from client_delivery.ledger.entry import Entry, RunRef, Status, Wish
 from client_delivery.pickup.recognition import Group, Rules, Sighting
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Take:
     """The sort key of its entry."""
     file: PickupFile
     duplicates: frozenset[str] = frozenset()
+    wish: Wish | None = None
+    """Who asked for it, if it was not who asked for this run."""
 
     @property
     def size(self) -> int:
@@ -75,6 +77,8 @@ class Intake:
     """R5.2: sent before under this name; the object is deleted from the pick-up."""
     sent_before: dict[str, Entry] = field(default_factory=dict)
     """As what each file of ``remove`` was sent, by its key."""
+    delivered: list[tuple[Entry, PickupFile]] = field(default_factory=list)
+    """Of these, the very objects that were delivered."""
     duplicates: list[tuple[Entry, PickupFile]] = field(default_factory=list)
     """R5.7: sent before under another name; noted by name, then deleted."""
     held: list[tuple[Entry, PickupFile]] = field(default_factory=list)
@@ -147,9 +151,14 @@ def _decide_group(
         return
     elif entry.status is Status.FAIL:
         if anew := _to_be_sent_again(entry, sightings, options):
-            intake.rearm.append(_taken(intake, etag, sightings, entry, options, among=anew))
-        else:
+            take = _taken(intake, etag, sightings, entry, options, among=anew)
+            intake.rearm.append(replace(take, wish=entry.wanted))
+        elif entry.let_go is None:
             intake.held += [(entry, one.file) for one in sightings]
+    elif entry.wanted is not None:
+        take = _taken(intake, etag, sightings, entry, options)
+        # Whatever it is called by now: it was asked for under the name that the recipient knows.
+        intake.rearm.append(replace(take, file=replace(take.file, name=entry.file_name), wish=entry.wanted))
     elif options.bypass and not _left_over(entry, sightings[0].file):
         intake.rearm.append(_taken(intake, etag, sightings, entry, options))
     else:
@@ -170,7 +179,8 @@ def _to_be_sent_again(entry: Entry, sightings: Sequence[Sighting], options: Opti
 
     Whoever clears a run, or drops a file again, has not said that what a guard holds is right.
     """
-    anew = sightings if options.bypass or asked_for(entry, options) else _new_wishes(entry, sightings)
+    asked = options.bypass or (asked_for(entry, options) and entry.let_go is None)
+    anew = sightings if asked else _new_wishes(entry, sightings)
     return [one for one in anew if _guarded(one.file, options) is None] if entry.guarded else anew
 
 
@@ -214,6 +224,8 @@ def _clear_away(intake: Intake, sightings: Sequence[Sighting], entry: Entry, opt
         elif not options.keep:
             intake.remove.append(file)
             intake.sent_before[file.key] = entry
+            if file.name == entry.file_name and file.etag == entry.source_etag:
+                intake.delivered.append((entry, file))
 
 
 def _in_hand(entry: Entry, owner: RunRef) -> bool:

@@ -80,6 +80,10 @@ def asked(params: Mapping[str, Any], config: ClientConfig) -> str:
         words.append("only to say what would happen")
     if params["file_pattern"]:
         words.append(f"only files like {as_json(params['file_pattern'])}")
+    if again := params.get("send_again"):
+        words.append(f"{_files(again)} once more")
+    if gone := params.get("let_go"):
+        words.append(f"let go of {_files(gone)}")
     if params["resend_failed"]:
         words.append("failed files again")
     if params["bypass_file_checks"] != config.bypass_file_checks:
@@ -93,6 +97,10 @@ def asked(params: Mapping[str, Any], config: ClientConfig) -> str:
     if params["send_notifications"] != config.send_notifications:
         words.append("with e-mails" if params["send_notifications"] else "without e-mails")
     return "; ".join(words)
+
+
+def _files(keys: Sequence[str]) -> str:
+    return "1 file" if len(keys) == 1 else f"{len(keys)} files"
 
 
 class _Names:

@@ -143,6 +143,8 @@ class Batch:
             self._attempts[entry.identity] = _Attempt(begun, journal, time.monotonic())
         self._log("file_started", begun, attempt=begun.send_attempts + 1)
         source = SourceObject(begun.bucket, begun.key, begun.source_etag, begun.size)
+        if kept := begun.origin:
+            source = SourceObject(kept.bucket, kept.key, kept.etag, begun.size, version_id=kept.version_id)
         return Job(begun.file_name, source, begun.fencing_token, begun.resume), journal
 
     def _finish(self, entry: Entry, result: Receipt | BaseException) -> None:
@@ -163,7 +165,9 @@ class Batch:
             self._note_superseded(entry, error)
 
     def _delivered(self, attempt: _Attempt, receipt: Receipt) -> None:
-        entry = self._ledger.delivered(attempt.entry, receipt, remove_source=self._bypass)
+        # What was not read in the pick-up is not removed: it is what it can be sent from again.
+        elsewhere = attempt.entry.origin is not None
+        entry = self._ledger.delivered(attempt.entry, receipt, remove_source=self._bypass and not elsewhere)
         with self._lock:
             self.outcome.delivered += 1
         self._log(
@@ -176,7 +180,7 @@ class Batch:
         )
         if receipt.remark:
             self._log("file_delivered_remark", entry, level=logging.WARNING, remark=receipt.remark)
-        if self._bypass or self._disposal.at_once:
+        if not elsewhere and (self._bypass or self._disposal.at_once):
             self._dispose(entry)
 
     def _dispose(self, entry: Entry) -> None:
@@ -191,8 +195,12 @@ class Batch:
             return
         archived = None if kept else self._disposal.archived_to(entry.source, at)
         self._log("source_kept" if kept else "source_removed", entry, archived_to=archived)
-        if archived:
-            self._ledger.archived(entry, archived)
+        if not kept:
+            try:
+                self._ledger.removed([entry], lambda _: archived)
+            except Exception as error:
+                # The file is delivered and gone; without this, people do not see it, and nobody finds the copy.
+                self._log("removal_not_noted", entry, level=logging.ERROR, error=type(error).__name__, kept=archived)
 
     def _replaced(self, attempt: _Attempt, error: SourceReplaced) -> None:
         """What came in its place is registered by another run; whether that needs anybody, the run knows."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from client_delivery.ledger.entry import Entry, Status
+from client_delivery.run.again import what_is_nowhere
 from client_delivery.run.attempt import file_fields
 from client_delivery.runtime.events import as_json, one_line
 
@@ -47,6 +48,12 @@ def settle(run: Run) -> dict[str, int]:
     counts["replaced"] = sum(entry.status is Status.FAIL and not run.failed(entry) for entry in ours)
     counts[Status.FAIL.value] -= counts["replaced"]
     counts["not_sent"] = sum(len(entry.duplicate_names) for entry in final)
+    sent = [entry for entry in ours if entry.status is Status.SUCCESS]
+    if ours:
+        # By what does not change when the task is tried again.
+        began = min(entry.armed_at or entry.created_at or entry.timestamp for entry in ours)
+        size = sum(entry.size for entry in sent)
+        run.note_month(began=began, files=len(sent), size=size, failed=counts[Status.FAIL.value])
     run.log_event(
         "job_finished", run=str(run.owner), **counts, bytes=sum(entry.size for entry in ours), files=len(ours)
     )
@@ -73,7 +80,8 @@ def let_go(run: Run) -> WoundUp:
     sent = [entry for entry in terminal if entry.status is Status.SUCCESS and not entry.reopened]
     last = max(sent, key=lambda entry: entry.timestamp).file_name if sent else None
     ref = f"{run.owner.dag_id}/{run.owner.run_id}"
-    run.note_on_board(lambda board: board.ended(run.config.name, run=ref, last_file=last, held=failed))
+    arrived = [entry.file_name for entry in sent]
+    run.note_on_board(lambda board: board.ended(run.config.name, run=ref, last_file=last, held=failed, arrived=arrived))
     run.log_event("entries_deactivated", **counts)
     return WoundUp(life=str(run.owner), failed=counts["failed"])
 
@@ -84,8 +92,9 @@ def failures(run: Run, wound_up: WoundUp) -> str | None:
     failed = [entry for entry in entries if run.failed(entry) and not entry.active]
     # The ledger may hold more of this run: another batch's files, or files that an earlier try closed.
     count = max(len(failed), wound_up["failed"])
+    nowhere = what_is_nowhere(run)
     if not count:
-        return None
+        return nowhere
     run.log_event("run_failed", level=logging.ERROR, run=str(run.owner), failed=count)
     lines = [f"  {as_json(entry.file_name)}: {one_line(str(entry.last_error))}" for entry in failed[:_NAMED]]
     if count > len(lines):
@@ -95,6 +104,7 @@ def failures(run: Run, wound_up: WoundUp) -> str | None:
         f"{files} not delivered for {run.config.delivery_key}:\n"
         + "\n".join(lines)
         + "\nFollow the advice in each reason, then clear this run. Only the files that failed are sent again."
+        + (f"\n{nowhere}" if nowhere else "")
     )
 
 

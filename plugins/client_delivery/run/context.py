@@ -156,14 +156,49 @@ class Run:
             return None
         return window.opens(moment) or moment.replace(year=moment.year + 1)
 
+    def note_act(self) -> None:
+        """Keep who triggered or cleared this run, if a person did. Never raises: no delivery goes by it."""
+        from client_delivery.ledger.acts import Acts, triggered
+
+        if not (self.owner.generation or self.asked_by or self.note):
+            return
+        act = triggered(
+            str(self.owner), generation=self.owner.generation, asked=self.asked, by=self.asked_by, why=self.note
+        )
+        days = self.settings.record_days
+        self._note("act_not_noted", lambda table: Acts(self._dynamodb, table).note(self.config.delivery_key, act, days))
+
+    def note_month(self, *, began: str, files: int, size: int, failed: int) -> None:
+        """Keep what came of this run. Never raises: no delivery goes by it."""
+        from client_delivery.ledger.months import Months
+
+        expected = self.config.expected_every_days
+        days = self.last_delivery.days_ago() if expected else None
+        self._note(
+            "month_not_noted",
+            lambda table: Months(self._dynamodb, table).note(
+                self.config.delivery_key,
+                str(self.owner),
+                began=began,
+                files=files,
+                size=size,
+                failed=failed,
+                late=None if expected is None or days is None else days > expected,
+                keep_days=self.settings.record_days,
+            ),
+        )
+
     def note_on_board(self, note: Callable[[Board], None]) -> None:
         """Note how the client stands, for people. Never raises: no delivery goes by the board."""
         from client_delivery.ledger.board import Board
 
+        self._note("board_not_noted", lambda table: note(Board(self._dynamodb, table)))
+
+    def _note(self, trouble: str, note: Callable[[str], None]) -> None:
         try:
-            note(Board(self._dynamodb, self.settings.ledger_table))
+            note(self.settings.ledger_table)
         except Exception as error:
-            self.log_event("board_not_noted", level=logging.WARNING, error=type(error).__name__)
+            self.log_event(trouble, level=logging.WARNING, error=type(error).__name__)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -290,7 +325,7 @@ class Run:
         One that was replaced before it was read does not, where the next run sends the new object without being asked.
         """
         goes_by_itself = entry.replaced and not self.config.trigger_on_done_file
-        return entry.status is Status.FAIL and not goes_by_itself
+        return entry.status is Status.FAIL and entry.let_go is None and not goes_by_itself
 
     @property
     def asked(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from client_delivery.run.again import asked_again, asked_to_let_go
 from client_delivery.run.asked import none_found, pattern_problem
 from client_delivery.run.expected import acknowledge
 from client_delivery.run.held import remind, why
@@ -36,13 +37,18 @@ class IdleEnd:
 
 
 def check_form(run: Run) -> None:
-    """Log what the trigger form asks for. Raises :class:`FormRefused` if its pattern can match nothing."""
+    """Log what the trigger form asks for. Raises :class:`FormRefused` if it asks for what there cannot be."""
     if run.asked:
         run.log_event("form_asks", asked=run.asked)
     if reason := run.params.get("acknowledge_late"):
         acknowledge(run, reason)
     if (pattern := run.options.file_pattern) and (problem := pattern_problem(pattern, run.config.pickup.prefix)):
         raise FormRefused(f"{problem} Trigger the DAG again. Nothing was sent.")
+    if asked_again(run.params) and (opens := run.closed_until(datetime.now(UTC))):
+        raise FormRefused(
+            f"The client's sending window opens at {opens}, and files may not be sent before. Nothing was sent. Ask "
+            "for them again then, or trigger the DAG with the same files and 'Send outside the window'."
+        )
 
 
 def detect(run: Run) -> Findings:
@@ -65,8 +71,12 @@ def detect(run: Run) -> Findings:
 
 def goes_on(run: Run, found: Findings) -> bool:
     """Whether there is anything to do; for a run that was asked for files by name, whether there is one of them."""
+    if asked_to_let_go(run.params):
+        return False
     if run.closed_until(datetime.now(UTC)):
         return mail_is_left(run)
+    if asked_again(run.params):
+        return True
     if run.options.file_pattern and not run.owner.generation:
         return found.of_files
     return not found.idle or mail_is_left(run)

@@ -126,7 +126,7 @@ class JobMail:
     def _claim(self, lives: set[RunRef]) -> set[RunRef]:
         marks = self.run.mail_marks
         try:
-            return {life for life in lives if marks.claim(self.kind, life)}
+            return {life for life in lives if marks.claim(self.kind, life, self.run.config.contacts)}
         except Exception:
             for life in lives:
                 marks.release(self.kind, life)

@@ -69,6 +69,7 @@ def after_trouble(run: Run, batch: BatchTransfer, trouble: Trouble, waiting: Wai
     Raises as :meth:`BatchTransfer.conclude` does.
     """
     waited = time.time() - waiting.since
+    run.note_on_board(lambda board: board.is_hindered(run.config.name, trouble.text))
     if trouble.waits and waited < _CAPACITY_PATIENCE:
         batch.note(trouble.text, counts=trouble.counts)
         pause = _NO_ROOM.pause(waiting.refusals + 1)

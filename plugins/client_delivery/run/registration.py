@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.aliases import covered_name
@@ -15,7 +16,9 @@ from client_delivery.ledger.entry import Status
 from client_delivery.ledger.manifest import HELD
 from client_delivery.ledger.table import GUARDED_BATCH, Assignment
 from client_delivery.pickup.intake import Intake, Take
+from client_delivery.run.again import Again, survey_of, wait_for_drop, what_is_nowhere
 from client_delivery.run.batches import BatchRef, Share, nothing_to_send
+from client_delivery.run.detection import FormRefused
 from client_delivery.run.leftovers import let_go
 from client_delivery.run.mails import mail_is_left
 from client_delivery.transfer.plan import split
@@ -71,13 +74,14 @@ def register(run: Run) -> Registered:
 
     Safe to run again at any point: what an earlier try registered is taken up anew, and the done file goes last,
     when every listed file is in the ledger (R4.5). The decisions are gone through several times, some files at a time,
-    so that no step needs more memory for more files.
+    so that no step needs more memory for more files. Raises :class:`FormRefused` if the run was asked for files of
+    which none can be sent.
     """
-    with closing(run.survey()) as survey:
+    with closing(survey_of(run)) as survey:
         return _register(run, survey)
 
 
-def _register(run: Run, survey: Survey) -> Registered:
+def _register(run: Run, survey: Survey | Again) -> Registered:
     if run.delivery_keys[-1:] != [run.config.delivery_key]:
         run.registry.use(run.config.delivery_key, run.delivery_keys)
     totals = _Totals(complete=not survey.unstable)
@@ -89,6 +93,8 @@ def _register(run: Run, survey: Survey) -> Registered:
     if totals.in_hand:
         run.begin()
     batches = _take(run, survey, totals)
+    if isinstance(survey, Again):
+        _tell_what_is_nowhere(run, survey, batches)
     reported = False
     if totals.already_sent or totals.held:
         for intake in survey.parts():
@@ -105,6 +111,14 @@ def _register(run: Run, survey: Survey) -> Registered:
     batches = batches or [nothing_to_send(run.owner)]
     _announce(run, batches)
     return Registered(batches, form)
+
+
+def _tell_what_is_nowhere(run: Run, again: Again, batches: Sequence[BatchRef]) -> None:
+    if again.unknown:
+        run.log_event("files_unknown", level=logging.ERROR, keys=again.unknown)
+    wait_for_drop(run, again.nowhere)
+    if not batches and (again.nowhere or again.unknown):
+        raise FormRefused(what_is_nowhere(run) or "The ledger knows none of the files that were asked for.")
 
 
 def _announce(run: Run, batches: Sequence[BatchRef]) -> None:
@@ -137,7 +151,7 @@ def _came_of_form(run: Run, totals: _Totals, batches: Sequence[BatchRef]) -> dic
     return form
 
 
-def _take(run: Run, survey: Survey, totals: _Totals) -> list[BatchRef]:
+def _take(run: Run, survey: Survey | Again, totals: _Totals) -> list[BatchRef]:
     """Arm every file to be sent, and describe the batches by what the ledger really took."""
     plan = split(
         totals.sizes,
@@ -156,7 +170,8 @@ def _take(run: Run, survey: Survey, totals: _Totals) -> list[BatchRef]:
 
 def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequence[Share]) -> None:
     assignments = {
-        take.identity: Assignment(take.file, take.identity, next(numbers), take.duplicates) for take in intake.take
+        take.identity: Assignment(take.file, take.identity, next(numbers), take.duplicates, take.wish)
+        for take in intake.take
     }
 
     def of(takes: Iterable[Take]) -> list[Assignment]:
@@ -223,9 +238,24 @@ def _clear_away(run: Run, intake: Intake) -> bool:
         )
     run.ledger.aliases.note(covered_name(entry.identity, file) for entry, file in intake.duplicates)
     gone = [*intake.remove, *(file for _, file in intake.duplicates)]
-    kept = run.disposal.clear_away(gone)
+    at = datetime.now(UTC)
+    kept = run.disposal.clear_away(gone, at)
+    _note_removed(run, intake, kept, at)
     for file in gone:
         if not run.disposal.keeps:
             changed = file.key in kept
             run.log_event("source_kept_changed" if changed else "source_removed", file=file.name, etag=file.etag)
     return reported
+
+
+def _note_removed(run: Run, intake: Intake, kept: Collection[str], at: datetime) -> None:
+    """R5.2: what was delivered is gone from the pick-up, and where it is kept."""
+    gone = {entry.identity: (entry, file) for entry, file in intake.delivered if file.key not in kept}
+    try:
+        run.ledger.removed(
+            [entry for entry, _ in gone.values()], lambda entry: run.disposal.archived_to(gone[entry.identity][1], at)
+        )
+    except Exception as error:
+        # They are gone already: another try would find nothing to note.
+        names = sorted(entry.file_name for entry, _ in gone.values())
+        run.log_event("removal_not_noted", level=logging.ERROR, files=names, error=type(error).__name__)

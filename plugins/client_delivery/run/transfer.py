@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.ledger.table import Assignment
 from client_delivery.pickup.intake import Take
+from client_delivery.run.again import survey_of
 from client_delivery.run.attempt import Batch
 from client_delivery.runtime.events import LOGGER, as_json, one_line
 from client_delivery.transfer.contract import Superseded
@@ -152,8 +153,9 @@ class BatchTransfer:
         run.begin()
         number = self._batch["batch"]
         earlier = [e for e in run.ledger.of_run(run.owner, number) if e.owned_by.is_earlier_life_of(run.owner)]
-        # What a guard holds goes only when a person says that it is right (R5.10), which a clear does not.
-        failed = [entry for entry in earlier if entry.status is Status.FAIL and not entry.guarded]
+        # What a guard holds goes only when a person says that it is right (R5.10), which a clear does not; and what was
+        # let go of not at all.
+        failed = [e for e in earlier if e.status is Status.FAIL and not e.guarded and e.let_go is None]
         now = _waiting_again(run, {entry.identity for entry in failed}) if failed else {}
         assignments = [
             Assignment(take.file, entry.identity, number, take.duplicates)
@@ -174,7 +176,7 @@ class BatchTransfer:
 def _waiting_again(run: Run, failed: set[str]) -> dict[str, Take]:
     """Those of the failed entries whose files wait in the pick-up, as they are now."""
     now: dict[str, Take] = {}
-    with contextlib.closing(run.survey(needs_done_file=False)) as survey:
+    with contextlib.closing(survey_of(run, needs_done_file=False)) as survey:
         for part in survey.parts():
             now.update((take.identity, take) for take in part.rearm if take.identity in failed)
             run.ledger.aliases.note(part.aliases)

@@ -14,11 +14,22 @@ from urllib.parse import quote
 from fastapi import HTTPException, Request
 
 if TYPE_CHECKING:
+    from httpx import Response
     from starlette.types import ASGIApp
 
 TAG = "client-delivery"
 """What every client's DAG is tagged with."""
 _FORWARDED = ("cookie", "authorization")
+_EVENTS = {
+    "trigger_dag_run": "triggered a run",
+    "clear_dag_run": "cleared a run",
+    "post_clear_task_instances": "cleared tasks",
+    "patch_dag_run": "marked a run, or noted something of it",
+    "patch_task_instance": "marked a task",
+    "delete_dag_run": "deleted a run",
+    "patch_dag": "paused the DAG, or let it go on",
+}
+"""Events of Airflow's REST API (3.2.1): the names of its endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +48,18 @@ class Dag:
         return next((tag for tag in sorted(self.tags) if tag[:1] == "H" and tag[1:2].isdigit()), "")
 
 
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something in Airflow's own log of events."""
+
+    at: str
+    what: str
+    run_id: str = ""
+    by: str | None = None
+
+
 class Refused(Exception):
-    """Airflow did not begin the run. The message says why."""
+    """Airflow did not do what was asked. The message says why."""
 
 
 class Airflow:
@@ -92,24 +113,75 @@ class Airflow:
             method="POST", access_entity=DagAccessEntity.RUN, details=DagDetails(id=dag_id), user=user
         )
 
+    def may_pause(self, user: Any, dag_id: str) -> bool:
+        """Whether the user may change the DAG."""
+        from airflow.api_fastapi.app import get_auth_manager
+        from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
+
+        return get_auth_manager().is_authorized_dag(method="PUT", details=DagDetails(id=dag_id), user=user)
+
+    def name_of(self, user: Any) -> str:
+        """As Airflow's log of events has it."""
+        return str(user.get_name())
+
     async def trigger(self, request: Request, dag_id: str, conf: dict[str, Any], note: str) -> str:
         """Begin a run as the user who asks; returns its id. Raises :class:`Refused`, or HTTPException 401 or 403."""
-        import httpx
-
-        app: ASGIApp = request.scope["airflow_app"]
-        headers = {name: request.headers[name] for name in _FORWARDED if name in request.headers}
-        # Airflow notes a run with a referrer as triggered in the UI.
-        headers["referer"] = str(request.base_url)
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=app), base_url=str(request.base_url.replace(path="")), timeout=30
-        ) as client:
-            answer = await client.post(
-                f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns",
-                json={"logical_date": None, "conf": conf, "note": note},
-                headers=headers,
-            )
+        answer = await _call(
+            request, "POST", f"{_dag(dag_id)}/dagRuns", json={"logical_date": None, "conf": conf, "note": note}
+        )
         if answer.status_code in (401, 403):
             raise HTTPException(answer.status_code, "Airflow does not let you trigger this DAG.")
         if answer.is_error:
             raise Refused(f"Airflow did not begin the run ({answer.status_code}): {answer.text[:500]}")
         return str(answer.json()["dag_run_id"])
+
+    async def pause(self, request: Request, dag_id: str, *, paused: bool) -> None:
+        """Pause the DAG, or go on, as the user who asks. Raises :class:`Refused`, or HTTPException 401 or 403."""
+        answer = await _call(request, "PATCH", _dag(dag_id), json={"is_paused": paused})
+        if answer.status_code in (401, 403):
+            raise HTTPException(answer.status_code, "Airflow does not let you pause this DAG.")
+        if answer.is_error:
+            raise Refused(f"Airflow did not do it ({answer.status_code}): {answer.text[:500]}")
+
+    async def runs_under_way(self, request: Request, dag_id: str) -> int:
+        """How many runs of the DAG are not over. Raises :class:`Refused`."""
+        query = {"state": ["queued", "running"], "limit": 1}
+        answer = await _call(request, "GET", f"{_dag(dag_id)}/dagRuns", params=query)
+        if answer.is_error:
+            raise Refused(f"Airflow does not say whether a run is under way ({answer.status_code}).")
+        return int(answer.json()["total_entries"])
+
+    async def words(self, request: Request, dag_id: str) -> str:
+        """The DAG's documentation, Markdown: the configuration in words, or what is wrong with it."""
+        answer = await _call(request, "GET", f"{_dag(dag_id)}/details")
+        return "" if answer.is_error else str(answer.json().get("doc_md") or "")
+
+    async def events(self, request: Request, dag_id: str) -> list[Happened]:
+        """What people did to the DAG and its runs, newest first, as far as Airflow knows and the user may read."""
+        query = {"dag_id": dag_id, "order_by": "-when", "limit": 100, "included_events": list(_EVENTS)}
+        answer = await _call(request, "GET", "/api/v2/eventLogs", params=query)
+        if answer.is_error:
+            return []
+        return [
+            Happened(one["when"], _EVENTS[one["event"]], one.get("run_id") or "", one.get("owner"))
+            for one in answer.json()["event_logs"]
+            if one["event"] in _EVENTS
+        ]
+
+
+def _dag(dag_id: str) -> str:
+    return f"/api/v2/dags/{quote(dag_id, safe='')}"
+
+
+async def _call(request: Request, method: str, path: str, **what: Any) -> Response:
+    """Ask Airflow's public REST API, in this very process, with the credentials of who asks."""
+    import httpx
+
+    app: ASGIApp = request.scope["airflow_app"]
+    headers = {name: request.headers[name] for name in _FORWARDED if name in request.headers}
+    # Airflow notes a run with a referrer as triggered in the UI.
+    headers["referer"] = str(request.base_url)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url=str(request.base_url.replace(path="")), timeout=30
+    ) as client:
+        return await client.request(method, path, headers=headers, **what)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from client_delivery.run.again import MOST
+
 LONGEST_REASON = 900
 """Characters. Airflow's notes have a thousand."""
-_REDROP_MINUTES = 60
+MOST_FILES = MOST
+"""Files of one action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,10 @@ class Action:
     title: str
     what: str
     """What happens then, for the person who presses it."""
-    conf: Callable[[str], dict[str, Any]]
-    """The run's parameters, by the file's name."""
-    of_a_file: bool = False
+    conf: Callable[[Sequence[str]], dict[str, Any]]
+    """The run's parameters, by the sort keys of the files' entries."""
+    of_files: bool = False
+    """Whether it is about files that the person has chosen, or about the client."""
 
 
 ACTIONS = {
@@ -37,15 +40,24 @@ ACTIONS = {
     ),
     "send-again": Action(
         "Send again",
-        "Sends this file once more, also if it was delivered before. If it is not in the pick-up any more, the run "
-        f"waits {_REDROP_MINUTES} minutes for it to be put there again, and then is red. It is removed when it has "
-        "arrived.",
-        lambda name: {
-            "bypass_file_checks": True,
-            "file_pattern": glob.escape(name),
-            "ignore_done_file": True,
-            "wait_minutes": _REDROP_MINUTES,
-        },
-        of_a_file=True,
+        "Sends once more, also what was delivered, under the same name. The sender is not needed: the bytes are read "
+        "in the pick-up, in its archive, or in the version that was delivered. Where they are nowhere any more, the "
+        "run is red and says so, and whoever drops the file again is served.",
+        lambda files: {"send_again": list(files)},
+        of_files=True,
+    ),
+    "let-go": Action(
+        "Let go",
+        "Nothing is sent: what failed is not held any more, and nobody has to look at it again. It stays in the "
+        "pick-up; dropped anew, it is sent.",
+        lambda files: {"let_go": list(files)},
+        of_files=True,
     ),
 }
+PAUSE = Action(
+    "Pause",
+    "No run begins any more, until somebody lets it go on. What waits stays in the pick-up.",
+    lambda _: {},
+)
+GO_ON = Action("Go on", "Runs begin again by the schedule.", lambda _: {})
+"""Both are settings of Airflow's, and no runs."""

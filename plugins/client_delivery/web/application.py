@@ -9,20 +9,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from fastapi import Depends, FastAPI, Form, HTTPException, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from jinja2 import Environment, FileSystemLoader
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as AnyHTTPException
 
+from client_delivery.ledger.entry import Status
 from client_delivery.ledger.history import MOST, in_words
+from client_delivery.ledger.record import LET_GO, Recorded
 from client_delivery.notify.csv_table import csv_table
-from client_delivery.web import shown
-from client_delivery.web.access import Airflow, Dag, Refused
-from client_delivery.web.actions import ACTIONS, LONGEST_REASON, Action
-from client_delivery.web.data import Data
+from client_delivery.web import progress, shown
+from client_delivery.web.access import Airflow, Dag
+from client_delivery.web.acting import Acting
+from client_delivery.web.actions import ACTIONS, GO_ON, LONGEST_REASON, MOST_FILES, PAUSE, Action
+from client_delivery.web.data import Data, Life, is_held
+from client_delivery.web.people import people
 from client_delivery.web.standing import Row, State, row_of, rows
 from client_delivery.web.timeline import timeline
 
@@ -33,8 +37,8 @@ PREFIX = "/deliveries"
 """Where Airflow mounts the page."""
 _HERE = Path(__file__).parent
 _POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'self'"
+    "default-src 'none'; connect-src 'self'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'self'"
 )
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
@@ -49,7 +53,7 @@ Words = Annotated[str, Query(max_length=2_000)]
 
 
 def _question(
-    status: Annotated[str, Query(pattern="^(success|fail)?$")] = "",
+    status: Annotated[str, Query(pattern="^(success|fail|let go)?$")] = "",
     since: Words = "",
     until: Words = "",
     begins: Words = "",
@@ -59,9 +63,10 @@ def _question(
 
 
 def _wish(
-    reason: Annotated[str, Form(max_length=LONGEST_REASON)] = "", file: Annotated[str, Form(max_length=2_000)] = ""
-) -> tuple[str, str]:
-    return reason.strip(), file
+    reason: Annotated[str, Form(max_length=LONGEST_REASON)] = "",
+    files: Annotated[list[str] | None, Form(max_length=MOST_FILES)] = None,
+) -> tuple[str, list[str]]:
+    return reason.strip(), list(dict.fromkeys(files or []))
 
 
 async def _user(request: Request) -> Any:
@@ -70,7 +75,7 @@ async def _user(request: Request) -> Any:
 
 User = Annotated[Any, Depends(_user)]
 Question = Annotated[dict[str, str], Depends(_question)]
-Wish = Annotated[tuple[str, str], Depends(_wish)]
+Wish = Annotated[tuple[str, list[str]], Depends(_wish)]
 
 
 def application(airflow: Airflow | None = None, data: Callable[[], Data] = Data) -> ASGIApp:
@@ -96,10 +101,16 @@ class _Page:
     def __init__(self, airflow: Airflow, data: Callable[[], Data]) -> None:
         self._airflow = airflow
         self._data = data
+        self._acting = Acting(airflow, data, lambda user, name: self._key(self._dag(user, name)))
         self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            # A name that a template no longer knows is an error, not nothing: a button would act on nothing.
+            undefined=StrictUndefined,
         )
-        self._templates.globals.update(shown=shown, State=State, PREFIX=PREFIX)
+        self._templates.globals.update(shown=shown, State=State, PREFIX=PREFIX, progress=progress)
 
         # Every endpoint, also the style sheet, is for those who are signed in.
         self.app = app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(_user)])
@@ -144,8 +155,24 @@ class _Page:
             return answer
 
         @app.get("/clients/{name}/file")
-        def file(request: Request, user: User, name: str, file: Words) -> Response:
-            return self.file(request, user, name, file)
+        def file(request: Request, user: User, name: str, file: Words, entry: Words = "") -> Response:
+            return self.file(request, user, name, file, entry)
+
+        @app.get("/clients/{name}/before")
+        def before(request: Request, user: User, name: str, after: Words = "") -> Response:
+            dag, data = self._dag(user, name), self._data()
+            key = self._key(dag, data)
+            entries, more = data.before_the_record(key, after)
+            older = urlencode({"after": more}) if more else ""
+            return self._html(request, "before.html", dag=dag, key=key, entries=entries, older=older)
+
+        @app.get("/clients/{name}/again")
+        def again(request: Request, user: User, name: str, question: Question, run_id: Words = "") -> Response:
+            return self.again(request, user, name, question, run_id)
+
+        @app.get("/clients/{name}/about")
+        async def about(request: Request, user: User, name: str) -> Response:
+            return await self.about(request, user, name)
 
         @app.get("/runs/{name}")
         def run(request: Request, user: User, name: str, run_id: Words) -> Response:
@@ -159,7 +186,9 @@ class _Page:
             action: str,
             wish: Wish,
         ) -> Response:
-            return await self.act(request, user, ACTIONS.get(action), wish, name)
+            return await self._acting.act(
+                request, user, {**ACTIONS, "pause": PAUSE, "go-on": GO_ON}.get(action), wish, name
+            )
 
         @app.get("/static/{name}")
         def static(name: str) -> Response:
@@ -181,6 +210,7 @@ class _Page:
             need=sum(row.state.needs_a_person for row in every),
             words=words,
             show=show,
+            far=self._data().how_far(row.delivery_key for row in found[:_MOST_ROWS] if row.state is State.UNDER_WAY),
             files=self._anywhere(user, words) if words else [],
             names={row.delivery_key: row.name for row in every},
             query=urlencode({"q": words, "show": show}),
@@ -191,6 +221,7 @@ class _Page:
         dag, data = self._dag(user, name), self._data()
         key = self._key(dag, data)
         page = data.outcomes(key, question)
+        in_hand = data.in_hand(key) if key else []
         narrow = {name: value for name, value in question.items() if value and name != "after"}
         return self._html(
             request,
@@ -199,21 +230,22 @@ class _Page:
             row=row_of(dag, data.standing(name), shown.now()),
             standing=data.standing(name),
             key=key,
-            in_hand=data.in_hand(key) if key else [],
+            under_way=[entry for entry in in_hand if not is_held(entry)],
+            held=[entry for entry in in_hand if is_held(entry)],
             page=page,
             question=question,
             query=urlencode(narrow),
             older=urlencode({**narrow, "after": page.next}) if page.next else "",
-            actions=ACTIONS if self._airflow.may_trigger(user, name) else {},
+            actions=self._actions(user, name),
             triggered=request.query_params.get("triggered", ""),
         )
 
-    def file(self, request: Request, user: Any, name: str, file: str) -> Response:
+    def file(self, request: Request, user: Any, name: str, file: str, entry: str) -> Response:
         """One file's whole life."""
         dag, data = self._dag(user, name), self._data()
         key = self._key(dag, data)
-        outcomes, in_hand = data.file(key, file)
-        if not (outcomes or in_hand):
+        life = data.file(key, file, entry)
+        if not (life.recorded or life.entries):
             raise HTTPException(404, "Nothing is known of a file of this name; the search on the board finds others.")
         return self._html(
             request,
@@ -221,9 +253,38 @@ class _Page:
             dag=dag,
             key=key,
             file=file,
-            events=timeline(outcomes, in_hand),
-            last=outcomes[-1] if outcomes else None,
-            actions=ACTIONS if self._airflow.may_trigger(user, name) else {},
+            events=timeline(life.recorded, life.entries, life.mails),
+            last=last_of(life),
+            contents=list(
+                {one.entry: None for one in reversed(life.recorded)} or {e.identity: None for e in life.entries}
+            ),
+            held=[entry.identity for entry in life.entries if is_held(entry) or entry.wanted],
+            under_way=[entry for entry in life.entries if entry.status is Status.PROCESSING],
+            actions=self._actions(user, name),
+        )
+
+    def again(self, request: Request, user: Any, name: str, question: Mapping[str, str], run_id: str) -> Response:
+        """What would be sent again of a run or a period, to be confirmed with a reason."""
+        dag, data = self._dag(user, name), self._data()
+        key = self._key(dag, data)
+        if not self._airflow.may_trigger(user, name):
+            raise HTTPException(403, "Airflow does not let you trigger this DAG.")
+        if run_id:
+            chosen = data.of_whole_run(key, run_id)
+        elif any(question[field] for field in ("since", "until", "begins")):
+            chosen = data.chosen(key, question)
+        else:
+            raise HTTPException(422, "Say of which period, or what the names begin with.")
+        return self._html(
+            request,
+            "again.html",
+            dag=dag,
+            key=key,
+            chosen=chosen,
+            run_id=run_id,
+            question=question,
+            action=ACTIONS["send-again"],
+            most=MOST_FILES,
         )
 
     def run(self, request: Request, user: Any, name: str, run_id: str) -> Response:
@@ -231,30 +292,30 @@ class _Page:
         dag, data = self._dag(user, name), self._data()
         key = self._key(dag, data)
         entries = data.of_run(key, name, run_id) if key else []
-        return self._html(request, "run.html", dag=dag, key=key, run_id=run_id, entries=entries)
+        actions = self._actions(user, name)
+        query = urlencode({"run_id": run_id})
+        return self._html(
+            request, "run.html", dag=dag, key=key, run_id=run_id, entries=entries, actions=actions, query=query
+        )
 
-    async def act(
-        self, request: Request, user: Any, action: Action | None, wish: tuple[str, str], name: str
-    ) -> Response:
-        """Begin a run that does what was asked, as the user who asks; the reason becomes its note."""
-        _refuse_other_sites(request)
-        await run_in_threadpool(self._dag, user, name)
-        reason, file = wish
-        if action is None:
-            raise HTTPException(404, "There is no such action.")
-        if not await run_in_threadpool(self._airflow.may_trigger, user, name):
-            raise HTTPException(403, "Airflow does not let you trigger this DAG.")
-        if not reason:
-            raise HTTPException(422, "Say why: the reason is kept in the record.")
-        if action.of_a_file and not file:
-            raise HTTPException(422, "Say which file.")
-        try:
-            # Airflow tells its tasks the run's parameters and not its note (3.2.1): the record has it from there.
-            note = f"{action.title}: {reason}"
-            run_id = await self._airflow.trigger(request, name, {**action.conf(file), "reason": note}, note)
-        except Refused as error:
-            raise HTTPException(409, str(error)) from None
-        return RedirectResponse(_at(request, f"/clients/{quote(name)}?{urlencode({'triggered': run_id})}"), 303)
+    async def about(self, request: Request, user: Any, name: str) -> Response:
+        """One client by months, who did what, and its configuration in words."""
+        dag = await run_in_threadpool(self._dag, user, name)
+        data = self._data()
+        key = await run_in_threadpool(self._key, dag, data)
+        events = await self._airflow.events(request, name)
+        acts = await run_in_threadpool(data.acts, key)
+        return self._html(
+            request,
+            "about.html",
+            dag=dag,
+            key=key,
+            months=await run_in_threadpool(data.months, key, shown.now()),
+            people=people(acts, events, name),
+            configuration=shown.markdown(await self._airflow.words(request, name)),
+            pausing=PAUSE if not dag.paused else GO_ON,
+            may_pause=await run_in_threadpool(self._airflow.may_pause, user, name),
+        )
 
     # -- what the user may see ---------------------------------------------------------------------------------------
 
@@ -267,6 +328,9 @@ class _Page:
             # The same for what there is not and what the user may not see.
             raise HTTPException(404, "There is no such client, or you may not see it.")
         return dag
+
+    def _actions(self, user: Any, name: str) -> dict[str, Action]:
+        return ACTIONS if self._airflow.may_trigger(user, name) else {}
 
     def _key(self, dag: Dag, data: Data | None = None) -> str:
         return dag.delivery_key or (data or self._data()).standing(dag.dag_id).delivery_key
@@ -310,23 +374,11 @@ async def _with_headers(request: Request, call_next: Callable[[Request], Awaitab
     return response
 
 
-def _refuse_other_sites(request: Request) -> None:
-    """Only the page's own forms act: the cookie alone does not say that the user meant it.
-
-    Browsers say where a request comes from in ``Sec-Fetch-Site`` (Fetch Metadata Request Headers, W3C), and all of them
-    send ``Origin`` with a POST; what says neither is refused.
-    """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None:
-        ours = site == "same-origin"
-    else:
-        ours = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
-    if not ours:
-        raise HTTPException(403, "This request did not come from the Deliveries page.")
-
-
-def _at(request: Request, path: str) -> str:
-    return str(request.scope.get("root_path", "")) + path
+def last_of(life: Life) -> Recorded | None:
+    """What is known of the content that had the name last."""
+    recorded = [one for one in life.recorded if one.status != LET_GO]
+    recorded += [Recorded.of(entry, attempts=entry.send_attempts) for entry in life.entries if not recorded]
+    return recorded[-1] if recorded else None
 
 
 def _table(kind: str, name: str, found: list[dict[str, Any]]) -> Response:

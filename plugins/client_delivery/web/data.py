@@ -2,30 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from client_delivery.ledger.acts import Act, Acts
 from client_delivery.ledger.board import Board, Standing
-from client_delivery.ledger.entry import Entry, RunRef
-from client_delivery.ledger.history import History, Page
+from client_delivery.ledger.entry import Entry, RunRef, Status
+from client_delivery.ledger.history import MOST, History, Page
+from client_delivery.ledger.mail_marks import key_of_mark
+from client_delivery.ledger.months import Month, Months
+from client_delivery.ledger.reads import Reader
 from client_delivery.ledger.record import Recorded
+from client_delivery.ledger.schema import SORT_KEY
 from client_delivery.ledger.table import Ledger
 from client_delivery.runtime.settings import Settings
+from client_delivery.web.actions import MOST_FILES
+from client_delivery.web.progress import Progress, of_all
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _MOST_ENTRIES = 500
+_MOST_WATCHED = 64
+"""Clients whose progress is shown on the board at once: a query each."""
+_PARALLEL = 16
+_MOST_LIVES = 50
+"""Lives of runs whose e-mails are looked up for one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailed:
+    """One e-mail of a run."""
+
+    kind: str
+    at: str
+    life: str
+    contacts: tuple[str, ...]
+    """Empty where an older release sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What is known of a client's files of one name."""
+
+    recorded: Sequence[Recorded] = ()
+    entries: Sequence[Entry] = ()
+    mails: Sequence[Mailed] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Files that are to be sent again."""
+
+    files: Mapping[str, tuple[str, int]]
+    """Name and bytes, by the sort key of the entry."""
+    more: bool
+    """Whether there are too many for one action."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(size for _, size in self.files.values())
+
+
+def is_held(entry: Entry) -> bool:
+    """Whether it failed and waits for somebody who decides on it."""
+    return entry.status is Status.FAIL and not (entry.active or entry.open or entry.let_go)
 
 
 class Data:
     """One request's view of the ledger's table."""
 
-    def __init__(self, dynamodb: DynamoDBClient | None = None, table: str | None = None) -> None:
+    def __init__(
+        self, dynamodb: DynamoDBClient | None = None, table: str | None = None, record_days: int | None = None
+    ) -> None:
+        self._record_days = record_days
         self._dynamodb = dynamodb or _client()
         self._table = table or Settings.from_environment().ledger_table
+        self._reader = Reader(self._dynamodb, self._table)
         self._history = History(self._dynamodb, self._table)
+        self._months = Months(self._dynamodb, self._table)
+        self._acts = Acts(self._dynamodb, self._table)
         self._board = Board(self._dynamodb, self._table)
         self._standing: dict[str, Standing] = {}
 
@@ -61,17 +123,85 @@ class Data:
         """Outcomes of all clients by file name or checksum."""
         return self._history.anywhere(words)
 
+    def how_far(self, keys: Iterable[str]) -> dict[str, Progress]:
+        """Of the runs of these clients that are under way: of some, if they are very many."""
+        some = list(islice((key for key in keys if key), _MOST_WATCHED))
+        if not some:
+            return {}
+        with ThreadPoolExecutor(min(_PARALLEL, len(some))) as pool:
+            entries = pool.map(lambda key: list(islice(self._ledger(key).each_open(), _MOST_ENTRIES)), some)
+            return {key: of_all(found) for key, found in zip(some, entries, strict=True)}
+
+    def months(self, key: str, now: datetime) -> list[Month]:
+        """What was delivered in this month and in the twelve before."""
+        return self._months.of(key, f"{now.year - 1}-{now.month:02d}") if key else []
+
+    def acts(self, key: str) -> list[Act]:
+        """What people did to a client, newest first."""
+        return self._acts.of(key) if key else []
+
+    def note_act(self, key: str, act: Act) -> None:
+        """Keep what somebody did on this page and no run will note."""
+        if key:
+            self._acts.note(key, act, self._record_days or Settings.from_environment().record_days)
+
     def in_hand(self, key: str) -> list[Entry]:
         """What is under way or held for a client: some of it, if it is very much."""
         ledger = self._ledger(key)
-        return [*ledger.open_entries()[:_MOST_ENTRIES], *ledger.held_entries()[:_MOST_ENTRIES]]
+        return [*islice(ledger.each_open(), _MOST_ENTRIES), *islice(ledger.each_held(), _MOST_ENTRIES)]
 
-    def file(self, key: str, name: str) -> tuple[list[Recorded], list[Entry]]:
-        """What is recorded of a client's files of one name, and what of them is in hand."""
+    def before_the_record(self, key: str, after: str) -> tuple[list[Entry], str | None]:
+        """Some of what was dealt with before there was a record, newest first, and where there may be more."""
+        entries, more = self._ledger(key).unrecorded(after or None) if key else ([], None)
+        return sorted(entries, key=lambda entry: entry.timestamp, reverse=True), more
+
+    def file(self, key: str, name: str, entry: str = "") -> Life:
+        """What is known of a client's files of one name; of one from before the record, by its entry's sort key."""
         if not key:
-            return [], []
+            return Life()
         recorded = list(self._history.of_file(key, name).found)
-        return recorded, [entry for entry in self.in_hand(key) if entry.file_name == name]
+        there = self._ledger(key).find([*(one.entry for one in recorded), *([entry] if entry else [])])
+        there.update((one.identity, one) for one in self.in_hand(key))
+        entries = [one for one in there.values() if one.file_name == name]
+        lives = [one.run for one in recorded][-_MOST_LIVES:]
+        return Life(recorded, entries, self._mails(key, lives))
+
+    def _mails(self, key: str, lives: Sequence[str]) -> list[Mailed]:
+        """The e-mails of these lives of runs."""
+        found = []
+        for item in self._reader.items(key_of_mark(key, life) for life in dict.fromkeys(lives)):
+            life = item[SORT_KEY].partition("#")[2]
+            for kind in ("started", "finished"):
+                if kind in item:
+                    found.append(Mailed(kind, item[kind].partition(" ")[0], life, tuple(item.get(f"{kind}To", ()))))
+        return found
+
+    def chosen(self, key: str, question: Mapping[str, str]) -> Chosen:
+        """What was delivered to a client, as a question has it: of each name the newest, for they arrive under it."""
+        newest: dict[str, Recorded] = {}
+        after: str | None = ""
+        while after is not None and len(newest) <= MOST_FILES:
+            page = self.outcomes(key, {**question, "status": Status.SUCCESS, "after": after}, limit=MOST)
+            for one in page.found:
+                if one.file_name not in newest or one.at > newest[one.file_name].at:
+                    newest[one.file_name] = one
+            after = page.next
+        found = sorted(newest.values(), key=lambda one: one.file_name)
+        files = {one.entry: (one.file_name, one.size) for one in found}
+        return Chosen(files, more=after is not None or len(files) > MOST_FILES)
+
+    def of_whole_run(self, key: str, run_id: str) -> Chosen:
+        """What a run took on, whatever has become of it since: of each name the newest."""
+        ledger = self._ledger(key)
+        parts = ledger.manifest.parts(run_id)
+        etags = [etag for part, some in parts.items() if part.isdigit() for etag in some]
+        newest: dict[str, Entry] = {}
+        for entry in ledger.find(etags[: MOST_FILES + 1]).values():
+            before = newest.get(entry.file_name)
+            if not entry.active and (before is None or entry.timestamp > before.timestamp):
+                newest[entry.file_name] = entry
+        files = {entry.identity: (entry.file_name, entry.size) for _, entry in sorted(newest.items())}
+        return Chosen(files, more=len(etags) > MOST_FILES)
 
     def of_run(self, key: str, dag_id: str, run_id: str) -> list[Entry]:
         """What one run has, or last had, in hand."""

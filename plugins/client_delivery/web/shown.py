@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
+
+from markupsafe import Markup
 
 from client_delivery.notify.sizes import human_size
 from client_delivery.notify.untrusted import elided
@@ -40,9 +43,34 @@ def whole(text: str | None) -> str:
     return visible(text or "")
 
 
+def markdown(text: str) -> Markup:
+    """The documentation of a DAG as HTML: tables and lists, and neither links nor tags of anybody."""
+    from markdown_it import MarkdownIt
+
+    plain = re.sub(r"\[History\]\([^)]*\)[^.\n]*\.", "", text)
+    rules = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink"])
+    # Markdown has no table without a header; one without words is noise to who listens to it.
+    rendered = re.sub(r"<thead>\s*<tr>\s*(<th></th>\s*)+</tr>\s*</thead>\s*", "", rules.render(plain))
+    return Markup(rendered)  # noqa: S704 - what it renders is escaped
+
+
 def size(count: int) -> str:
     """Bytes as people read them."""
     return human_size(count)
+
+
+def rate(bytes_per_second: float | None) -> str:
+    """How fast it goes; nothing if that is not known."""
+    return f"{human_size(int(bytes_per_second))}/s" if bytes_per_second else ""
+
+
+def lasting(left: timedelta | None) -> str:
+    """How long it will take; nothing if that is not known."""
+    if left is None:
+        return ""
+    minutes, seconds_ = divmod(int(left.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds_} s" if minutes else f"{seconds_} s"
 
 
 def seconds(begin: str | None, end: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,7 +19,9 @@ class State(StrEnum):
 
     WRONG = "wrong configuration"
     TROUBLE = "red"
+    HINDERED = "cannot start"
     HELD = "held"
+    WANTED = "dropped again?"
     OVERDUE = "overdue"
     UNDER_WAY = "under way"
     PAUSED = "paused"
@@ -28,7 +30,7 @@ class State(StrEnum):
     @property
     def needs_a_person(self) -> bool:
         """Whether somebody has to do something, whatever colour the last run has."""
-        return self in (State.WRONG, State.TROUBLE, State.HELD, State.OVERDUE)
+        return _ORDER.index(self) <= _ORDER.index(State.OVERDUE)
 
 
 _ORDER = list(State)
@@ -91,24 +93,36 @@ def row_of(dag: Dag, standing: Standing, now: datetime) -> Row:
 
 
 def _state(dag: Dag, standing: Standing, now: datetime) -> tuple[State, str]:
-    if "config-error" in dag.tags:
-        return (
-            State.WRONG,
-            "The configuration is wrong and nothing is delivered: the DAG's documentation names the line.",
-        )
-    if trouble := standing.trouble:
-        return State.TROUBLE, f"{trouble['task']} ended red at {moment(trouble['at'])}, in the run {trouble['run']}."
-    if standing.held:
-        files = "1 file failed" if standing.held == 1 else f"{standing.held} files failed"
-        waits = "waits" if standing.held == 1 else "wait"
-        reason = f": {standing.held_reason}" if standing.held_reason else ""
-        return State.HELD, f"{files} and {waits} since {moment(standing.held_since)}{reason}"
-    if late := _overdue(standing, now):
-        return State.OVERDUE, late
+    """The worst of what is the matter, and a sentence for each."""
+    if matters := list(_matters(dag, standing, now)):
+        return matters[0][0], " ".join(sentence for _, sentence in matters)
     if way := standing.under_way:
         files = "1 file" if way["files"] == 1 else f"{way['files']} files"
         return State.UNDER_WAY, f"Sends {files}, {human_size(int(way['bytes']))}, since {moment(way['since'])}."
     return _calm(dag, standing)
+
+
+def _matters(dag: Dag, standing: Standing, now: datetime) -> Iterator[tuple[State, str]]:
+    if "config-error" in dag.tags:
+        yield (
+            State.WRONG,
+            "The configuration is wrong and nothing is delivered: the DAG's documentation names the line.",
+        )
+    if trouble := standing.trouble:
+        yield State.TROUBLE, f"{trouble['task']} ended red at {moment(trouble['at'])}, in the run {trouble['run']}."
+    if hindered := standing.hindered:
+        yield State.HINDERED, f"Containers do not do their work since {moment(hindered['at'])}: {hindered['why']}"
+    if standing.held:
+        files = "1 file failed" if standing.held == 1 else f"{standing.held} files failed"
+        waits = "waits" if standing.held == 1 else "wait"
+        reason = f": {standing.held_reason}" if standing.held_reason else "."
+        yield State.HELD, f"{files} and {waits} since {moment(standing.held_since)}{reason}"
+    if wanted := standing.wanted:
+        named = wanted[0] if len(wanted) == 1 else f"{len(wanted)} files"
+        since = moment(standing.wanted_since)
+        yield State.WANTED, f"Asked for again since {since}, and the bytes are nowhere: {named}. Ask the sender."
+    if late := _overdue(standing, now):
+        yield State.OVERDUE, late
 
 
 def _calm(dag: Dag, standing: Standing) -> tuple[State, str]:

@@ -71,14 +71,16 @@ EDGES = {
     "failed": lambda ledger, entry: not superseded(lambda: ledger.failed(entry, "no route")),
     "give up": lambda ledger, entry: bool(ledger.give_up([entry], RUN, "nobody came back")),
     "deactivate": lambda ledger, entry: bool(ledger.deactivate([entry])),
+    "want": lambda ledger, entry: bool(ledger.want([entry], OTHER)),
+    "let go": lambda ledger, entry: bool(ledger.let_go([entry], OTHER)),
 }
 ALLOWED = {
     "processing/active": {"begin", "checkpoint", "confirm", "delivered", "failed", "give up", "deactivate"},
     "processing": {"resume"},
     "success/active": {"deactivate"},
-    "success": {"rearm"},
+    "success": {"rearm", "want"},
     "fail/active": {"deactivate"},
-    "fail": {"rearm", "rearm failed"},
+    "fail": {"rearm", "rearm failed", "want", "let go"},
     "guarded/active": {"deactivate"},
 }
 

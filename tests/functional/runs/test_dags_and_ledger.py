@@ -91,6 +91,22 @@ def test_r2_6_a_file_that_cannot_be_read_is_due_as_when_it_delivered_last(direct
     assert built[unknown.name].schedule.expression == "*/15 * * * *"
 
 
+def test_r2_6_a_wrong_file_keeps_its_clients_number_and_tags(directory, configurations, new_client):
+    """People find it where they find the client: by its number in the first search box, and by its tags."""
+    config = write(directory, new_client("s3"))
+    delivered(configurations, config)
+    (directory / f"{config.name}.yaml").write_text("a slip: [")
+    dag = dags(directory)[config.name]
+    assert dag.dag_display_name == f"{config.delivery_key} {config.name}", "as it delivered last"
+    assert dag.tags == {"client-delivery", "config-error", config.delivery_key, "s3"}
+    fields = config.model_dump(mode="json", exclude_defaults=True)
+    fields |= {"schedule": "sometimes", "name": "newcomer", "client_h_number": "H7777"}
+    (directory / "newcomer.yaml").write_text(yaml.safe_dump(fields))
+    dag = dags(directory)["newcomer"]
+    assert dag.dag_display_name == "H7777 newcomer", "as it says itself"
+    assert dag.tags == {"client-delivery", "config-error", "H7777"}
+
+
 def test_a_ledger_that_does_not_answer_takes_no_dag_down(directory, new_client, monkeypatch, stack):
     one = write(directory, new_client("s3"))
     write(directory, one, name=f"{one.name}_renamed")

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.testclient import TestClient
 
-from client_delivery.web.access import Dag
+from client_delivery.web.access import Dag, Happened
 from client_delivery.web.application import application
 from client_delivery.web.data import Data
 
@@ -23,6 +23,10 @@ class FakeAirflow:
     dags_there: dict[str, Dag] = field(default_factory=dict)
     may_read: dict[str, set[str]] = field(default_factory=dict)
     may_run: dict[str, set[str]] = field(default_factory=dict)
+    pauses: list[tuple[str, str, bool]] = field(default_factory=list)
+    under_way: int = 0
+    documentation: str = ""
+    happened: list[Happened] = field(default_factory=list)
     triggered: list[tuple[str, str, dict[str, Any], str]] = field(default_factory=list)
 
     async def user(self, request: Request) -> str:
@@ -40,6 +44,24 @@ class FakeAirflow:
 
     def may_trigger(self, user: str, dag_id: str) -> bool:
         return dag_id in self.may_run.get(user, ())
+
+    def may_pause(self, user: str, dag_id: str) -> bool:
+        return dag_id in self.may_run.get(user, ())
+
+    def name_of(self, user: str) -> str:
+        return user
+
+    async def pause(self, request: Request, dag_id: str, *, paused: bool) -> None:
+        self.pauses.append((request.headers["authorization"], dag_id, paused))
+
+    async def runs_under_way(self, request: Request, dag_id: str) -> int:
+        return self.under_way
+
+    async def words(self, request: Request, dag_id: str) -> str:
+        return self.documentation
+
+    async def events(self, request: Request, dag_id: str) -> list[Happened]:
+        return self.happened
 
     async def trigger(self, request: Request, dag_id: str, conf: dict[str, Any], note: str) -> str:
         assert request.scope["airflow_app"] is not None
@@ -63,5 +85,5 @@ def mounted(airflow: FakeAirflow, data: Callable[[], Data]) -> Iterator[TestClie
 
 @pytest.fixture
 def page(airflow, dynamodb, ledger_table) -> Iterator[TestClient]:
-    with mounted(airflow, lambda: Data(dynamodb, ledger_table)) as client:
+    with mounted(airflow, lambda: Data(dynamodb, ledger_table, 30)) as client:
         yield client

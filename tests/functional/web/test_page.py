@@ -6,15 +6,20 @@ import csv
 import io
 import re
 import uuid
+from datetime import UTC, datetime
+from functools import partial
 from html.parser import HTMLParser
 
 import pytest
 
+from client_delivery.ledger.acts import Act, Acts
 from client_delivery.ledger.board import Board
+from client_delivery.ledger.mail_marks import MailMarks
+from client_delivery.ledger.months import Months
 from client_delivery.ledger.record import Request
 from client_delivery.ledger.table import Assignment, Ledger
 from client_delivery.transfer.contract import Receipt
-from client_delivery.web.access import Dag
+from client_delivery.web.access import Dag, Happened
 from tests.support.factories import RUN, a_file
 
 OPERATOR, VIEWER, STRANGER = ({"authorization": name} for name in ("operator", "viewer", "stranger"))
@@ -98,7 +103,7 @@ def filled(path: str, name: str) -> str:
 
 def test_every_endpoint_asks_who_comes(page, acme):
     found = endpoints(page)
-    assert len(found) == 9
+    assert len(found) == 12
     for method, path in found:
         answer = page.request(method, filled(path, acme), headers=OURS)
         assert answer.status_code == 401, path
@@ -159,7 +164,8 @@ def test_an_action_is_a_run_with_the_reason_as_its_note(page, acme, airflow):
     answer = page.post(post + "resend-failed", headers=OPERATOR | OURS, data={"reason": " mended "})
     assert answer.headers["location"] == "/team/deliveries/clients/acme?triggered=manual__1"
     page.post(post + "send-now", headers=OPERATOR | OURS, data={"reason": "done file is late"})
-    page.post(post + "send-again", headers=OPERATOR | OURS, data={"reason": "lost", "file": "a[1].csv"})
+    page.post(post + "send-again", headers=OPERATOR | OURS, data={"reason": "lost", "files": ["e1", "e2#n", "e1"]})
+    page.post(post + "let-go", headers=OPERATOR | OURS, data={"reason": "not ours", "files": "e1"})
     assert airflow.triggered == [
         ("operator", "acme", {"resend_failed": True, "reason": "Resend failed: mended"}, "Resend failed: mended"),
         (
@@ -171,24 +177,22 @@ def test_an_action_is_a_run_with_the_reason_as_its_note(page, acme, airflow):
         (
             "operator",
             "acme",
-            {
-                "bypass_file_checks": True,
-                "file_pattern": "a[[]1].csv",
-                "ignore_done_file": True,
-                "wait_minutes": 60,
-                "reason": "Send again: lost",
-            },
+            {"send_again": ["e1", "e2#n"], "reason": "Send again: lost"},
             "Send again: lost",
         ),
+        ("operator", "acme", {"let_go": ["e1"], "reason": "Let go: not ours"}, "Let go: not ours"),
     ]
     for action, data in (
         ("resend-failed", {"reason": "  "}),
         ("send-again", {"reason": "x"}),
+        ("send-again", {"reason": "x", "files": [f"e{n}" for n in range(1001)]}),
+        ("let-go", {"reason": "x"}),
+        ("let-go", {"files": "e1"}),
         ("send-now", {"reason": "x" * 901}),
     ):
         assert page.post(post + action, headers=OPERATOR | OURS, data=data).status_code == 422
     assert page.post(post + "drop-table", headers=OPERATOR | OURS, data={"reason": "x"}).status_code == 404
-    assert len(airflow.triggered) == 3
+    assert len(airflow.triggered) == 4
 
 
 @pytest.mark.parametrize("name", NASTY)
@@ -268,6 +272,18 @@ def test_the_board_says_who_needs_a_person_and_why(page, airflow, dynamodb, ledg
     assert "login refused" in found["b_held"]["sentence"]
     needs = page.get("/deliveries/board.json?show=needs", headers=VIEWER).json()
     assert {row["configuration"] for row in needs} == {"b_wrong", "b_red", "b_held", "b_late"}
+    # What else needs somebody, and each thing that is the matter.
+    board.is_hindered("b_busy", "no room in ECS")
+    board.wanted("b_calm", facts, ["march.csv"])
+    board.wanted("b_held", facts, ["march.csv"])
+    found = {row["configuration"]: row for row in page.get("/deliveries/board.json?show=needs", headers=VIEWER).json()}
+    assert found["b_busy"]["sentence"].endswith("no room in ECS")
+    assert found["b_calm"]["state"] == "dropped again?"
+    assert "login refused" in found["b_held"]["sentence"]
+    assert "march.csv. Ask the sender." in found["b_held"]["sentence"]
+    board.ended("b_busy", **run, last_file=None, held=[])
+    board.satisfied("b_calm", ["march.csv"])
+    board.satisfied("b_held", ["march.csv"])
     # It stays until it is solved, whatever colour the last run has.
     board.looked("b_held", facts, [("bad.csv", "login refused")])
     assert board.of("b_held").held == 1
@@ -295,7 +311,7 @@ def test_a_clients_files_by_time_status_and_name(page, acme, ledger):
     assert get(since="2020-01-01", until="2021-01-01") == []
     html = page.get("/deliveries/clients/acme", headers=VIEWER).text
     assert "no route to host" in html
-    assert "held" in html
+    assert "<h2>Held</h2>" in html
     assert page.get("/deliveries/clients/acme?status=drop", headers=VIEWER).status_code == 422
 
 
@@ -321,6 +337,195 @@ def test_a_files_life_is_told_in_order(page, acme, ledger):
     assert "asked for by kim: month end" in text
     assert "disk full" in text
     assert page.get("/deliveries/clients/acme/file?file=never.csv", headers=VIEWER).status_code == 404
+
+
+def test_a_held_file_is_chosen_and_let_go_of(page, acme, ledger):
+    fail(ledger, "bad.csv", "login refused")
+    text = page.get("/deliveries/clients/acme", headers=OPERATOR).text
+    (entry,) = ledger.held_entries()
+    assert f'id="held-1" name="files" value="{entry.identity}" aria-label="bad.csv"' in text
+    assert "checkbox" not in page.get("/deliveries/clients/acme", headers=VIEWER).text
+    ledger.let_go([entry], RUN)
+    text = page.get("/deliveries/clients/acme", headers=VIEWER).text
+    assert "<h2>Held</h2>" not in text
+    assert re.findall(r'<span class="state \w+">([^<]+)</span>', text)[1:] == ["let go", "failed"]
+    life = page.get("/deliveries/clients/acme/file?file=bad.csv", headers=VIEWER).text
+    assert told_of(life)[-2:] == ["failed for good", "let go"]
+    assert "asked for by kim: month end" in life
+
+
+def told_of(text: str) -> list[str]:
+    timeline = text[text.index('<ol class="timeline">') :]
+    return re.findall(r'<span class="state \w+">([^<]+)</span>', timeline)
+
+
+def test_a_files_life_has_every_attempt_its_mails_and_its_end_in_the_pickup(page, acme, ledger, dynamodb, ledger_table):
+    ledger.add([Assignment(a_file("slow.csv", "slow"), "slow", 0)], RUN, "acme")
+    for reason in ("no route to host", "connection reset"):
+        ledger.failed(ledger.begin(ledger.find(["slow"])["slow"], RUN), reason)
+    done = ledger.delivered(
+        ledger.begin(ledger.find(["slow"])["slow"], RUN), Receipt("gs://x/slow.csv", 10, "c:1", "x")
+    )
+    ledger.close([done], RUN)
+    MailMarks(dynamodb, ledger_table, ledger.delivery_key).claim("finished", RUN, ["kim@example.org"])
+    ledger.removed([done], lambda _: "s3://pickup/kept/slow.csv")
+    ledger.want(ledger.find(["slow"]).values(), RUN)
+    text = page.get("/deliveries/clients/acme/file?file=slow.csv", headers=VIEWER).text
+    assert told_of(text) == [
+        "put into the pick-up",
+        "registered",
+        "set to be sent",
+        "attempt 1 began",
+        "attempt 1 failed",
+        "attempt 2 began",
+        "attempt 2 failed",
+        "attempt 3 began",
+        "delivered",
+        "e-mail &#39;Job finished&#39;",
+        "archived",
+        "waits to be dropped again",
+    ]
+    for detail in ("no route to host", "connection reset", "kim@example.org", "kept in s3://pickup/kept/slow.csv"):
+        assert detail in text
+
+
+def test_what_is_sent_again_of_a_run_or_a_period_is_shown_before(page, acme, ledger):
+    deliver(ledger, "march.csv", "old")
+    deliver(ledger, "march.csv", "new")
+    deliver(ledger, "other.csv", "other")
+    ledger.manifest.note(RUN.run_id, {0: ["old", "new"], 1: ["other"], "held": ["not-sent"]})
+    ledger.close(list(ledger.find(["old", "new", "other"]).values()), RUN)
+    chosen = lambda **params: re.findall(  # noqa: E731
+        r'name="files" value="([^"]+)"',
+        page.get("/deliveries/clients/acme/again", headers=OPERATOR, params=params).text,
+    )
+    assert chosen(begins="march") == ["new"], "of one name the newest: they would arrive in each other's place"
+    assert chosen(since="2020-01-01") == ["new", "other"]
+    assert chosen(since="2020-01-01", until="2020-02-01") == []
+    assert chosen(run_id=RUN.run_id) == ["new", "other"]
+    assert page.get("/deliveries/clients/acme/again", headers=OPERATOR).status_code == 422, (
+        "never everything by mistake"
+    )
+    assert page.get("/deliveries/clients/acme/again?since=2020", headers=VIEWER).status_code == 403
+
+
+def test_a_long_transfer_says_how_far_it_is(page, acme, ledger, dynamodb, ledger_table):
+    ledger.add([Assignment(a_file("big.bin", "big", size=1000), "big", 0)], RUN, "acme")
+    begun = ledger.begin(ledger.find(["big"])["big"], RUN)
+    ledger.checkpoint(begun, {"upload_id": "u", "part_size": 100, "etag": "big", "runs": [[1, 1, digest(100)]]})
+    again = ledger.begin(ledger.find(["big"])["big"], RUN)
+    assert again.attempt_began_with == 100
+    ledger.checkpoint(
+        again, {"part": "p", "etag": "big", "lanes": [[0, 600, digest(9), digest(300)], [600, 1000, digest(50)]]}
+    )
+    dynamodb.update_item(
+        TableName=ledger_table,
+        Key={"clientHNumber": {"S": ledger.delivery_key}, "etag": {"S": "big"}},
+        UpdateExpression="SET attemptStartedAt = :begin, #t = :now",
+        ExpressionAttributeNames={"#t": "timestamp"},
+        ExpressionAttributeValues={
+            ":begin": {"S": "2026-03-01T12:00:00.000Z"},
+            ":now": {"S": "2026-03-01T12:00:05.000Z"},
+        },
+    )
+    for path in ("/deliveries/clients/acme", "/deliveries/clients/acme/file?file=big.bin"):
+        text = page.get(path, headers=VIEWER).text
+        assert "35 %, 350 bytes of 1000 bytes, 50 bytes/s, 13 s left" in text, path
+        assert 'id="under-way" data-live' in text, "the page looks again by itself"
+    assert "35 %" in page.get("/deliveries/runs/acme", params={"run_id": RUN.run_id}, headers=VIEWER).text
+
+
+def test_months_are_counted_by_runs(page, acme, ledger, dynamodb, ledger_table):
+    months = Months(dynamodb, ledger_table)
+    this = datetime.now(UTC)
+    note = partial(months.note, ledger.delivery_key, keep_days=30)
+    for _ in range(2):  # a task that is tried again
+        note("acme/one/0", began=f"{this:%Y-%m}-01T00:00:00.000Z", files=3, size=2048, failed=1, late=False)
+    note("acme/two/0", began=f"{this:%Y-%m}-01T00:00:00.000Z", files=1, size=1024, failed=0, late=True)
+    note("acme/old/0", began="2019-03-01T00:00:00.000Z", files=9, size=9, failed=0, late=None)
+    (month,) = months.of(ledger.delivery_key, "2019-04")
+    assert (month.runs, month.files, month.size, month.failed, month.late, month.on_time) == (2, 4, 3072, 1, 1, 1)
+    assert [one.month for one in months.of(ledger.delivery_key, "2019")] == [f"{this:%Y-%m}", "2019-03"]
+    text = page.get("/deliveries/clients/acme/about", headers=VIEWER).text
+    assert "late 1 of 2 times" in text
+    assert "3.0 KiB" in text
+    assert "2019-03" not in text
+
+
+def test_who_did_what_is_told_with_what_airflow_knows_besides(page, acme, airflow, ledger, dynamodb, ledger_table):
+    acts, key = Acts(dynamodb, ledger_table), ledger.delivery_key
+    acts.note(key, Act("2026-03-01T12:00:05.000Z", "triggered a run", "acme/m1/0", "olga", "month end"), 9999)
+    acts.note(key, Act("2026-03-01T12:00:09.000Z", "triggered a run", "acme/m1/0", "olga", "month end"), 9999)
+    acts.note(key, Act("2026-03-01T13:00:05.000Z", "cleared a run", "acme/s1/1", None, None), 9999)
+    airflow.happened = [
+        Happened("2026-03-01T14:00:00+00:00", "paused the DAG, or let it go on", "", "kim"),
+        Happened("2026-03-01T13:00:00+00:00", "cleared a run", "s1", "<b>ann</b>"),
+        Happened("2026-03-01T12:00:00+00:00", "triggered a run", "", "olga"),
+    ]
+    text = page.get("/deliveries/clients/acme/about", headers=VIEWER).text
+    table = text[text.index("<h2>People</h2>") : text.index("<h2>Configuration</h2>")]
+    rows = [re.sub("<[^>]*>|\\s+", " ", row).split() for row in table.split("<tr>")[2:]]
+    assert [row[1] for row in rows] == ["14:00", "13:00", "12:00"]
+    assert [row[2] for row in rows] == ["kim", "&lt;b&gt;ann&lt;/b&gt;", "olga"]
+    assert "month end" in table
+
+
+def test_the_configuration_is_told_in_words_and_nothing_in_it_is_obeyed(page, acme, airflow):
+    airflow.documentation = (
+        "Delivers. [History](dags/acme/plugin/x): every file.\n\n| | |\n|---|---|\n| Pick-up | s3://b/<img src=x> |\n\n"
+        "[click](javascript:alert(1)) <script>alert(1)</script> ![x](http://evil.example/x.png)"
+    )
+    text = page.get("/deliveries/clients/acme/about", headers=VIEWER).text
+    words = text[text.index('<div class="words">') :]
+    assert "<td>s3://b/&lt;img src=x&gt;</td>" in words
+    assert "History" not in words
+    tags = Tags()
+    tags.feed(words)
+    assert not [tag for tag in tags.found if tag[0] in ("a", "img", "script")]
+
+
+def test_pausing_never_freezes_what_is_under_way(page, acme, airflow, ledger, dynamodb, ledger_table):
+    post = "/deliveries/clients/acme/actions/"
+    ledger.add([Assignment(a_file("big.bin", "big", size=2048), "big", 0)], RUN, "acme")
+    airflow.under_way = 1
+    refused = page.post(post + "pause", headers=OPERATOR | OURS, data={"reason": "holiday"})
+    assert refused.status_code == 409
+    assert "A run is under way and has 2.0 KiB in hand" in refused.text
+    airflow.under_way = 0
+    assert page.post(post + "pause", headers=VIEWER | OURS, data={"reason": "holiday"}).status_code == 403
+    assert page.post(post + "pause", headers=OPERATOR | OURS, data={}).status_code == 422
+    assert page.post(post + "pause", headers=OPERATOR | OURS, data={"reason": "holiday"}).status_code == 303
+    assert page.post(post + "go-on", headers=OPERATOR | OURS, data={"reason": "back"}).status_code == 303
+    assert airflow.pauses == [("operator", "acme", True), ("operator", "acme", False)]
+    text = page.get("/deliveries/clients/acme/about", headers=VIEWER).text
+    assert "holiday" in text
+    assert "actions/pause" not in text
+    assert "actions/pause" in page.get("/deliveries/clients/acme/about", headers=OPERATOR).text
+
+
+def test_what_was_delivered_before_the_record_is_shown_as_far_as_it_is_known(
+    page, acme, ledger, dynamodb, ledger_table
+):
+    deliver(ledger, "new.csv", "new")
+    deliver(ledger, "old.csv", "old")
+    ledger.close(list(ledger.find(["old", "new"]).values()), RUN)
+    for attributes in ("recordDays", "createdAt", "armedAt", "askedBy", "askedWhy"):
+        dynamodb.update_item(
+            TableName=ledger_table,
+            Key={"clientHNumber": {"S": ledger.delivery_key}, "etag": {"S": "old"}},
+            UpdateExpression=f"REMOVE {attributes}",
+        )
+    text = page.get("/deliveries/clients/acme/before", headers=VIEWER).text
+    assert "gs://x/old.csv" in text
+    assert "new.csv" not in text
+    (link,) = re.findall(r'href="/team(/deliveries/clients/acme/file\?[^"]+)"', text)
+    life = page.get(link.replace("&amp;", "&"), headers=OPERATOR).text
+    assert "delivered, or closed after it" in life
+    assert 'name="files" value="old"' in life, "it can be sent again"
+
+
+def digest(size: int) -> dict[str, object]:
+    return {"size": size, "values": {"crc32c": 0}, "own": "crc32c"}
 
 
 def test_a_run_shows_its_files(page, acme, ledger):

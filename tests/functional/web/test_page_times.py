@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import bisect
 import time
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -15,10 +13,9 @@ from client_delivery.ledger.record import Recorded
 from client_delivery.web.access import Dag
 from client_delivery.web.data import Data
 from tests.functional.web.conftest import mounted
+from tests.support.far_table import AWAY, FarTable
 
 CLIENTS, FILES = 1_000, 3_000
-AWAY = 0.005
-MIB = 1024**2
 ONE = Recorded(
     delivery_key="H0000",
     at="2026-03-01T00:00:00.000Z",
@@ -36,79 +33,6 @@ ONE = Recorded(
     delivered_to="gs://x/claims.csv",
     verified_by="checksum",
 )
-
-
-class FarTable:
-    """DynamoDB's Query, GetItem and BatchGetItem on sorted partitions, 5 ms away and at most 1 MiB an answer."""
-
-    def __init__(self) -> None:
-        self._items: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        self.requests = 0
-
-    def put(self, item: dict[str, Any]) -> None:
-        self._items.setdefault(item["clientHNumber"], []).append((item["etag"], expressions.to_item(item)))
-
-    def sort(self) -> None:
-        for items in self._items.values():
-            items.sort(key=lambda one: one[0])
-
-    def query(self, **request: Any) -> dict[str, Any]:
-        self._travel()
-        values = {name: one["S"] for name, one in request["ExpressionAttributeValues"].items()}
-        if "IndexName" in request:
-            return {"Items": []}
-        items = self._items.get(next(iter(values.values())), [])
-        low, high = 0, len(items)
-        if ":lower" in values:
-            low = bisect.bisect_left(items, values[":lower"], key=lambda one: one[0])
-            high = bisect.bisect_right(items, values[":upper"], key=lambda one: one[0])
-        if beginning := values.get(":beginning") or values.get(":prefix"):
-            low = bisect.bisect_left(items, beginning, key=lambda one: one[0])
-            high = bisect.bisect_left(items, beginning + "\U0010ffff", key=lambda one: one[0])
-        found = items[low:high] if request.get("ScanIndexForward", True) else items[low:high][::-1]
-        if start := request.get("ExclusiveStartKey"):
-            keys = [one[0] for one in found]
-            found = found[keys.index(start["etag"]["S"]) + 1 :]
-        answer, size = [], 0
-        for _, item in found[: request.get("Limit", len(found))]:
-            answer.append(item)
-            if (size := size + len(str(item))) > MIB:
-                break
-        if len(answer) == len(found):
-            return {"Items": answer}
-        return {"Items": answer, "LastEvaluatedKey": {name: answer[-1][name] for name in ("clientHNumber", "etag")}}
-
-    def get_item(self, **request: Any) -> dict[str, Any]:
-        self._travel()
-        found = self._at(request["Key"])
-        return {"Item": found} if found else {}
-
-    def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:
-        self._travel()
-        ((table, asked),) = RequestItems.items()
-        return {"Responses": {table: [item for key in asked["Keys"] if (item := self._at(key))]}}
-
-    def get_paginator(self, name: str) -> FarTable:
-        assert name == "query"
-        return self
-
-    def paginate(self, **request: Any) -> Any:
-        while True:
-            answer = self.query(**request)
-            yield answer
-            if "LastEvaluatedKey" not in answer:
-                return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-    def _at(self, key: dict[str, Any]) -> dict[str, Any] | None:
-        items = self._items.get(key["clientHNumber"]["S"], [])
-        place = bisect.bisect_left(items, key["etag"]["S"], key=lambda one: one[0])
-        there = place < len(items) and items[place][0] == key["etag"]["S"]
-        return items[place][1] if there else None
-
-    def _travel(self) -> None:
-        self.requests += 1
-        time.sleep(AWAY)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,28 @@
   }
   theme();
   window.addEventListener("storage", theme);
+  // What is under way is looked at again every few seconds, as long as somebody looks at the page.
+  function renew() {
+    var live = document.querySelector("[data-live]");
+    if (!live) { return; }
+    window.setTimeout(function () {
+      if (document.hidden) { renew(); return; }
+      window.fetch(window.location.href, { credentials: "same-origin" }).then(function (answer) {
+        return answer.ok ? answer.text() : "";
+      }).then(function (text) {
+        var there = new DOMParser().parseFromString(text, "text/html").getElementById(live.id);
+        if (there) { live.replaceWith(document.importNode(there, true)); }
+      }).catch(function () { return null; }).then(renew);
+    }, 5000);
+  }
+  document.addEventListener("DOMContentLoaded", renew);
+  // A second click is no second wish.
+  document.addEventListener("submit", function (event) {
+    var form = event.target;
+    if (form.method !== "post") { return; }
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "yes";
+  });
   document.addEventListener("click", function (event) {
     var link = event.target.closest ? event.target.closest("a[data-top]") : null;
     if (!link || window.parent === window || event.ctrlKey || event.metaKey || event.shiftKey) { return; }

@@ -1,0 +1,109 @@
+"""What was delivered in each month: one small item for each run that had files in hand (R3.8).
+
+A counter would be written by every file's outcome, and DynamoDB makes transactions that meet at one item fail each
+other (developer guide, *Transaction conflict handling*). A run's item says the same however often it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr
+
+from client_delivery.ledger import expressions
+from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from client_delivery.ledger.writes import ConditionalWriter, Write
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_DAY = 86_400
+_MOST_PAGES = 20
+"""Of a MiB each: some 100,000 runs with files."""
+
+
+@dataclass(slots=True)
+class Month:
+    """All runs of one month."""
+
+    month: str
+    """``2026-03``, UTC, by when a run set its first file to be sent."""
+    runs: int = 0
+    files: int = 0
+    """Delivered; one that was sent again counts again."""
+    size: int = 0
+    """Bytes of those."""
+    failed: int = 0
+    """Final failures; one that was delivered by another run later is there as well."""
+    on_time: int = 0
+    """Runs whose files came as the configuration expects them."""
+    late: int = 0
+    """Runs whose files came later than that."""
+
+
+class Months:
+    """The items of all clients in one ledger table."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._writer = ConditionalWriter(dynamodb)
+
+    def note(
+        self,
+        delivery_key: str,
+        life: str,
+        *,
+        began: str,
+        files: int,
+        size: int,
+        failed: int,
+        late: bool | None,
+        keep_days: int,
+    ) -> None:
+        """What came of a life of a run. ``late`` is None where nothing is expected; ``began`` is ISO 8601, UTC."""
+        key = {PARTITION_KEY: _partition(delivery_key), SORT_KEY: f"{began[:7]}#{life}"}
+        values = {
+            "files": files,
+            "sizeBytes": size,
+            "failed": failed,
+            "late": late,
+            TTL_ATTRIBUTE: int(datetime.fromisoformat(began).timestamp()) + keep_days * _DAY,
+        }
+        always = Attr(SORT_KEY).not_exists() | Attr(SORT_KEY).exists()
+        self._writer.change(Write.update(self._table, key, values, always))
+
+    def of(self, delivery_key: str, since: str) -> list[Month]:
+        """The months from ``since`` (``2026-03``) on, the newest first; those without files are left out."""
+        months: dict[str, Month] = {}
+        for item in self._items(delivery_key, since):
+            name = item[SORT_KEY][:7]
+            month = months.setdefault(name, Month(name))
+            month.runs += 1
+            month.files += int(item["files"])
+            month.size += int(item["sizeBytes"])
+            month.failed += int(item["failed"])
+            if "late" in item:
+                month.late += item["late"]
+                month.on_time += not item["late"]
+        return sorted(months.values(), key=lambda month: month.month, reverse=True)
+
+    def _items(self, delivery_key: str, since: str) -> Iterator[dict[str, Any]]:
+        values = {":partition": _partition(delivery_key), ":since": since}
+        request: Any = {
+            "KeyConditionExpression": f"{PARTITION_KEY} = :partition AND {SORT_KEY} >= :since",
+            "ExpressionAttributeValues": expressions.to_item(values),
+        }
+        for _ in range(_MOST_PAGES):
+            answer = self._dynamodb.query(TableName=self._table, **request)
+            yield from map(expressions.from_item, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _partition(delivery_key: str) -> str:
+    return f"record#months#{delivery_key}"

@@ -1,0 +1,122 @@
+"""What was asked for by name on the Deliveries page: send these once more, or let them go (R9.1).
+
+The sender is not needed for it: the bytes are read in the pick-up, in its archive, or in the version that was
+delivered, in this order. They arrive under the name under which they were delivered before.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from client_delivery.ledger.entry import Entry, Status
+from client_delivery.pickup.intake import Intake, Take
+from client_delivery.runtime.events import as_json
+
+if TYPE_CHECKING:
+    from client_delivery.pickup.survey import Survey
+    from client_delivery.run.context import Run
+
+MOST = 1000
+"""Files that can be asked for at once: all of them are in the run's parameters."""
+_NAMED = 20
+
+
+def asked_again(params: Mapping[str, Any]) -> list[str]:
+    """The sort keys of the entries that are to be sent once more; a run that an older release began has none."""
+    return list(dict.fromkeys(params.get("send_again") or ()))
+
+
+def asked_to_let_go(params: Mapping[str, Any]) -> list[str]:
+    """The sort keys of the entries that are not to be sent any more."""
+    return list(dict.fromkeys(params.get("let_go") or ()))
+
+
+class Again:
+    """What is to be done with the files that were asked for, in the place of a look at the pick-up.
+
+    Nothing else is sent by such a run, so that nobody is said to have asked for it.
+    """
+
+    done_file = None
+    unstable = 0
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        entries = run.ledger.find(asked_again(run.params))
+        self.unknown = [key for key in asked_again(run.params) if key not in entries]
+        """Sort keys that nobody knows."""
+        self._resumed = [entry for entry in entries.values() if entry.status is Status.PROCESSING]
+        wanted = [entry for entry in entries.values() if self._is_to_be_sent(entry)]
+        places = list(zip(wanted, run.pickup.locate(entry.kept for entry in wanted), strict=True))
+        self._found = [Take(entry.identity, file) for entry, file in places if file is not None]
+        self.nowhere = [entry for entry, file in places if file is None]
+        """What cannot be sent, for its bytes are not there any more."""
+
+    def parts(self) -> Iterator[Intake]:
+        """The decisions, the same each time."""
+        resume = [Take(entry.identity, entry.source, entry.duplicate_names) for entry in self._resumed]
+        yield Intake(resume=resume, rearm=self._found, complete=False)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _is_to_be_sent(self, entry: Entry) -> bool:
+        owner = self._run.owner
+        if entry.status is Status.SUCCESS:
+            # A try before this one, or a life of this run before it was cleared, has sent it.
+            return not entry.armed_by.is_same_run(owner)
+        if entry.guarded and not self._run.note:
+            return False  # it goes only when somebody says why (R5.10)
+        return entry.status is Status.FAIL and not (entry.active and entry.owned_by.is_same_life(owner))
+
+
+def survey_of(run: Run, *, needs_done_file: bool | None = None) -> Survey | Again:
+    """What is to be done with the files that were asked for by name, or with each that waits. To be closed."""
+    return Again(run) if asked_again(run.params) else run.survey(needs_done_file=needs_done_file)
+
+
+def wait_for_drop(run: Run, nowhere: Iterable[Entry]) -> None:
+    """Whoever drops one of these again is served by the next run."""
+    entries = list(nowhere)
+    if not entries:
+        return
+    run.ledger.want(entries, run.owner)
+    names = sorted(entry.file_name for entry in entries)
+    run.log_event("bytes_nowhere", level=logging.ERROR, files=len(names), names=names[:_NAMED])
+    run.note_on_board(lambda board: board.wanted(run.config.name, run.facts, names))
+
+
+def what_is_nowhere(run: Run) -> str | None:
+    """What to tell of the files that this run was asked to send and could not find; None if it found all of them."""
+    entries = run.ledger.find(asked_again(run.params)).values()
+    missing = sorted(e.file_name for e in entries if e.wanted is not None and e.wanted.run == str(run.owner))
+    if not missing:
+        return None
+    named = ", ".join(map(as_json, missing[:_NAMED]))
+    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    files = "1 file" if len(missing) == 1 else f"{len(missing)} files"
+    return (
+        f"The bytes of {files} of {run.config.delivery_key} are nowhere any more, neither in the pick-up nor in an "
+        f"archive nor as a version of the object: {named}{more}. Ask the sender to drop them again in {run.place}: "
+        "the next run then sends them, under the name that the recipient knows; where the client goes by a done file, "
+        "the one with the next done file."
+    )
+
+
+def let_go(run: Run) -> int:
+    """Let go of what was asked for (R5.9); returns how many files are not held any more."""
+    keys = asked_to_let_go(run.params)
+    if not keys:
+        return 0
+    entries = [
+        entry
+        for entry in run.ledger.find(keys).values()
+        if not entry.active and (entry.wanted is not None or (entry.status is Status.FAIL and entry.let_go is None))
+    ]
+    done = run.ledger.let_go(entries, run.owner)
+    names = sorted(entry.file_name for entry in entries if entry.identity in done)
+    run.log_event("files_let_go", files=len(done), names=names[:_NAMED], by=run.asked_by, why=run.note)
+    run.note_on_board(lambda board: board.satisfied(run.config.name, names))
+    return len(done)
