@@ -40,6 +40,8 @@ class Standing:
     place: str = ""
     """``s3://bucket/prefix`` of the pick-up."""
     expected_every_days: int | None = None
+    late: tuple[str, ...] = ()
+    """What is expected and has not come by its time, in words."""
     last_delivery: str | None = None
     last_file: str | None = None
     held: int = 0
@@ -69,6 +71,7 @@ class Standing:
             delivery_key=item.get("deliveryKey", ""),
             destination=item.get("destination", ""),
             place=item.get("place", ""),
+            late=tuple(item.get("late", ())),
             expected_every_days=int(item["expectedEveryDays"]) if "expectedEveryDays" in item else None,
             last_delivery=item.get("lastDelivery"),
             last_file=item.get("lastFile"),
@@ -130,6 +133,10 @@ class Board:
         # A task of this very run may be red all the same: its e-mail could not be sent.
         self._change(name, {"trouble": None}, Attr("trouble").exists() & Attr("trouble.run").ne(run))
 
+    def expects(self, name: str, facts: Mapping[str, Any], late: Sequence[str]) -> None:
+        """What is late has changed: this is all of it, in words."""
+        self._change(name, {**facts, "late": list(late) or None})
+
     def looked(
         self, name: str, facts: Mapping[str, Any], held: Sequence[tuple[str, str | None]], count: int | None = None
     ) -> None:
@@ -144,6 +151,8 @@ class Board:
             assign |= _held(held, since=before.held_since or now(), count=count)
         if before.under_way or before.trouble or before.hindered:
             assign |= {"underWay": None, "trouble": None, "hindered": None}
+        if before.late and "late" in facts:
+            assign["late"] = facts["late"]
         if assign:
             self._change(name, {**facts, **assign})
 

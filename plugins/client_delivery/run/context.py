@@ -208,6 +208,8 @@ class Run:
             "destination": self.config.destination.uri,
             "place": self.place,
             "expectedEveryDays": self.config.expected_every_days,
+            # Where nothing is expected any more, nothing is late.
+            **({} if self.config.expected else {"late": None}),
         }
 
     @cached_property

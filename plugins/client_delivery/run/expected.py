@@ -7,13 +7,13 @@ or a reminder is due. No delivery goes by any of this, so nothing here ever fail
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from client_delivery.calendar.expectation import Arrival, Expectation, Judgement, judge
+from client_delivery.calendar.expectation import Arrival, Expectation, Judgement, State, judge
 
 if TYPE_CHECKING:
     from client_delivery.run.context import Run
@@ -74,10 +74,17 @@ def _look(run: Run, post: Callable[[], Post], *, delivered: bool) -> list[str]:
     if states != before.states or before.looked_at is None or silence >= _NOTED_AFTER:
         if not kept.keep(before, now, states):
             return []  # another run has looked in the same moment, and tells
+        if _late(states) != _late(before.states):
+            late = [one.words for one, judgement in judged.items() if judgement.state.missing]
+            run.note_on_board(lambda board: board.expects(run.config.name, run.facts, late))
         for one, judgement in judged.items():
             if judgement.news is not None:
                 _tell(run, post, one, judgement)
     return [one.words for one, judgement in judged.items() if judgement.state.missing]
+
+
+def _late(states: Mapping[str, State]) -> set[str]:
+    return {key for key, state in states.items() if state.missing}
 
 
 def _tell(run: Run, post: Callable[[], Post], expectation: Expectation, judgement: Judgement) -> None:

@@ -121,6 +121,8 @@ def _matters(dag: Dag, standing: Standing, now: datetime) -> Iterator[tuple[Stat
         named = wanted[0] if len(wanted) == 1 else f"{len(wanted)} files"
         since = moment(standing.wanted_since)
         yield State.WANTED, f"Asked for again since {since}, and the bytes are nowhere: {named}. Ask the sender."
+    for words in standing.late:
+        yield State.OVERDUE, f"Late: {words}."
     if late := _overdue(standing, now):
         yield State.OVERDUE, late
 

@@ -8,7 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from client_delivery.ledger.board import Board
 from client_delivery.run import detection, expected
+from client_delivery.web.access import Dag
+from client_delivery.web.standing import State, row_of
+from local.stand_ins import LEDGER_TABLE
 from tests.support.runs import Runs
 
 
@@ -124,6 +128,36 @@ def test_late_files_that_a_person_acknowledges_are_not_reminded_of(scenario, clo
     clock.go_to(due + timedelta(hours=30))
     client.run()
     assert len(subjects(client)) == 1
+
+
+def test_the_board_says_what_is_late_until_it_has_come_or_nobody_expects_it(scenario, clock):
+    due = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    client = scenario("s3", expected=[{"files": "elig_*.csv", "by": due_at(due)}])
+    board = Board(client.stack.client("dynamodb"), LEDGER_TABLE)
+
+    def late() -> tuple[str, ...]:
+        return board.of(client.config.name).late
+
+    client.run()
+    assert late() == ()
+    clock.go_to(due + timedelta(minutes=5))
+    client.run()
+    assert late() == (f"1 file like elig_*.csv by {due_at(due)} (UTC)",)
+    row = row_of(Dag(client.config.name), board.of(client.config.name), clock.now())
+    assert (row.state, row.sentence) == (State.OVERDUE, f"Late: {late()[0]}.")
+    client.drop("elig_march.csv", "rows")
+    client.run()
+    assert late() == ()
+    client.withdraw("elig_march.csv")
+    clock.go_to(due + timedelta(days=366))
+    client.edit(expected=[{"files": "elig_*.csv", "by": "daily, 00:00"}])
+    client.run()
+    clock.go_to(due + timedelta(days=367))
+    client.run()
+    assert late() == ("1 file like elig_*.csv by daily, 00:00 (UTC)",)
+    client.edit(expected=[])
+    client.run()
+    assert late() == (), "nobody expects it any more"
 
 
 def test_a_failing_mail_service_is_said_and_fails_nothing(scenario, clock, events):
