@@ -271,8 +271,8 @@ def test_room_that_is_made_is_used_at_once(monkeypatch):
             ssh.window = 1 << 20
             ssh.say(b"")
 
-        threading.Timer(0.2, widen).start()
         began = time.monotonic()
+        threading.Timer(0.2, widen).start()
         assert channel.answer(channel.ask(Kind.WRITE, b"x" * 100)) == (Kind.WRITE, b"x" * 100)
         assert 0.2 <= time.monotonic() - began < 0.9  # less than a tick
 
