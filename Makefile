@@ -82,15 +82,15 @@ scan-host-key: .venv/.ready ## the host keys that an SFTP server shows, as YAML,
 
 .PHONY: check-destination
 check-destination: .venv/.ready ## test a client's destination before the first file: NAME=… CONNECT_ONLY=1 CREDENTIAL=file JSON=1 DEMO=1
-	@$(BIN)/python -m $(if $(DEMO),local.in_demo )client_delivery.probe.check_destination '$(NAME)' $(if $(CONNECT_ONLY),--connect-only) $(if $(CREDENTIAL),--credential '$(CREDENTIAL)') $(if $(FILE_NAME),--file-name '$(FILE_NAME)') $(if $(LEAVE),--leave) $(if $(JSON),--json)
+	@$(BIN)/python -m $(if $(DEMO),local.in_demo )client_delivery.probe.check_destination "$$NAME" $(if $(CONNECT_ONLY),--connect-only) $(if $(CREDENTIAL),--credential "$$CREDENTIAL") $(if $(FILE_NAME),--file-name "$$FILE_NAME") $(if $(LEAVE),--leave) $(if $(JSON),--json)
 
 .PHONY: partner-sheet
 partner-sheet: .venv/.ready ## one page to send to a partner, Markdown and HTML, from the configuration: NAME=… STACK=…-data CALL='Jane, +1 …' DEMO=1
-	@$(BIN)/python -m $(if $(DEMO),local.in_demo )client_delivery.probe.partner_sheet '$(NAME)' $(if $(STACK),--stack '$(STACK)') $(if $(CREDENTIAL),--credential '$(CREDENTIAL)') $(if $(CALL),--call '$(CALL)')
+	@$(BIN)/python -m $(if $(DEMO),local.in_demo )client_delivery.probe.partner_sheet "$$NAME" $(if $(STACK),--stack "$$STACK") $(if $(CREDENTIAL),--credential "$$CREDENTIAL") $(if $(CALL),--call "$$CALL")
 
 .PHONY: plan
 plan: .venv/.ready ## what the next run would do with each waiting file, and why; changes nothing: NAME=… CSV=file ONLY=pattern DEMO=1
-	@$(BIN)/python -m $(if $(DEMO),local.in_demo )client_delivery.probe.plan_command '$(NAME)' $(if $(CSV),--csv '$(CSV)') $(if $(ONLY),--only '$(ONLY)') $(if $(RESEND_FAILED),--resend-failed) $(if $(BYPASS),--bypass) $(if $(IGNORE_DONE_FILE),--ignore-done-file)
+	@$(BIN)/python -m $(if $(DEMO),local.in_demo )client_delivery.probe.plan_command "$$NAME" $(if $(CSV),--csv "$$CSV") $(if $(ONLY),--only "$$ONLY") $(if $(RESEND_FAILED),--resend-failed) $(if $(BYPASS),--bypass) $(if $(IGNORE_DONE_FILE),--ignore-done-file)
 
 ##@ Documents
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from client_delivery.config.document import Document, FieldPath
+from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, PickupSection
 from client_delivery.config.outline import DESTINATIONS, as_yaml, default_of, section_of
 from client_delivery.config.problem import shown, write
@@ -208,7 +209,9 @@ def _value_at(data: Any, path: FieldPath) -> Any:
 def _field_at(data: dict[str, Any], path: FieldPath) -> tuple[type[BaseModel], FieldInfo | None]:
     """The section that ``path`` ends in, and the field that it names, if it names one and not a list's item."""
     section: type[BaseModel] = ClientConfig
-    if len(path) > 1 and path[0] in ("pickup", "destination"):
-        section = section_of(path[0], _value_at(data, (path[0], "type"))) or section
-    inside = path[1:] if section is not ClientConfig else path
+    inside = path
+    if len(path) > 1 and path[0] in ("pickup", "destination", "guards"):
+        section, inside = section_of(path[0], _value_at(data, (path[0], "type"))) or section, path[1:]
+    if section is GuardsSection and len(inside) > 2 and inside[0] == "expected_files":
+        section, inside = ExpectedFiles, inside[2:]
     return section, section.model_fields.get(str(inside[0])) if len(inside) == 1 else None

@@ -150,6 +150,10 @@ def _accepted(schema: Mapping[str, Any]) -> str:
         return ", ".join(f"`{choice}`" for choice in choices)
     if schema.get("maximum", 2**31) < 2**31:
         return f"{schema['minimum']} to {schema['maximum']}"
+    if fields := schema.get("properties"):
+        return f"a section of {', '.join(f'`{name}`' for name in fields)}"
+    if item := schema.get("items", {}).get("properties"):
+        return f"a list of sections of {', '.join(f'`{name}`' for name in item)}"
     return _TYPES.get(schema.get("type", ""), "a section, see below")
 
 

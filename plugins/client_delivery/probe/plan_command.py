@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BotoCoreError, ClientError) as error:
         sys.stderr.write(f"plan: AWS could not be asked: {error}. It needs what a worker may: log in to AWS.\n")
         return 2
+    if config.paused:
+        sys.stdout.write("The configuration is paused: only a run that somebody triggers would do this.\n")
     sys.stdout.writelines(f"{line}\n" for line in report.lines())
     if options.csv:
         options.csv.write_text(report.csv(), encoding="utf-8-sig")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
 
@@ -59,7 +60,7 @@ def plan(run: Run) -> Iterator[Planned]:
             waiting.add(page)
         reasons = _Reasons(run, ledger, done_file_missing=run.needs_done_file and survey.done_file is None)
         for intake in survey.parts():
-            told = list(reasons.of(intake))
+            told = [reasons.by_the_window(one) for one in reasons.of(intake)]
             waiting.deal_with(told)
             yield from told
         yield from (reasons.left(name, size, taken=taken) for name, size, taken in waiting.rest())
@@ -72,6 +73,7 @@ class _Reasons:
         self._run = run
         self._ledger = ledger
         self._done_file_missing = done_file_missing
+        self._opens = run.closed_until(datetime.now(UTC))
         self._unstable = run.config.guards is not None and run.config.guards.stable_for is not None
 
     def of(self, intake: Intake) -> Iterator[Planned]:
@@ -93,6 +95,13 @@ class _Reasons:
             yield Planned(file.name, file.size, self._cleared, f"the same content was {_past(entry)}")
         for file in intake.remove:
             yield Planned(file.name, file.size, Fate.REMOVED, _past(intake.sent_before[file.key]))
+
+    def by_the_window(self, planned: Planned) -> Planned:
+        """Outside the window nothing is dealt with: it waits, whatever would become of it then."""
+        if self._opens is None or planned.fate not in (Fate.SEND, Fate.REMOVED):
+            return planned
+        why = f"the window is closed until {self._opens}; then {planned.fate.value}: {planned.why}"
+        return replace(planned, fate=Fate.LEFT, why=why)
 
     def left(self, name: str, size: int, *, taken: bool) -> Planned:
         """A file that no decision is about."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
@@ -125,6 +126,18 @@ def test_a_plan_goes_by_what_else_is_chosen_in_the_form(scenario):
     client.drop_done()
     assert {fate for fate, _ in planned(client.run(only_plan=True)).values()} == {"send"}
     assert client.entries() == {}
+
+
+def test_a_plan_knows_the_window(scenario):
+    """Open for one minute, twelve hours from now."""
+    opens = datetime.now(UTC) + timedelta(hours=12)
+    window = {"from": f"{opens:%H:%M}", "to": f"{opens + timedelta(minutes=1):%H:%M}"}
+    client = scenario("s3", window=window)
+    client.drop("a.csv", "a")
+    fate, why = planned(client.run(only_plan=True))["a.csv"]
+    assert fate == "left"
+    assert why.startswith(f"the window is closed until {opens:%Y-%m-%d %H:%M}:00+00:00; then send: new")
+    assert planned(client.run(only_plan=True, ignore_window=True))["a.csv"][0] == "send"
 
 
 def test_a_plan_knows_what_an_earlier_delivery_key_was_sent_and_takes_nothing_over(scenario):
