@@ -55,6 +55,8 @@ def play(scenario: MakeScenario, kind: Kind, seed: str, directory: Path) -> Coun
                 run = client.run(**kind.params)
             if run is not None:
                 happened[f"{run.state} runs"] += 1
+                if run.state == "failed" and kind.changes.get("bypass_file_checks"):
+                    delivery.clears += 1  # the next run sends by itself what failed (R5.3), and reports it
                 if run.state == "failed" and chance.random() < 0.5:
                     happened["clears"] += 1
                     delivery.clear(run)

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from client_delivery.ledger.file import Kept, Origin, PickupFile
 from client_delivery.ledger.identity import Fingerprint
@@ -29,6 +29,10 @@ _CHUNK = 1024**2
 _CONFLICT = Backoff(first=0.2, longest=1.0, jitter=False)
 _CONFLICT_TRIES = 3
 _VERSIONS_LOOKED_AT = 20
+_REFUSALS = 3
+"""How often an object is asked for that may not be read."""
+_GONE = frozenset({404, 405, 412, 416})
+"""No such key or version; a delete marker; another object in its place."""
 _DENIED = frozenset({"AccessDenied", "403"})
 
 
@@ -57,6 +61,19 @@ class _Computed:
     crc64nvme: int = 0
     crc32: int = 0
     crc32c: int = 0
+
+    @classmethod
+    def of(cls, pieces: Iterable[bytes]) -> Self:
+        """Of bytes as they come."""
+        from awscrt import checksums
+
+        found = cls()
+        for piece in pieces:
+            found.size += len(piece)
+            found.crc64nvme = checksums.crc64nvme(piece, found.crc64nvme)
+            found.crc32 = checksums.crc32(piece, found.crc32)
+            found.crc32c = checksums.crc32c(piece, found.crc32c)
+        return found
 
     def agrees_with(self, file: PickupFile) -> bool:
         """Whether these are the bytes of which S3 said this size and, where it has one, this 32-bit checksum."""
@@ -198,10 +215,15 @@ class Pickup:
             return [file for file in pool.map(self._identified, waiting) if file is not None]
 
     def read(self, files: Iterable[PickupFile]) -> list[PickupFile]:
-        """The files with the CRC64NVME of their content, which is read for it. One that cannot be read, or has changed,
-        comes as it was: the attempt to send it will tell."""
+        """The files with the CRC64NVME of their content, which is read for it. One that may not be read, or has
+        changed, comes as it was: the attempt to send it will tell.
+
+        Raises :class:`PickupError` where S3 is in trouble: what could be read a moment later is not taken for unknown.
+        """
         waiting = list(files)
-        with ThreadPoolExecutor(_PARALLEL) as pool:
+        if not waiting:
+            return []
+        with _explained(self._config, "read", waiting[0].key), ThreadPoolExecutor(_PARALLEL) as pool:
             return list(pool.map(self._read, waiting))
 
     def read_again(self, past: Iterable[tuple[PickupFile, str | None]]) -> list[PickupFile]:
@@ -209,10 +231,12 @@ class Pickup:
 
         Read is the object's version, which a bucket that keeps versions has under its delete marker; the object itself,
         where it was left; the archived copy, if it agrees with what S3 said of the file. One of which nothing is left,
-        or may be read, comes as it was.
+        or may be read, comes as it was. Raises :class:`PickupError` as :meth:`read` does.
         """
         files = list(past)
-        with ThreadPoolExecutor(_PARALLEL) as pool:
+        if not files:
+            return []
+        with _explained(self._config, "read", files[0][0].key), ThreadPoolExecutor(_PARALLEL) as pool:
             return list(pool.map(lambda one: self._read_again(*one), files))
 
     def _read(self, file: PickupFile) -> PickupFile:
@@ -230,22 +254,25 @@ class Pickup:
         return file if found is None else replace(file, content=file.content.with_crc64nvme(found.crc64nvme, file.size))
 
     def _computed(self, request: Mapping[str, Any]) -> _Computed | None:
-        """The checksums of an object's bytes, which are read for it; None where they cannot be read."""
-        from awscrt import checksums
-        from botocore.exceptions import BotoCoreError, ClientError
+        """The checksums of an object's bytes, which are read for it; None where it is gone, or may not be read."""
+        from botocore.exceptions import ClientError
 
-        found = _Computed()
-        try:
-            response = self._s3.get_object(**request)
-            with closing(response["Body"]) as body:
-                for piece in body.iter_chunks(_CHUNK):
-                    found.size += len(piece)
-                    found.crc64nvme = checksums.crc64nvme(piece, found.crc64nvme)
-                    found.crc32 = checksums.crc32(piece, found.crc32)
-                    found.crc32c = checksums.crc32c(piece, found.crc32c)
-        except (BotoCoreError, ClientError):
-            return None
-        return found
+        for refusals in range(1, _REFUSALS + 1):
+            try:
+                response = self._s3.get_object(**request)
+            except ClientError as error:
+                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                if status in _GONE:
+                    return None
+                if status != 403:
+                    raise
+                # A role that was changed just now, or a clock that is wrong, refuses for a moment.
+                if refusals < _REFUSALS:
+                    _CONFLICT.wait(refusals)
+            else:
+                with closing(response["Body"]) as body:
+                    return _Computed.of(body.iter_chunks(_CHUNK))
+        return None
 
     def _identified(self, file: PickupFile) -> PickupFile | None:
         from botocore.exceptions import ClientError

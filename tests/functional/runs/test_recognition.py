@@ -443,3 +443,25 @@ def test_r4_2_a_run_that_died_after_registering_is_resumed_once(kms, monkeypatch
         client.run()
     assert client.run().state == "success"
     assert visible(client) == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [{"status": 500, "code": "InternalError"}, {"reset": "after"}, {"status": 403, "code": "AccessDenied"}],
+    ids=str,
+)
+@pytest.mark.parametrize("version", [False, True], ids=["the file", "what was sent"])
+def test_r5_7_what_cannot_be_read_for_a_moment_is_not_taken_for_unknown(scenario, stack, trouble, version):
+    """Sent under another name in that moment, it would be sent twice."""
+    bucket = make_bucket(stack.client("s3"), "versioned, KMS")
+    client = scenario("s3", pickup={"bucket": bucket, "prefix": "in/"})
+    drop_with(client, "a.csv", "CRC32")
+    client.run()
+    client.run()
+    drop_with(client, "b.csv", "CRC32")
+    call = r"s3\.GetObjectVersion$" if version else r"s3\.GetObject$"
+    client.aws_faults({"call": call, "times": 2 if "status" in trouble else 1, **trouble})
+    run = client.run()
+    assert client.aws_faults(), "nothing was in trouble"
+    assert (run.state, list(client.delivered())) == ("success", ["a.csv"])
+    assert mails(client)[-1] == "Job finished: 0 delivered, 1 not sent"
