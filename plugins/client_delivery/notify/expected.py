@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from zoneinfo import ZoneInfo
 
 from client_delivery.calendar.expectation import News
-from client_delivery.notify.messages import templates
+from client_delivery.notify.messages import rendered
 from client_delivery.notify.untrusted import elided, printable
 
 LISTED = 20
@@ -55,11 +55,10 @@ class About:
 def message(late: Late, about: About, sender: str, recipients: Sequence[str]) -> EmailMessage:
     """The e-mail about one expectation. File names are untrusted, and none reaches a header."""
     title = _TITLES[late.news]
-    headline = late.words
     names = [elided(printable(name), _LONGEST_NAME) for name in late.came]
     shown = {
         "title": title,
-        "headline": printable(headline),
+        "headline": printable(late.words),
         "tone": "delivered" if late.news is News.CAME_LATE else "failed",
         "client": printable(about.client),
         "environment": printable(about.environment or ""),
@@ -78,12 +77,4 @@ def message(late: Late, about: About, sender: str, recipients: Sequence[str]) ->
         "advice": _ADVICE[News.CAME_LATE if late.news is News.CAME_LATE else News.LATE],
     }
     where = f"{about.environment}: " if about.environment else ""
-    mail = EmailMessage()
-    mail["Subject"] = printable(f"{where}[{about.client}] {title}: {headline}")
-    mail["From"] = sender
-    mail["To"] = ", ".join(recipients)
-    # Keeps out-of-office answers from coming back.
-    mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(templates.get_template("expected.txt").render(shown), cte="quoted-printable")
-    mail.add_alternative(templates.get_template("expected.html").render(shown), subtype="html", cte="quoted-printable")
-    return mail
+    return rendered("expected", shown, f"{where}[{about.client}] {title}: {late.words}", sender, recipients)

@@ -6,7 +6,7 @@ File names and error texts are untrusted: see :mod:`client_delivery.notify.untru
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -205,17 +205,29 @@ def _message(title: str, headline: str, summary: JobSummary, sender: str, recipi
         "in_table": in_table,
         "files_in_all": len(every),
     }
+    message = rendered("mail", shown, f"{where}[{client}] {title}: {headline}", sender, recipients)
+    name = re.sub(r"[^\w.-]+", "-", f"{client}-files.csv", flags=re.ASCII)
+    message.add_attachment(table, maintype="text", subtype="csv", filename=name, params={"charset": "utf-8"})
+    return message
+
+
+def rendered(
+    template: str, shown: Mapping[str, object], subject: str, sender: str, recipients: Sequence[str]
+) -> EmailMessage:
+    """The e-mail of a template, as text and as HTML.
+
+    :param shown: what the template shows; what is untrusted in it has been made printable.
+    """
     message = EmailMessage()
-    message["Subject"] = printable(f"{where}[{client}] {title}: {headline}")
+    message["Subject"] = printable(subject)
     message["From"] = sender
     message["To"] = ", ".join(recipients)
     # Keeps out-of-office answers from coming back.
     message["Auto-Submitted"] = "auto-generated"
     # Quoted-printable: SES takes seven bits only, and lines of at most 998.
-    message.set_content(templates.get_template("mail.txt").render(shown), cte="quoted-printable")
-    message.add_alternative(templates.get_template("mail.html").render(shown), subtype="html", cte="quoted-printable")
-    name = re.sub(r"[^\w.-]+", "-", f"{client}-files.csv", flags=re.ASCII)
-    message.add_attachment(table, maintype="text", subtype="csv", filename=name, params={"charset": "utf-8"})
+    text, page = (_templates.get_template(f"{template}.{kind}").render(shown) for kind in ("txt", "html"))
+    message.set_content(text, cte="quoted-printable")
+    message.add_alternative(page, subtype="html", cte="quoted-printable")
     return message
 
 
@@ -280,7 +292,7 @@ def _count(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-templates = Environment(
+_templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=select_autoescape(enabled_extensions=("html",)),
     undefined=StrictUndefined,
