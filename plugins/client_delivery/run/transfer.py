@@ -126,13 +126,13 @@ class BatchTransfer:
         the index is asked until all are there.
         """
         run = self._run
-        noted = bool(run.ledger.manifest.etags(run.owner.run_id, self._batch["batch"]))
         deadline = time.monotonic() + _INDEX_PATIENCE
         while True:
             entries = run.ledger.of_run(run.owner, self._batch["batch"])
             missing = self._batch["files"] - len(entries)
             # A run that was cleared later may have its files in other batches: then fewer are right.
-            if noted or missing <= 0 or not RunRef.parse(self._batch["owner"]).is_same_life(run.owner):
+            same_life = RunRef.parse(self._batch["owner"]).is_same_life(run.owner)
+            if missing <= 0 or not same_life or run.ledger.manifest.etags(run.owner.run_id, self._batch["batch"]):
                 known = {entry.identity: entry for entry in entries}
                 return list((known | run.ledger.find(etag for etag in rearmed if etag not in known)).values())
             if time.monotonic() > deadline:
