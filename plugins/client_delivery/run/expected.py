@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from client_delivery.calendar.expectation import Arrival, Expectation, Judgement, State, judge
+from client_delivery.ledger.entry import timestamp
 
 if TYPE_CHECKING:
     from client_delivery.run.context import Run
@@ -31,7 +32,7 @@ def look(run: Run, post: Callable[[], Post], *, delivered: bool) -> list[str]:
 
     :param delivered: whether this run has delivered anything.
     """
-    if not run.config.expectations:
+    if not run.config.expected:
         return []
     try:
         return _look(run, post, delivered=delivered)
@@ -60,7 +61,8 @@ def _look(run: Run, post: Callable[[], Post], *, delivered: bool) -> list[str]:
     kept = run.expectations
     before, now = kept.known(), datetime.now(UTC)
     silence = timedelta(0) if before.looked_at is None else now - before.looked_at
-    paused = silence > max(_LONGEST_SILENCE, 2 * _interval(run.config.schedule) + _NOTED_AFTER)
+    # The interval last: an idle run need not load what reckons it.
+    paused = silence > _LONGEST_SILENCE and silence > 2 * _interval(run.config.schedule) + _NOTED_AFTER
 
     @cache
     def arrivals(since: datetime) -> Sequence[Arrival]:
@@ -133,7 +135,7 @@ def _arrivals(run: Run, since: datetime) -> list[Arrival]:
     found: list[Arrival] = []
     after = None
     # What came after it was delivered after it.
-    begin = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    begin = timestamp(since)
     while len(found) < _MOST_ARRIVALS:
         page = run.history.of_client(run.config.delivery_key, status="success", since=begin, after=after, limit=200)
         found += [
