@@ -124,7 +124,9 @@ def operation(environ: dict[str, Any]) -> str:
     if method == "DELETE" and "versionId" in query:
         return "s3.DeleteObjectVersion"
     if method in ("GET", "HEAD") and key and "versionId" in query:
-        return "s3.GetObjectVersion"  # what IAM asks for (service authorization reference, Amazon S3)
+        # What IAM asks for where a version is named (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html,
+        # versionId): s3:GetObject is then neither needed nor enough.
+        return "s3.GetObjectVersion"
     verb = {"GET": "Get", "HEAD": "Head", "PUT": "Put", "DELETE": "Delete", "POST": "Post"}.get(method, method)
     return f"s3.{verb}{'Object' if key else 'Bucket'}"
 
