@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None, rules: Sequence[Rule] = ()) -> 
         sys.stdout.write(f"{result.error}\n")
     for result in results:
         if result.config is not None:
-            sys.stdout.writelines(f"{line}\n" for line in next_due(result.config))
+            lines = [*next_due(result.config), *who_hears(result.config)]
+            sys.stdout.writelines(f"{line}\n" for line in lines)
     files = "1 file" if len(results) == 1 else f"{len(results)} files"
     sys.stdout.write(f"{files} checked, {len(wrong) or 'none'} wrong\n")
     return 1 if wrong else 0
@@ -50,6 +51,11 @@ def next_due(config: ClientConfig) -> list[str]:
         times = [f"{due.astimezone(zone):%a %Y-%m-%d %H:%M}" for due in one.due.next(datetime.now(UTC), 3)]
         lines.append(f"{config.name}: expects {one.words}; next {', '.join(times)}")
     return lines
+
+
+def who_hears(config: ClientConfig) -> list[str]:
+    """The rules of ``notify``, in words."""
+    return [f"{config.name}: tells {rule.words}" for rule in config.notify]
 
 
 def _load(paths: Iterable[Path], rules: Sequence[Rule]) -> list[LoadedConfig]:

@@ -26,6 +26,7 @@ def describe(config: ClientConfig) -> str:
         *([("Expected", _expected(config))] if config.expected else []),
         ("Already sent before", _repeats(config)),
         ("E-mails", _notifications(config)),
+        *([("Told besides", _rules(config))] if config.notify else []),
         *([("Guards", _guards(config.guards))] if config.guards is not None and config.guards.any else []),
     ]
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
@@ -160,6 +161,10 @@ def _notifications(config: ClientConfig) -> str:
     if not config.send_notifications:
         return f"none (contacts: {_list(config.contacts)})"
     return f"at the start and at the end, to {_list(config.contacts)}"
+
+
+def _rules(config: ClientConfig) -> str:
+    return "<br>".join(_escape(rule.words) for rule in config.notify)
 
 
 def _list(values: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from client_delivery.config.document import Document, FieldPath
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, PickupSection
+from client_delivery.config.notify import NotifyRule
 from client_delivery.config.outline import DESTINATIONS, as_yaml, default_of, section_of
 from client_delivery.config.problem import shown, write
 from client_delivery.config.refusal import REFUSED
@@ -23,11 +24,13 @@ _OTHER_NAMES = {
     "bandwidth": "max_bytes_per_second",
     "bypass": "bypass_file_checks",
     "bucket_name": "bucket",
+    "bus": "event_bus",
     "client": "client_h_number",
     "client_id": "client_h_number",
     "client_number": "client_h_number",
     "conn_id": "connection_id",
     "connection": "connection_id",
+    "channel": "via",
     "cron": "schedule",
     "dest": "destination",
     "dir": "directory",
@@ -35,6 +38,7 @@ _OTHER_NAMES = {
     "done_file": "trigger_on_done_file",
     "email": "contacts",
     "emails": "contacts",
+    "events": "on",
     "filter": "include",
     "folder": "prefix",
     "h_number": "client_h_number",
@@ -44,7 +48,6 @@ _OTHER_NAMES = {
     "login": "username",
     "mode": "file_mode",
     "notifications": "send_notifications",
-    "notify": "send_notifications",
     "path": "directory",
     "pattern": "include",
     "patterns": "include",
@@ -55,6 +58,7 @@ _OTHER_NAMES = {
     "server": "host",
     "source": "pickup",
     "target": "destination",
+    "topic": "topic_arn",
     "threshold": "offload_threshold",
     "user": "username",
 }
@@ -214,4 +218,6 @@ def _field_at(data: dict[str, Any], path: FieldPath) -> tuple[type[BaseModel], F
         section, inside = section_of(path[0], _value_at(data, (path[0], "type"))) or section, path[1:]
     if section is GuardsSection and len(inside) > 2 and inside[0] == "expected_files":
         section, inside = ExpectedFiles, inside[2:]
+    if len(path) > 2 and path[0] == "notify":
+        section, inside = NotifyRule, path[2:]
     return section, section.model_fields.get(str(inside[0])) if len(inside) == 1 else None

@@ -25,6 +25,7 @@ from client_delivery.config.destinations import (
 )
 from client_delivery.config.guards import GuardsSection
 from client_delivery.config.names import ConfigName, ExternalId, Feed, HNumber, Region, RoleArn, S3Bucket
+from client_delivery.config.notify import MOST_RULES, NotifyRule, refuse_twin_rules
 from client_delivery.config.patterns import Pattern, matcher, refuse_repeated_prefix
 from client_delivery.config.places import PickupPrefix, overlap
 from client_delivery.config.problem import quoted
@@ -261,6 +262,17 @@ class ClientConfig(Section, title="Client configuration"):
         " it go; without this section every file goes.",
         examples=[{"not_empty": True}],
     )
+
+    notify: Annotated[tuple[NotifyRule, ...], Field(strict=False)] = Field(
+        default=(),
+        max_length=MOST_RULES,
+        title="Who hears what",
+        description="Rules for messages beside those to the contacts: `on` says of what, `to` or `via` says whom. See"
+        " [Notifications](notifications.md). `contacts` and `send_notifications` are not affected.",
+        examples=[[{"to": ["data-team@example.org"], "on": ["failed", "late"]}]],
+    )
+
+    _twin_rules = field_validator("notify")(refuse_twin_rules)
 
     @field_validator("guards")
     @classmethod

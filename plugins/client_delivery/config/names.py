@@ -130,6 +130,21 @@ ConnectionId = Annotated[
         lambda v: _write_if(_CONNECTION_ID, v.removeprefix("airflow/connections/")),
     ),
 ]
+SnsTopic = Annotated[
+    str,
+    *pattern_field(
+        _PARTITION + rf":sns:{_REGION}:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}",
+        "the ARN of an SNS topic, such as arn:aws:sns:us-east-1:111122223333:deliveries",
+        lambda v: "A FIFO topic orders what needs no order here; take a standard one." if v.endswith(".fifo") else "",
+    ),
+]
+EventBus = Annotated[
+    str,
+    *pattern_field(
+        _PARTITION + rf":events:{_REGION}:[0-9]{{12}}:event-bus/[A-Za-z0-9._/-]{{1,256}}|[A-Za-z0-9._-]{{1,256}}",
+        "the name of an EventBridge bus, or its ARN",
+    ),
+]
 TemporaryMark = Annotated[
     str,
     *pattern_field(

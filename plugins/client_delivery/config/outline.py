@@ -16,6 +16,16 @@ DESTINATIONS: Mapping[str, type[BaseModel]] = {"gcs": GcsSection, "sftp": SftpSe
 """By the value of ``destination.type``."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes YAML 1.2 as our loader reads it: there ``on`` is a word like any other."""
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not (tag.endswith(":bool") and first in "oO")]
+    for first, resolvers in yaml.SafeDumper.yaml_implicit_resolvers.items()
+}
+
+
 def section_of(name: str | int, destination_type: Any) -> type[BaseModel] | None:
     """The model of the section under the top-level field ``name``, or None if it is not one (or of no known type)."""
     if name == "pickup":
@@ -32,5 +42,5 @@ def default_of(field: FieldInfo) -> Any:
 
 def as_yaml(value: Any) -> str:
     """``value`` as it stands after ``field:`` on one line, in quotes where YAML needs them."""
-    text: str = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=10_000, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, PickupSection
+from client_delivery.config.notify import MEANINGS, NotifyRule
 from client_delivery.config.outline import DESTINATIONS, as_yaml, default_of, section_of
 
 REFERENCE_FILE = Path("docs/dextr/configuration.md")
@@ -94,6 +95,7 @@ def render() -> str:
     parts.append(_table("`pickup`", PickupSection, "pickup."))
     parts.append(_table("`guards`", GuardsSection, "guards."))
     parts.append(_table("Each of `guards.expected_files`", ExpectedFiles, "guards.expected_files[]."))
+    parts += [_table("Each of `notify`", NotifyRule, "notify[]."), _occasions()]
     parts += [_table(f"`destination`, `type: {kind}`", model, "destination.") for kind, model in DESTINATIONS.items()]
     return "\n".join([*parts, _SECRETS, _RULES])
 
@@ -126,6 +128,13 @@ def _table(heading: str, model: type[BaseModel], path: str) -> str:
         for name, field in model.model_fields.items()
     ]
     return "\n".join([f"## {heading}", "", "| Field | Default | Accepted | Meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def _occasions() -> str:
+    """What the words of ``on`` mean."""
+    rows = [f"| `{word}` | {meaning} |" for word, meaning in MEANINGS.items()]
+    said = "Of what happens at the same moment, such as `finished` and `failed`, a rule makes one message."
+    return "\n".join(["| Word in `on` | When |", "|---|---|", *rows, "", said, ""])
 
 
 def _need(field: FieldInfo) -> str:

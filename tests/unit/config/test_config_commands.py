@@ -32,6 +32,23 @@ def test_good_files_are_counted(project, text, capsys):
     assert capsys.readouterr() == ("1 file checked, none wrong\n", "")
 
 
+def test_who_hears_what_is_said_in_words(project, text, capsys):
+    bus = "arn:aws:events:us-east-1:111122223333:event-bus/deliveries"
+    rules = [
+        "{to: [data@example.org], on: [failed, recovered], audience: team}",
+        f"{{via: eventbridge, event_bus: '{bus}', on: [finished]}}",
+        "{via: sns, topic_arn: 'arn:aws:sns:us-east-1:111122223333:late', on: [late], audience: client}",
+    ]
+    (project / "acme.yaml").write_text(text("gcs", {"notify": f"[{', '.join(rules)}]"}))
+    assert check.main([]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "acme: tells failed, recovered to data@example.org, as to the team",
+        f"acme: tells finished to the EventBridge bus {bus}, as to the team",
+        "acme: tells late to the SNS topic arn:aws:sns:us-east-1:111122223333:late, as to the client",
+        "1 file checked, none wrong",
+    ]
+
+
 def test_problems_are_printed_with_paths_that_an_editor_can_open(project, text, capsys):
     (project / "acme.yaml").write_text(text("gcs", {"pickup.prefix": "in/acme", "paused": "x"}))
     (project / "globex.yaml").write_text(

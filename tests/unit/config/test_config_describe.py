@@ -57,6 +57,12 @@ def test_a_delivery_is_described(text, load):
             {"dedupe_by": "content_and_name"},
             "| Already sent before | a file with the same content and name is not",
         ),
+        (
+            "gcs",
+            {"notify": "[{to: [a@example.com], on: [late]}, {via: slack, connection_id: chat, on: [failed, held]}]"},
+            "| Told besides | late to a@example.com, as to the client, or as to the team where an address is of the "
+            "sender's own domain<br>failed, held to Slack by the connection chat, as to the team |",
+        ),
     ],
 )
 def test_each_choice_has_its_words(text, load, kind, changes, row):

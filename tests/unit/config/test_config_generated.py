@@ -13,6 +13,7 @@ from client_delivery.config import reference, schema
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.loader import load_directory
 from client_delivery.config.model import ClientConfig, GcsSection, PickupSection, S3Section, SftpSection
+from client_delivery.config.notify import MEANINGS, NotifyRule, Occasion
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = sorted((ROOT / "include" / "client_configs").iterdir())
@@ -39,12 +40,13 @@ def test_the_reference_is_that_of_the_model():
 
 def test_the_schema_knows_no_other_fields(validator):
     definitions = [validator.schema, *validator.schema["$defs"].values()]
-    assert len(definitions) == 7
+    assert len(definitions) == 8
     assert all(definition["additionalProperties"] is False for definition in definitions)
 
 
 @pytest.mark.parametrize(
-    "model", [ClientConfig, PickupSection, GcsSection, SftpSection, S3Section, GuardsSection, ExpectedFiles]
+    "model",
+    [ClientConfig, PickupSection, GcsSection, SftpSection, S3Section, GuardsSection, ExpectedFiles, NotifyRule],
 )
 def test_every_field_is_explained(model):
     for name, field in model.model_fields.items():
@@ -52,6 +54,11 @@ def test_every_field_is_explained(model):
         assert field.description, name
         assert field.description.endswith("."), name
         assert field.examples or name in ("pickup", "destination"), name
+
+
+def test_the_words_of_a_rule_are_all_explained_and_no_others(validator):
+    on = validator.schema["$defs"]["NotifyRule"]["properties"]["on"]["items"]["enum"]
+    assert [*on] == [*MEANINGS] == [*Occasion]
 
 
 @pytest.mark.parametrize("kind", ["gcs", "sftp", "s3"])
