@@ -1,6 +1,6 @@
 """One file in the ledger: its attributes and its states.
 
-An entry moves only along these edges, each of them one conditional write in :mod:`client_delivery.ledger.table`::
+An entry moves only along these edges, each of them one conditional write of the ledger (``table``)::
 
     (none) ─hold→ fail/active (by a guard)
     (none) ─add→ processing/active ─delivered→ success/active ─close→ success ─rearm→ processing/active

@@ -1,0 +1,57 @@
+"""What people decide of files that no run has in hand: to send one once more when it comes, or to let it go (R5.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr, ConditionBase
+
+from client_delivery.ledger.entry import Entry, RunRef, Status, Wish
+from client_delivery.ledger.partition import Partition, attribute_of
+from client_delivery.ledger.record import LET_GO, Recorded
+from client_delivery.ledger.writes import Write
+
+
+class Decisions(Partition):
+    """Who decided what, and when, goes into the entry."""
+
+    def want(self, entries: Iterable[Entry], owner: RunRef) -> list[str]:
+        """Note that these shall be sent once more as soon as somebody drops them again, for their bytes are nowhere.
+
+        Returns the sort keys of those for which that holds now: not what a run has in hand meanwhile.
+        """
+        wish = self._wish(owner)
+        assign = {"wanted": attribute_of(wish), "timestamp": wish.at}
+        done = Attr("status").is_in([Status.SUCCESS, Status.FAIL])
+        return self._writer.write_all({entry.identity: self._decided(entry, assign, done) for entry in entries})
+
+    def let_go(self, entries: Iterable[Entry], owner: RunRef) -> list[str]:
+        """Note, in the record as well, that these are not to be sent: what failed is not held any more (R5.9).
+
+        A wish for one whose bytes are nowhere is forgotten. Returns the sort keys of those for which that holds now.
+        """
+        wish, groups = self._wish(owner), {}
+        for entry in entries:
+            assign = {"wanted": None, "openKey": None, "letGo": attribute_of(wish), "timestamp": wish.at}
+            after = replace(entry, timestamp=wish.at, asked_by=wish.by, asked_why=wish.why, owned_by=owner)
+            recorded = Recorded.of(after, attempts=entry.send_attempts, status=LET_GO)
+            groups[entry.identity] = [
+                # So that it does not hold any more once it is written: that is how a lost response is found out.
+                self._decided(
+                    entry,
+                    assign,
+                    (Attr("status").eq(Status.FAIL) & Attr("letGo").not_exists()) | Attr("wanted").exists(),
+                ),
+                *recorded.writes(self._table, self._request.record_days),
+            ]
+        return self._writer.write_groups(groups)
+
+    def _wish(self, owner: RunRef) -> Wish:
+        return Wish(self._clock(), str(owner), self._request.by, self._request.why)
+
+    def _decided(self, entry: Entry, assign: Mapping[str, Any], condition: ConditionBase) -> Write:
+        """A change of what no run has in hand, and nobody has touched since it was read."""
+        unchanged = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
+        return self._update(entry.identity, assign, Attr("active").eq(False) & unchanged & condition)
