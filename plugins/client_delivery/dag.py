@@ -327,7 +327,7 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             type=["null", "string"],
             title="Reason",
             description="Why the run is triggered. It is kept in the record of each file. With 'Resend failed files' "
-            "it also lets go what a guard holds; without it that stays held.",
+            "it also lets through what a guard holds; without it that stays held.",
         ),
         "send_notifications": Param(
             config.send_notifications,
@@ -359,12 +359,12 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             title="Send again",
             description="Send these files once more, and no others: the Deliveries page fills this in.",
         ),
-        "let_go": Param(
+        "dismiss": Param(
             [],
             type="array",
             items={"type": "string"},
             maxItems=MOST,
-            title="Let go of",
+            title="Dismiss",
             description="Do not hold these files any more, and send nothing: the Deliveries page fills this in.",
         ),
         "wait_minutes": Param(

@@ -168,7 +168,7 @@ def test_r10_a_held_file_is_sent_by_one_button_and_the_reason_is_kept(page, airf
     page.click(f"input[name=files][id^=held][aria-label='{REFUSED.name}']")
     page.type("#reason-held", "the partner has opened the bucket")
     page.screenshot("deliveries-actions")
-    page.click("form[action$=let-go] button[formaction$=send-again]")
+    page.click("form[action$=dismiss] button[formaction$=send-again]")
     run = begun(page, airflow, "Send again: the partner has opened the bucket")
     succeeds(airflow, run)
     assert recipient_files(stack, delivered.config)[REFUSED.name][0] == REFUSED.content()
@@ -187,7 +187,7 @@ def test_r10_a_held_file_is_sent_by_one_button_and_the_reason_is_kept(page, airf
     page.screenshot("deliveries-run")
 
 
-def test_r10_a_held_file_is_let_go_of(page, airflow, stack, delivered):
+def test_r10_a_held_file_is_dismissed(page, airflow, stack, delivered):
     refuse = {"call": r"^(json|xml)\.", "status": 403, "code": "forbidden", "times": 0}
     httpx.post(f"{stack.gcs_url}/_local/faults", json=[refuse], timeout=10).raise_for_status()
     delivered.drop(stack, [NOT_OURS])
@@ -197,11 +197,11 @@ def test_r10_a_held_file_is_let_go_of(page, airflow, stack, delivered):
     open_page(page, airflow, f"/dags/{CLIENT}/plugin/deliveries-of-client")
     page.click(f"input[name=files][id^=held][aria-label='{NOT_OURS.name}']")
     page.type("#reason-held", "it was never meant for them")
-    page.click("//button[normalize-space()='Let go']")
-    succeeds(airflow, begun(page, airflow, "Let go: it was never meant for them"))
+    page.click("//button[normalize-space()='Dismiss']")
+    succeeds(airflow, begun(page, airflow, "Dismiss: it was never meant for them"))
     open_page(page, airflow)
     page.sees("Needs a person: 0")
     open_page(page, airflow, f"/dags/{CLIENT}/plugin/deliveries-of-client")
     page.link("Months, people, configuration in words, pause")
-    page.sees("Let go: it was never meant for them")
+    page.sees("Dismiss: it was never meant for them")
     page.screenshot("deliveries-people")

@@ -88,7 +88,7 @@ class TestEachDag:
             "reason",
             "wait_minutes",
             "send_again",
-            "let_go",
+            "dismiss",
         }
         for name in params:
             param = params.get_param(name)

@@ -81,7 +81,7 @@ def _guards(guards: GuardsSection) -> str:
         "a SHA-256 file beside each" if guards.checksum_files else "",
         *(_in_a_set(one) for one in guards.expected_files),
     ]
-    return f"{', '.join(filter(None, told))}; what is not so is held until a person lets it go"
+    return f"{', '.join(filter(None, told))}; what is not so is held until a person lets it through"
 
 
 def _in_a_set(files: ExpectedFiles) -> str:

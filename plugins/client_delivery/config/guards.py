@@ -96,7 +96,7 @@ class ExpectedFiles(Section, title="Expected files"):
 
 
 class GuardsSection(Section, title="Guards"):
-    """What a file must be like to be sent. One that is not is held, with the reason, until a person lets it go."""
+    """What a file must be like to be sent. One that is not is held, with the reason, until a person lets it through."""
 
     not_empty: bool = Field(default=False, title="Not empty", description="Holds a file of 0 bytes.", examples=[True])
     min_size: ByteSize | None = Field(

@@ -259,7 +259,7 @@ class ClientConfig(Section, title="Client configuration"):
         default=None,
         title="Guards",
         description="What a file must be like to be sent. One that is not is held, with the reason, until a person lets"
-        " it go; without this section every file goes.",
+        " it through; without this section every file goes.",
         examples=[{"not_empty": True}],
     )
 

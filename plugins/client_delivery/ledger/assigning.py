@@ -34,7 +34,7 @@ _OUTCOME = (
     "guarded",
     "reopened",
     "wanted",
-    "letGo",
+    "dismissed",
     "tries",
 )
 """What an entry that is armed again forgets."""
@@ -211,13 +211,13 @@ class Assigning(Partition):
                 "openKey": self._open_key(entry),
                 "timestamp": timestamp,
             }
-            let_go = {"active": False, "openKey": None, "timestamp": timestamp, "adoptedBy": self.delivery_key}
+            given_away = {"active": False, "openKey": None, "timestamp": timestamp, "adoptedBy": self.delivery_key}
             same = Attr("fencingToken").eq(entry.fencing_token) & Attr("status").eq(entry.status)
             # In one transaction: at no time both could send it, and at no time neither.
             if entry.identity in items and self._writer.write_together(
                 [
                     Write.put(self._table, taken, Attr(SORT_KEY).not_exists()),
-                    origin.update_of(entry.identity, let_go, same, add={"fencingToken": 1}),
+                    origin.update_of(entry.identity, given_away, same, add={"fencingToken": 1}),
                 ]
             ):
                 adopted.append(entry.identity)

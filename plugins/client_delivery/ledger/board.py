@@ -121,8 +121,8 @@ class Board:
         held: Sequence[tuple[str, str | None]],
         arrived: Collection[str] = (),
     ) -> None:
-        """The run has let go of its files. ``held`` are names and reasons of what failed in it; ``arrived`` names of
-        what was delivered."""
+        """The run has no files in hand any more. ``held`` are names and reasons of what failed in it; ``arrived``
+        names of what was delivered."""
         assign: dict[str, Any] = {"underWay": None, "hindered": None}
         if last_file is not None:
             assign |= {"lastDelivery": now(), "lastFile": last_file}
@@ -167,7 +167,7 @@ class Board:
         self._change(name, {**facts, "wanted": wanted, "wantedSince": before.wanted_since or now()})
 
     def satisfied(self, name: str, names: Collection[str]) -> None:
-        """Nobody waits for these any more: they were delivered, or let go."""
+        """Nobody waits for these any more: they were delivered, or dismissed."""
         before = self.of(name).wanted if names else ()
         if before and (left := [one for one in before if one not in names]) != list(before):
             self._change(name, {"wanted": left or None, **({} if left else {"wantedSince": None})})

@@ -86,7 +86,7 @@ class Configurations:
         self._dynamodb.put_item(TableName=self._table, Item=expressions.to_item(item))
 
     def end(self, name: str, life: RunRef) -> None:
-        """The run has let go of its files. Does nothing if another one has begun since."""
+        """The run has no files in hand any more. Does nothing if another one has begun since."""
         assign = {"openKey": None, "workRef": None}
         self._writer.change(Write.update(self._table, self._key(name), assign, Attr("life").eq(str(life))))
 

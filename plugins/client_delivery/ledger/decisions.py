@@ -1,4 +1,4 @@
-"""What people decide of files that no run has in hand: to send one once more when it comes, or to let it go (R5.9)."""
+"""What people decide of files that no run has in hand: to send one once more when it comes, or to dismiss it (R5.9)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from client_delivery.ledger.entry import Entry, RunRef, Status, Wish
 from client_delivery.ledger.partition import Partition, attribute_of
-from client_delivery.ledger.record import LET_GO, Recorded
+from client_delivery.ledger.record import DISMISSED, Recorded
 from client_delivery.ledger.writes import Write
 
 
@@ -27,22 +27,22 @@ class Decisions(Partition):
         done = Attr("status").is_in([Status.SUCCESS, Status.FAIL])
         return self._writer.write_all({entry.identity: self._decided(entry, assign, done) for entry in entries})
 
-    def let_go(self, entries: Iterable[Entry], owner: RunRef) -> list[str]:
+    def dismiss(self, entries: Iterable[Entry], owner: RunRef) -> list[str]:
         """Note, in the record as well, that these are not to be sent: what failed is not held any more (R5.9).
 
         A wish for one whose bytes are nowhere is forgotten. Returns the sort keys of those for which that holds now.
         """
         wish, groups = self._wish(owner), {}
         for entry in entries:
-            assign = {"wanted": None, "openKey": None, "letGo": attribute_of(wish), "timestamp": wish.at}
+            assign = {"wanted": None, "openKey": None, "dismissed": attribute_of(wish), "timestamp": wish.at}
             after = replace(entry, timestamp=wish.at, asked_by=wish.by, asked_why=wish.why, owned_by=owner)
-            recorded = Recorded.of(after, attempts=entry.send_attempts, status=LET_GO)
+            recorded = Recorded.of(after, attempts=entry.send_attempts, status=DISMISSED)
             groups[entry.identity] = [
                 # So that it does not hold any more once it is written: that is how a lost response is found out.
                 self._decided(
                     entry,
                     assign,
-                    (Attr("status").eq(Status.FAIL) & Attr("letGo").not_exists()) | Attr("wanted").exists(),
+                    (Attr("status").eq(Status.FAIL) & Attr("dismissed").not_exists()) | Attr("wanted").exists(),
                 ),
                 *recorded.writes(self._table, self._request.record_days),
             ]

@@ -9,7 +9,7 @@ An entry moves only along these edges, each of them one conditional write of the
             (inactive, by the health check) ─resume→
 
 What is closed may also be *wanted* (its bytes are nowhere: whoever drops it again is served, by ``rearm``), and what
-failed *let go* (nobody has to look at it any more; ``rearm`` by a new wish only): both change no state.
+failed *dismissed* (nobody has to look at it any more; ``rearm`` by a new wish only): both change no state.
 
 While an entry is *open* (active, unfinished, or not yet reported to the client) the attribute ``openKey`` holds the
 delivery key, and the sparse index finds it. A closed entry with status ``fail`` is *held*: ``openKey`` then is the
@@ -171,7 +171,7 @@ class Entry:
     """Where the bytes are read, if it is not the pick-up: somebody asked to have it sent again."""
     wanted: Wish | None = None
     """It shall be sent once more, but its bytes are nowhere: whoever drops it again is served."""
-    let_go: Wish | None = None
+    dismissed: Wish | None = None
     """It failed, and somebody has decided that it is not to be sent: it is not held any more."""
 
     @property
@@ -252,7 +252,7 @@ class Entry:
             archived_to=item.get("archivedTo"),
             origin=Origin(**item["origin"]) if "origin" in item else None,
             wanted=Wish(**item["wanted"]) if "wanted" in item else None,
-            let_go=Wish(**item["letGo"]) if "letGo" in item else None,
+            dismissed=Wish(**item["dismissed"]) if "dismissed" in item else None,
         )
 
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger import expressions
 from client_delivery.ledger.reads import Reader
-from client_delivery.ledger.record import LET_GO, Recorded, fact_of_name, fact_of_sum, in_key, known, names, outcomes
+from client_delivery.ledger.record import DISMISSED, Recorded, fact_of_name, fact_of_sum, in_key, known, names, outcomes
 from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-STATUSES = ("success", "fail", LET_GO)
+STATUSES = ("success", "fail", DISMISSED)
 MOST = 200
 """Outcomes in one page at most: what is read, and kept in memory, for one response."""
 _DIGESTS = {8: "crc32", 16: "crc64nvme", 32: "md5", 40: "sha1", 64: "sha256"}

@@ -7,7 +7,7 @@ and small items that lead to it. All of them are found by their keys (R3.4)::
     partition                                sort key                            leads to
     record#success#<delivery key>            <time>#<digest>                     the outcome itself
     record#fail#<delivery key>               <time>#<digest>                     the outcome itself
-    record#let go#<delivery key>             <time>#<digest>                     that what failed is not to be sent
+    record#dismissed#<delivery key>          <time>#<digest>                     that what failed is not to be sent
     record#name#<delivery key>               <file name>#<time>#<digest>         it, by what its name begins with
     record#known#<digest of name or sum>     <time>#<digest>                     it, over all clients
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DAYS = 2557
 """Seven years."""
-LET_GO = "let go"
+DISMISSED = "dismissed"
 """The status of a failure that is not to be sent any more."""
 _LONGEST_NAME = 900
 """Bytes of a name in a sort key, which may have 1,024."""
@@ -74,7 +74,7 @@ class Recorded:
     at: str
     """ISO 8601, UTC."""
     status: str
-    """``success`` or ``fail``; ``let go`` where somebody decided that what failed is not to be sent."""
+    """``success`` or ``fail``; ``dismissed`` where somebody decided that what failed is not to be sent."""
     file_name: str
     file_path: str
     size: int

@@ -40,7 +40,7 @@ class DeliveryOperator(BaseOperator):
     """Whether the task goes by what its run began with; not the first ones, which decide whether anything begins."""
     winds_up = False
     """Whether the task may go by what an earlier life of its run began with, where the file is wrong: it sends
-    nothing, but lets go of what was in hand."""
+    nothing, but sets inactive what was in hand."""
 
     def __init__(self, *, config: ClientConfig | None, problem: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)

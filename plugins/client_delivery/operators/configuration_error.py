@@ -31,7 +31,7 @@ class ConfigurationErrorOperator(BaseOperator):
 
     :param message: file, line, field, what was found and what is accepted.
     :param advice: what it means, and what to do.
-    :param removed: the file is gone. A run that was ended by hand cannot let go of its files any more: this does.
+    :param removed: the file is gone. A run that was ended by hand cannot set its files inactive any more: this does.
     """
 
     def __init__(self, *, message: str, advice: str = _CLIENTS, removed: bool = False, **kwargs: Any) -> None:
@@ -45,15 +45,15 @@ class ConfigurationErrorOperator(BaseOperator):
         if self.downstream_task_ids and self._run_has_begun(context):
             raise AirflowSkipException("This run began before the file became wrong. It finishes as it began.")
         log_event(LOGGER, "configuration_wrong", level=logging.ERROR, configuration=self.dag_id)
-        let_go = self._let_go(context) if self.removed else ""
-        raise AirflowFailException(f"{self.message}{let_go}\n{self.advice}")
+        left = self._deactivate(context) if self.removed else ""
+        raise AirflowFailException(f"{self.message}{left}\n{self.advice}")
 
     def _run_has_begun(self, context: Context) -> bool:
         run_id = run_ref(context).run_id
         states: Any = context["ti"].get_task_states(dag_id=self.dag_id, task_ids=["health_check"], run_ids=[run_id])
         return states.get(run_id, {}).get("health_check") not in _NOT_BEGUN
 
-    def _let_go(self, context: Context) -> str:
+    def _deactivate(self, context: Context) -> str:
         """What the last run of a removed file has left active, if it is over; returns what was done."""
         begun = Run.begun(run_ref(context))
         config = configuration_of(begun) if begun else None
@@ -65,4 +65,4 @@ class ConfigurationErrorOperator(BaseOperator):
             return f"\nIts last run is still under way, and ends as it began: {', '.join(map(str, others))}."
         run.ledger.deactivate(abandoned)
         run.forget(begun)
-        return f"\nIts last run left files active; released: {len(abandoned)}. This DAG now goes away."
+        return f"\nIts last run left files active; set inactive: {len(abandoned)}. This DAG now goes away."

@@ -1,11 +1,11 @@
-"""R8.2: the run lets go of its files."""
+"""R8.2: the run sets its files inactive."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from client_delivery.operators.base import DeliveryOperator
-from client_delivery.run.closing import WoundUp, let_go
+from client_delivery.run.closing import WoundUp, deactivate
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,4 +18,4 @@ class DeactivateOperator(DeliveryOperator):
 
     def execute(self, context: Context) -> WoundUp:
         """Returns what :class:`~client_delivery.operators.report.ReportOperator` goes by."""
-        return let_go(self.run_of(context))
+        return deactivate(self.run_of(context))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, DownstreamTasksSkipped
 
 from client_delivery.operators.base import DeliveryOperator
-from client_delivery.run.again import let_go
+from client_delivery.run.again import dismiss
 from client_delivery.run.health import AnotherClient, AnotherRunUnderWay, take_stock
 from client_delivery.run.questions import answering_tasks
 from client_delivery.runtime.packages import missing_packages, refusal_of
@@ -41,7 +41,7 @@ class HealthCheckOperator(DeliveryOperator):
         run = self.run_of(context)
         self._refuse_a_run_of_a_wrong_file(context, run)
         if answering := answering_tasks(context["params"]):
-            # Nothing is looked at or let go of: another run may be in the middle of it.
+            # Nothing is looked at or changed: another run may be in the middle of it.
             downstream = self.get_flat_relative_ids(upstream=False)
             raise DownstreamTasksSkipped(tasks=sorted(downstream.difference(answering)))
         try:
@@ -51,7 +51,7 @@ class HealthCheckOperator(DeliveryOperator):
         except AnotherClient as error:
             raise AirflowFailException(str(error)) from None
         run.note_act()
-        let_go(run)
+        dismiss(run)
         return left
 
     def _refuse_a_run_of_a_wrong_file(self, context: Context, run: Run) -> None:

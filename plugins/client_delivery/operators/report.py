@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.notify import look_for_late, post_of
-from client_delivery.run.closing import WoundUp, failures, let_go, settle
+from client_delivery.run.closing import WoundUp, deactivate, failures, settle
 from client_delivery.run.mails import FinishedMail
 
 if TYPE_CHECKING:
@@ -47,4 +47,4 @@ class ReportOperator(DeliveryOperator):
                 FinishedMail(run, post_of(run)).send_due()
             except Exception as error:  # never the delivery's failure (R7.3)
                 run.log_event("mail_not_sent", level=logging.ERROR, kind="finished", error=str(error))
-        return let_go(run)
+        return deactivate(run)

@@ -20,8 +20,8 @@ MARK = "Held by a guard: "
 LAST = 7
 """Deliveries whose sizes are compared with."""
 _FEWEST = 3
-_LET_GO = (
-    "If the file is right all the same, a person lets it go: trigger the DAG with 'Resend failed files' and a "
+_LET_THROUGH = (
+    "If the file is right all the same, a person lets it through: trigger the DAG with 'Resend failed files' and a "
     "'Reason'. If it is wrong, remove it from the pick-up and have the right one dropped."
 )
 
@@ -78,9 +78,9 @@ class Guards:
                 self._counts[number] += expected.matches(name)
 
     def refusal(self, file: File) -> str | None:
-        """Why the file is held; None if nothing is against it. The message says how to let it go."""
+        """Why the file is held; None if nothing is against it. The message says how to let it through."""
         why = self._of_size(file) or self._of_set() or self._checksum_refusal(file)
-        return None if why is None else f"{MARK}{why} {_LET_GO}"
+        return None if why is None else f"{MARK}{why} {_LET_THROUGH}"
 
     def _of_size(self, file: File) -> str | None:
         config, size = self._config, file.size

@@ -36,8 +36,8 @@ class Options:
     """Whether the destination can have a file of this name."""
     guards: Guards | None = None
     """What a file must be like to be sent; None if nothing is asked of it (R5.10)."""
-    lets_go: bool = False
-    """Whether a person lets go what guards hold, and has said why."""
+    lets_through: bool = False
+    """Whether a person lets through what guards hold, and has said why."""
 
     def wants(self, name: str) -> bool:
         """Whether the run is for a file of this name."""
@@ -153,7 +153,7 @@ def _decide_group(
         if anew := _to_be_sent_again(entry, sightings, options):
             take = _taken(intake, etag, sightings, entry, options, among=anew)
             intake.rearm.append(replace(take, wish=entry.wanted))
-        elif entry.let_go is None:
+        elif entry.dismissed is None:
             intake.held += [(entry, one.file) for one in sightings]
     elif entry.wanted is not None:
         take = _taken(intake, etag, sightings, entry, options)
@@ -179,14 +179,14 @@ def _to_be_sent_again(entry: Entry, sightings: Sequence[Sighting], options: Opti
 
     Whoever clears a run, or drops a file again, has not said that what a guard holds is right.
     """
-    asked = options.bypass or (asked_for(entry, options) and entry.let_go is None)
+    asked = options.bypass or (asked_for(entry, options) and entry.dismissed is None)
     anew = sightings if asked else _new_wishes(entry, sightings)
     return [one for one in anew if _guarded(one.file, options) is None] if entry.guarded else anew
 
 
 def _guarded(file: PickupFile, options: Options) -> str | None:
     """Why a guard holds the file; None if none does."""
-    return options.guards.refusal(file) if options.guards is not None and not options.lets_go else None
+    return options.guards.refusal(file) if options.guards is not None and not options.lets_through else None
 
 
 def _taken(

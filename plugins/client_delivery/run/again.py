@@ -1,4 +1,4 @@
-"""What was asked for by name on the Deliveries page: send these once more, or let them go (R9.1).
+"""What was asked for by name on the Deliveries page: send these once more, or dismiss them (R9.1).
 
 The sender is not needed for it: the bytes are read in the pick-up, in its archive, or in the version that was
 delivered, in this order. They arrive under the name under which they were delivered before.
@@ -28,9 +28,9 @@ def asked_again(params: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(params.get("send_again") or ()))
 
 
-def asked_to_let_go(params: Mapping[str, Any]) -> list[str]:
+def asked_to_dismiss(params: Mapping[str, Any]) -> list[str]:
     """The sort keys of the entries that are not to be sent any more."""
-    return list(dict.fromkeys(params.get("let_go") or ()))
+    return list(dict.fromkeys(params.get("dismiss") or ()))
 
 
 class Again:
@@ -105,18 +105,18 @@ def what_is_nowhere(run: Run) -> str | None:
     )
 
 
-def let_go(run: Run) -> int:
-    """Let go of what was asked for (R5.9); returns how many files are not held any more."""
-    keys = asked_to_let_go(run.params)
+def dismiss(run: Run) -> int:
+    """Dismiss what was asked for (R5.9); returns how many files are not held any more."""
+    keys = asked_to_dismiss(run.params)
     if not keys:
         return 0
     entries = [
         entry
         for entry in run.ledger.find(keys).values()
-        if not entry.active and (entry.wanted is not None or (entry.status is Status.FAIL and entry.let_go is None))
+        if not entry.active and (entry.wanted is not None or (entry.status is Status.FAIL and entry.dismissed is None))
     ]
-    done = run.ledger.let_go(entries, run.owner)
+    done = run.ledger.dismiss(entries, run.owner)
     names = sorted(entry.file_name for entry in entries if entry.identity in done)
-    run.log_event("files_let_go", files=len(done), names=names[:_NAMED], by=run.asked_by, why=run.note)
+    run.log_event("files_dismissed", files=len(done), names=names[:_NAMED], by=run.asked_by, why=run.note)
     run.note_on_board(lambda board: board.satisfied(run.config.name, names))
     return len(done)

@@ -82,8 +82,8 @@ def asked(params: Mapping[str, Any], config: ClientConfig) -> str:
         words.append(f"only files like {as_json(params['file_pattern'])}")
     if again := params.get("send_again"):
         words.append(f"{_files(again)} once more")
-    if gone := params.get("let_go"):
-        words.append(f"let go of {_files(gone)}")
+    if gone := params.get("dismiss"):
+        words.append(f"{_files(gone)} dismissed")
     if params["resend_failed"]:
         words.append("failed files again")
     if params["bypass_file_checks"] != config.bypass_file_checks:

@@ -1,4 +1,4 @@
-"""The end of a run: every file gets an outcome, the run lets go of them, and what failed is told (R7.2, R8.2, R8.3)."""
+"""The end of a run: every file gets an outcome and is set inactive, and what failed is told (R7.2, R8.2, R8.3)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _NAMED = 20
 
 
 class WoundUp(TypedDict):
-    """That a run let go of its files."""
+    """That a run set its files inactive."""
 
     life: str
-    """Which life of the run: clearing only its failed tasks gives it a new one in which nobody lets go."""
+    """Which life of the run: clearing only its failed tasks gives it a new one in which nobody does."""
     failed: int
     """How many files make it red."""
 
@@ -60,7 +60,7 @@ def settle(run: Run) -> dict[str, int]:
     return counts
 
 
-def let_go(run: Run) -> WoundUp:
+def deactivate(run: Run) -> WoundUp:
     """Set all of the client's entries inactive (R8.2): what is sent is closed, what failed is held (R5.4).
 
     An entry that still is ``processing`` stays open, for the next run to resume (R4.6).

@@ -106,12 +106,12 @@ class Run:
         _configurations().begin(self.owner.dag_id, self.owner, configuration, self.params)
 
     def end(self) -> None:
-        """The run has let go of its files."""
+        """The run has no files in hand any more."""
         _configurations().end(self.owner.dag_id, self.owner)
 
     @staticmethod
     def forget(begun: Begun) -> None:
-        """That run is over, and what it had in hand has been let go of by another."""
+        """That run is over, and another has set inactive what it had in hand."""
         _configurations().end(begun.name, begun.life)
 
     @cached_property
@@ -327,7 +327,7 @@ class Run:
         One that was replaced before it was read does not, where the next run sends the new object without being asked.
         """
         goes_by_itself = entry.replaced and not self.config.trigger_on_done_file
-        return entry.status is Status.FAIL and entry.let_go is None and not goes_by_itself
+        return entry.status is Status.FAIL and entry.dismissed is None and not goes_by_itself
 
     @property
     def asked(self) -> str:
@@ -383,7 +383,7 @@ class Run:
             keep=self.disposal.keeps,
             deliverable=partial(is_deliverable, self.config.destination),
             guards=self.guards,
-            lets_go=bool(self.params["resend_failed"] and self.note),
+            lets_through=bool(self.params["resend_failed"] and self.note),
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from client_delivery.run.again import asked_again, asked_to_let_go
+from client_delivery.run.again import asked_again, asked_to_dismiss
 from client_delivery.run.asked import none_found, pattern_problem
 from client_delivery.run.expected import acknowledge
 from client_delivery.run.held import remind, why
@@ -71,7 +71,7 @@ def detect(run: Run) -> Findings:
 
 def goes_on(run: Run, found: Findings) -> bool:
     """Whether there is anything to do; for a run that was asked for files by name, whether there is one of them."""
-    if asked_to_let_go(run.params):
+    if asked_to_dismiss(run.params):
         return False
     if run.closed_until(datetime.now(UTC)):
         return mail_is_left(run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from client_delivery.run.leftovers import let_go
+from client_delivery.run.leftovers import deactivate
 
 if TYPE_CHECKING:
     from client_delivery.ledger.entry import Entry
@@ -21,7 +21,7 @@ class AnotherClient(Exception):
 
 
 def take_stock(run: Run) -> int:
-    """Let go of what dead runs left, and follow an edit of the delivery key; returns how many entries were active.
+    """Set inactive what dead runs left, and follow an edit of the delivery key; returns how many entries were active.
 
     What is active belongs to a run that died, unless Airflow says that the run is under way. Setting an entry inactive
     locks out whoever of a dead run may still be alive (R3.5); the next steps resume what is unfinished (R4.6). An edit
@@ -30,11 +30,11 @@ def take_stock(run: Run) -> int:
     """
     _require_same_client(run)
     abandoned = [entry for entry in run.ledger.open_entries() if entry.active]
-    _let_go(run, abandoned)
+    _deactivate(run, abandoned)
     return len(abandoned) + _take_over(run)
 
 
-def _let_go(run: Run, abandoned: Sequence[Entry]) -> None:
+def _deactivate(run: Run, abandoned: Sequence[Entry]) -> None:
     if others := run.others_under_way(abandoned):
         named = ", ".join(f"{ref.run_id} of the DAG {ref.dag_id or run.config.name}" for ref in others)
         raise AnotherRunUnderWay(
@@ -42,7 +42,7 @@ def _let_go(run: Run, abandoned: Sequence[Entry]) -> None:
             "work, so this one has done nothing; its next try checks again. If that run hangs, mark it as failed in "
             "the Airflow UI: the next run then takes over what it left."
         )
-    let_go(run, abandoned)
+    deactivate(run, abandoned)
 
 
 def _require_same_client(run: Run) -> None:
@@ -68,7 +68,7 @@ def _take_over(run: Run) -> int:
         entries = [*earlier.open_entries(), *earlier.held_entries()]
         ours = [entry for entry in entries if entry.file_path.startswith(run.place)]
         active = [entry for entry in ours if entry.active]
-        _let_go(run, active)
+        _deactivate(run, active)
         taken = run.ledger.adopt(list(earlier.find(entry.identity for entry in ours).values()), earlier)
         if taken:
             run.log_event("entries_taken_over", earlier_key=earlier.delivery_key, entries=len(taken))

@@ -31,7 +31,7 @@ def why(found: Findings, delivery_key: str) -> str:
         + "\n".join(lines)
         + "\nTo send them, fix the cause and clear the run that failed, or trigger the DAG with 'Resend failed "
         "files'. A file that is renamed or dropped again is sent by the next run; for a client with a done file, "
-        "by the run with the next done file. To give one up, let go of it on the Deliveries page, or remove it from "
+        "by the run with the next done file. To give one up, dismiss it on the Deliveries page, or remove it from "
         "the pick-up."
     )
 

@@ -1,4 +1,4 @@
-"""What a run that died left active (R4.2): logged, its containers stopped, its entries let go of."""
+"""What a run that died left active (R4.2): logged, its containers stopped, its entries set inactive."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from client_delivery.run.context import Run
 
 
-def let_go(run: Run, abandoned: Sequence[Entry]) -> None:
+def deactivate(run: Run, abandoned: Sequence[Entry]) -> None:
     """Set the entries inactive, so that they can be resumed and whoever is still at one is locked out (R3.5)."""
     for entry in abandoned:
         run.log_event("entry_left_active", level=logging.ERROR, left_by=str(entry.owned_by), **file_fields(entry))
     if not abandoned:
         return
-    # Before the entries are let go of: a try that dies here leaves them for the next one to find.
+    # Before the entries are inactive: a try that dies here leaves them for the next one to find.
     for key in {entry.delivery_key for entry in abandoned}:
         for arn in run.stop_containers(key, f"left over; {run.owner} begins"):
             run.log_event("container_left_over_stopped", level=logging.WARNING, task=arn)

@@ -19,7 +19,7 @@ from client_delivery.pickup.intake import Intake, Take
 from client_delivery.run.again import Again, survey_of, wait_for_drop, what_is_nowhere
 from client_delivery.run.batches import BatchRef, Share, nothing_to_send
 from client_delivery.run.detection import FormRefused
-from client_delivery.run.leftovers import let_go
+from client_delivery.run.leftovers import deactivate
 from client_delivery.run.mails import mail_is_left
 from client_delivery.transfer.plan import split
 
@@ -88,7 +88,7 @@ def _register(run: Run, survey: Survey | Again) -> Registered:
     for intake in survey.parts():
         totals.count(intake)
         if intake.abandoned:
-            let_go(run, run.to_wind_up(intake.abandoned))
+            deactivate(run, run.to_wind_up(intake.abandoned))
         run.ledger.aliases.note(intake.aliases)
     if totals.in_hand:
         run.begin()

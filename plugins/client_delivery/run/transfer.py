@@ -154,8 +154,8 @@ class BatchTransfer:
         number = self._batch["batch"]
         earlier = [e for e in run.ledger.of_run(run.owner, number) if e.owned_by.is_earlier_life_of(run.owner)]
         # What a guard holds goes only when a person says that it is right (R5.10), which a clear does not; and what was
-        # let go of not at all.
-        failed = [e for e in earlier if e.status is Status.FAIL and not e.guarded and e.let_go is None]
+        # dismissed not at all.
+        failed = [e for e in earlier if e.status is Status.FAIL and not e.guarded and e.dismissed is None]
         now = _waiting_again(run, {entry.identity for entry in failed}) if failed else {}
         assignments = [
             Assignment(take.file, entry.identity, number, take.duplicates)

@@ -27,7 +27,7 @@ _EVENTS = {
     "patch_dag_run": "marked a run, or noted something of it",
     "patch_task_instance": "marked a task",
     "delete_dag_run": "deleted a run",
-    "patch_dag": "paused the DAG, or let it go on",
+    "patch_dag": "paused or unpaused the DAG",
 }
 """Events of Airflow's REST API (3.2.1): the names of its endpoints."""
 
@@ -136,7 +136,7 @@ class Airflow:
         return str(answer.json()["dag_run_id"])
 
     async def pause(self, request: Request, dag_id: str, *, paused: bool) -> None:
-        """Pause the DAG, or go on, as the user who asks. Raises :class:`Refused`, or HTTPException 401 or 403."""
+        """Pause or unpause the DAG as the user who asks. Raises :class:`Refused`, or HTTPException 401 or 403."""
         answer = await _call(request, "PATCH", _dag(dag_id), json={"is_paused": paused})
         if answer.status_code in (401, 403):
             raise HTTPException(answer.status_code, "Airflow does not let you pause this DAG.")

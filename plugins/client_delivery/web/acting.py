@@ -14,7 +14,7 @@ from client_delivery.ledger.acts import Act
 from client_delivery.ledger.entry import now
 from client_delivery.web import progress, shown
 from client_delivery.web.access import Airflow, Refused
-from client_delivery.web.actions import GO_ON, PAUSE, Action
+from client_delivery.web.actions import PAUSE, UNPAUSE, Action
 from client_delivery.web.data import Data, is_held
 
 
@@ -40,7 +40,7 @@ class Acting:
             raise HTTPException(404, "There is no such action.")
         if not reason:
             raise HTTPException(422, "Say why: the reason is kept in the record.")
-        if action in (PAUSE, GO_ON):
+        if action in (PAUSE, UNPAUSE):
             return await self._pause(request, user, name, action, reason)
         if not await run_in_threadpool(self._airflow.may_trigger, user, name):
             raise HTTPException(403, "Airflow does not let you trigger this DAG.")
@@ -55,7 +55,7 @@ class Acting:
         return RedirectResponse(_at(request, f"/clients/{quote(name)}?{urlencode({'triggered': run_id})}"), 303)
 
     async def _pause(self, request: Request, user: Any, name: str, action: Action, reason: str) -> Response:
-        """Pause a client's DAG, or let it go on.
+        """Pause a client's DAG, or unpause it.
 
         Airflow begins no further task of a paused DAG, of a run that is under way neither: so nothing is paused
         meanwhile.
@@ -77,7 +77,7 @@ class Acting:
             await self._airflow.pause(request, name, paused=action is PAUSE)
         except Refused as error:
             raise HTTPException(409, str(error)) from None
-        what = "paused the DAG" if action is PAUSE else "let the DAG go on"
+        what = "paused the DAG" if action is PAUSE else "unpaused the DAG"
         act = Act(now(), what, "", self._airflow.name_of(user), reason)
         await run_in_threadpool(data.note_act, key, act)
         return RedirectResponse(_at(request, f"/clients/{quote(name)}/about"), 303)

@@ -46,18 +46,18 @@ ACTIONS = {
         lambda files: {"send_again": list(files)},
         of_files=True,
     ),
-    "let-go": Action(
-        "Let go",
+    "dismiss": Action(
+        "Dismiss",
         "Nothing is sent: what failed is not held any more, and nobody has to look at it again. It stays in the "
         "pick-up; dropped anew, it is sent.",
-        lambda files: {"let_go": list(files)},
+        lambda files: {"dismiss": list(files)},
         of_files=True,
     ),
 }
 PAUSE = Action(
     "Pause",
-    "No run begins any more, until somebody lets it go on. What waits stays in the pick-up.",
+    "No run begins any more, until somebody unpauses it. What waits stays in the pick-up.",
     lambda _: {},
 )
-GO_ON = Action("Go on", "Runs begin again by the schedule.", lambda _: {})
+UNPAUSE = Action("Unpause", "Runs begin again by the schedule.", lambda _: {})
 """Both are settings of Airflow's, and no runs."""

@@ -19,12 +19,12 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from client_delivery.ledger.entry import Status
 from client_delivery.ledger.history import MOST, in_words
-from client_delivery.ledger.record import LET_GO, Recorded
+from client_delivery.ledger.record import DISMISSED, Recorded
 from client_delivery.notify.csv_table import csv_table
 from client_delivery.web import progress, shown
 from client_delivery.web.access import Airflow, Dag
 from client_delivery.web.acting import Acting
-from client_delivery.web.actions import ACTIONS, GO_ON, LONGEST_REASON, MOST_FILES, PAUSE, Action
+from client_delivery.web.actions import ACTIONS, LONGEST_REASON, MOST_FILES, PAUSE, UNPAUSE, Action
 from client_delivery.web.data import Data, Life, is_held
 from client_delivery.web.people import people
 from client_delivery.web.standing import Row, State, row_of, rows
@@ -53,7 +53,7 @@ Words = Annotated[str, Query(max_length=2_000)]
 
 
 def _question(
-    status: Annotated[str, Query(pattern="^(success|fail|let go)?$")] = "",
+    status: Annotated[str, Query(pattern="^(success|fail|dismissed)?$")] = "",
     since: Words = "",
     until: Words = "",
     begins: Words = "",
@@ -187,7 +187,7 @@ class _Page:
             wish: Wish,
         ) -> Response:
             return await self._acting.act(
-                request, user, {**ACTIONS, "pause": PAUSE, "go-on": GO_ON}.get(action), wish, name
+                request, user, {**ACTIONS, "pause": PAUSE, "unpause": UNPAUSE}.get(action), wish, name
             )
 
         @app.get("/static/{name}")
@@ -313,7 +313,7 @@ class _Page:
             months=await run_in_threadpool(data.months, key, shown.now()),
             people=people(acts, events, name),
             configuration=shown.markdown(await self._airflow.words(request, name)),
-            pausing=PAUSE if not dag.paused else GO_ON,
+            pausing=PAUSE if not dag.paused else UNPAUSE,
             may_pause=await run_in_threadpool(self._airflow.may_pause, user, name),
         )
 
@@ -376,7 +376,7 @@ async def _with_headers(request: Request, call_next: Callable[[Request], Awaitab
 
 def last_of(life: Life) -> Recorded | None:
     """What is known of the content that had the name last."""
-    recorded = [one for one in life.recorded if one.status != LET_GO]
+    recorded = [one for one in life.recorded if one.status != DISMISSED]
     recorded += [Recorded.of(entry, attempts=entry.send_attempts) for entry in life.entries if not recorded]
     return recorded[-1] if recorded else None
 

@@ -72,7 +72,7 @@ class Chosen:
 
 def is_held(entry: Entry) -> bool:
     """Whether it failed and waits for somebody who decides on it."""
-    return entry.status is Status.FAIL and not (entry.active or entry.open or entry.let_go)
+    return entry.status is Status.FAIL and not (entry.active or entry.open or entry.dismissed)
 
 
 class Data:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.entry import Entry, Status
-from client_delivery.ledger.record import LET_GO, Recorded
+from client_delivery.ledger.record import DISMISSED, Recorded
 from client_delivery.web.shown import seconds
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iter
             events.setdefault((at, what), Event(at, what, detail, good, run))
 
     for one in outcomes:
-        if one.status == LET_GO:
-            note(one.at, "let go", _asked(one.asked_by, one.asked_why), run=one.run)
+        if one.status == DISMISSED:
+            note(one.at, "dismissed", _asked(one.asked_by, one.asked_why), run=one.run)
             continue
         times = (one.modified, one.registered_at, one.armed_at)
         _prelude(note, times, (one.asked_by, one.asked_why), one.run)
@@ -71,7 +71,7 @@ def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iter
             note(entry.attempt_started_at, f"attempt {entry.send_attempts + 1} began", run=run)
             what = "under way" if entry.active else "left by a run that ended; the next one resumes it"
             note(entry.timestamp, what, entry.last_error or "", run=run)
-        elif entry.status is Status.FAIL and not (entry.active or entry.let_go):
+        elif entry.status is Status.FAIL and not (entry.active or entry.dismissed):
             note(entry.timestamp, "held in the pick-up", entry.last_error or "", False, run)
     return sorted(events.values(), key=lambda event: _instant(event.at))
 

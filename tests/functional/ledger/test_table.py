@@ -72,7 +72,7 @@ EDGES = {
     "give up": lambda ledger, entry: bool(ledger.give_up([entry], RUN, "nobody came back")),
     "deactivate": lambda ledger, entry: bool(ledger.deactivate([entry])),
     "want": lambda ledger, entry: bool(ledger.want([entry], OTHER)),
-    "let go": lambda ledger, entry: bool(ledger.let_go([entry], OTHER)),
+    "dismiss": lambda ledger, entry: bool(ledger.dismiss([entry], OTHER)),
 }
 ALLOWED = {
     "processing/active": {"begin", "checkpoint", "confirm", "delivered", "failed", "give up", "deactivate"},
@@ -80,7 +80,7 @@ ALLOWED = {
     "success/active": {"deactivate"},
     "success": {"rearm", "want"},
     "fail/active": {"deactivate"},
-    "fail": {"rearm", "rearm failed", "want", "let go"},
+    "fail": {"rearm", "rearm failed", "want", "dismiss"},
     "guarded/active": {"deactivate"},
 }
 

@@ -1,4 +1,4 @@
-"""R9.1: what was delivered is sent once more without its sender, and what is held is let go of."""
+"""R9.1: what was delivered is sent once more without its sender, and what is held is dismissed."""
 
 from __future__ import annotations
 
@@ -161,17 +161,17 @@ def held(client, *names: str):
     return run
 
 
-def test_r5_9_a_held_file_is_let_go_of_and_stays_unsent(client_of):
+def test_r5_9_a_held_file_is_dismissed_and_stays_unsent(client_of):
     client = client_of()
     failed = held(client, "a.csv", "b.csv")
     assert "a.csv" in str(client.run().errors["detect_files"])
-    run = client.run(let_go=[key_of(client, "a.csv"), key_of(client, "b.csv")], resend_failed=True)
+    run = client.run(dismiss=[key_of(client, "a.csv"), key_of(client, "b.csv")], resend_failed=True)
     assert run.state == "success", "nothing is held any more"
     assert client.run().executed == ["health_check", "detect_files"]
     assert standing(client).held == 0
     assert client.delivered() == {}
     assert client.waiting() == ["a.csv", "b.csv"], "who may delete it decides on it"
-    assert recorded(client, "a.csv") == ["fail", "let go"]
+    assert recorded(client, "a.csv") == ["fail", "dismissed"]
     # Neither "all that failed" nor a clear for another file brings it back; asking for it does, and so does a new drop.
     client.run(resend_failed=True)
     client.clear(failed)
@@ -198,7 +198,7 @@ def test_r5_9_who_waits_for_a_redrop_may_give_up(client_of):
     client.drop("a.csv", "rows")
     client.run()
     client.run(send_again=[key_of(client, "a.csv")])
-    client.run(let_go=[key_of(client, "a.csv")])
+    client.run(dismiss=[key_of(client, "a.csv")])
     assert standing(client).wanted == ()
     client.forget()
     client.drop("a.csv", "rows")
@@ -214,4 +214,4 @@ def test_r9_1_what_is_no_file_is_said_and_nothing_is_sent(client_of):
     for key in ("mark#last-delivery", "no-such-entry"):
         run = client.run(send_again=[key])
         assert "knows none of the files" in str(run.errors["register_files"])
-    assert client.run(let_go=["mark#last-delivery", "no-such-entry"]).state == "success"
+    assert client.run(dismiss=["mark#last-delivery", "no-such-entry"]).state == "success"

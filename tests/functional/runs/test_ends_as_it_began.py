@@ -128,7 +128,7 @@ def test_r2_6_a_new_run_of_a_wrong_file_is_red_and_a_run_under_way_is_not(scenar
     assert begun.states == {"configuration_error": "skipped"}
 
 
-def test_r4_7_a_removed_clients_run_that_was_ended_by_hand_is_let_go_of_by_a_trigger(scenario, monkeypatch):
+def test_r4_7_a_removed_clients_run_that_was_ended_by_hand_is_set_inactive_by_a_trigger(scenario, monkeypatch):
     client = scenario("s3")
     client.drop("a.csv", "a")
 

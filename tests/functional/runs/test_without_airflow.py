@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from client_delivery.ledger.entry import RunRef, Status
-from client_delivery.run.closing import failures, let_go, settle
+from client_delivery.run.closing import deactivate, failures, settle
 from client_delivery.run.context import Run
 from client_delivery.run.detection import FormRefused, check_form, detect, end_idle, goes_on
 from client_delivery.run.health import take_stock
@@ -47,7 +47,7 @@ def delivered_by(run: Run) -> str | None:
                 pass
             break
     settle(run)
-    red = failures(run, let_go(run))
+    red = failures(run, deactivate(run))
     run.end()
     return red
 

@@ -165,7 +165,7 @@ def test_an_action_is_a_run_with_the_reason_as_its_note(page, acme, airflow):
     assert answer.headers["location"] == "/team/deliveries/clients/acme?triggered=manual__1"
     page.post(post + "send-now", headers=OPERATOR | OURS, data={"reason": "done file is late"})
     page.post(post + "send-again", headers=OPERATOR | OURS, data={"reason": "lost", "files": ["e1", "e2#n", "e1"]})
-    page.post(post + "let-go", headers=OPERATOR | OURS, data={"reason": "not ours", "files": "e1"})
+    page.post(post + "dismiss", headers=OPERATOR | OURS, data={"reason": "not ours", "files": "e1"})
     assert airflow.triggered == [
         ("operator", "acme", {"resend_failed": True, "reason": "Resend failed: mended"}, "Resend failed: mended"),
         (
@@ -180,14 +180,14 @@ def test_an_action_is_a_run_with_the_reason_as_its_note(page, acme, airflow):
             {"send_again": ["e1", "e2#n"], "reason": "Send again: lost"},
             "Send again: lost",
         ),
-        ("operator", "acme", {"let_go": ["e1"], "reason": "Let go: not ours"}, "Let go: not ours"),
+        ("operator", "acme", {"dismiss": ["e1"], "reason": "Dismiss: not ours"}, "Dismiss: not ours"),
     ]
     for action, data in (
         ("resend-failed", {"reason": "  "}),
         ("send-again", {"reason": "x"}),
         ("send-again", {"reason": "x", "files": [f"e{n}" for n in range(1001)]}),
-        ("let-go", {"reason": "x"}),
-        ("let-go", {"files": "e1"}),
+        ("dismiss", {"reason": "x"}),
+        ("dismiss", {"files": "e1"}),
         ("send-now", {"reason": "x" * 901}),
     ):
         assert page.post(post + action, headers=OPERATOR | OURS, data=data).status_code == 422
@@ -339,18 +339,18 @@ def test_a_files_life_is_told_in_order(page, acme, ledger):
     assert page.get("/deliveries/clients/acme/file?file=never.csv", headers=VIEWER).status_code == 404
 
 
-def test_a_held_file_is_chosen_and_let_go_of(page, acme, ledger):
+def test_a_held_file_is_chosen_and_dismissed(page, acme, ledger):
     fail(ledger, "bad.csv", "login refused")
     text = page.get("/deliveries/clients/acme", headers=OPERATOR).text
     (entry,) = ledger.held_entries()
     assert f'id="held-1" name="files" value="{entry.identity}" aria-label="bad.csv"' in text
     assert "checkbox" not in page.get("/deliveries/clients/acme", headers=VIEWER).text
-    ledger.let_go([entry], RUN)
+    ledger.dismiss([entry], RUN)
     text = page.get("/deliveries/clients/acme", headers=VIEWER).text
     assert "<h2>Held</h2>" not in text
-    assert re.findall(r'<span class="state \w+">([^<]+)</span>', text)[1:] == ["let go", "failed"]
+    assert re.findall(r'<span class="state \w+">([^<]+)</span>', text)[1:] == ["dismissed", "failed"]
     life = page.get("/deliveries/clients/acme/file?file=bad.csv", headers=VIEWER).text
-    assert told_of(life)[-2:] == ["failed for good", "let go"]
+    assert told_of(life)[-2:] == ["failed for good", "dismissed"]
     assert "asked for by kim: month end" in life
 
 
@@ -458,7 +458,7 @@ def test_who_did_what_is_told_with_what_airflow_knows_besides(page, acme, airflo
     acts.note(key, Act("2026-03-01T12:00:09.000Z", "triggered a run", "acme/m1/0", "olga", "month end"), 9999)
     acts.note(key, Act("2026-03-01T13:00:05.000Z", "cleared a run", "acme/s1/1", None, None), 9999)
     airflow.happened = [
-        Happened("2026-03-01T14:00:00+00:00", "paused the DAG, or let it go on", "", "kim"),
+        Happened("2026-03-01T14:00:00+00:00", "paused or unpaused the DAG", "", "kim"),
         Happened("2026-03-01T13:00:00+00:00", "cleared a run", "s1", "<b>ann</b>"),
         Happened("2026-03-01T12:00:00+00:00", "triggered a run", "", "olga"),
     ]
@@ -495,7 +495,7 @@ def test_pausing_never_freezes_what_is_under_way(page, acme, airflow, ledger, dy
     assert page.post(post + "pause", headers=VIEWER | OURS, data={"reason": "holiday"}).status_code == 403
     assert page.post(post + "pause", headers=OPERATOR | OURS, data={}).status_code == 422
     assert page.post(post + "pause", headers=OPERATOR | OURS, data={"reason": "holiday"}).status_code == 303
-    assert page.post(post + "go-on", headers=OPERATOR | OURS, data={"reason": "back"}).status_code == 303
+    assert page.post(post + "unpause", headers=OPERATOR | OURS, data={"reason": "back"}).status_code == 303
     assert airflow.pauses == [("operator", "acme", True), ("operator", "acme", False)]
     text = page.get("/deliveries/clients/acme/about", headers=VIEWER).text
     assert "holiday" in text
