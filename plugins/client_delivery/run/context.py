@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.pickup.intake import Options
 from client_delivery.pickup.recognition import Recognition, Rules
 from client_delivery.pickup.survey import Findings, Survey, look
-from client_delivery.run.asked import asked
 from client_delivery.run.destination import destination_of
-from client_delivery.runtime.events import log_client_event
+from client_delivery.run.notes import Notes
 from client_delivery.runtime.settings import Settings
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.naming import is_deliverable
@@ -22,32 +20,14 @@ from client_delivery.transfer.naming import is_deliverable
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_s3 import S3Client
-
     from client_delivery.config.model import ClientConfig
-    from client_delivery.ledger.board import Board
     from client_delivery.ledger.configurations import Begun, Configurations
     from client_delivery.ledger.entry import Entry
-    from client_delivery.ledger.expectations import Expectations
-    from client_delivery.ledger.history import History
-    from client_delivery.ledger.last_delivery import LastDelivery
-    from client_delivery.ledger.mail_marks import MailMarks
-    from client_delivery.ledger.orders import Orders
-    from client_delivery.ledger.record import Request
-    from client_delivery.ledger.registry import Registry
-    from client_delivery.ledger.table import Ledger
-    from client_delivery.ledger.unsent_mail import UnsentMail
-    from client_delivery.pickup.disposal import Disposal
     from client_delivery.pickup.guards import Guards
-    from client_delivery.pickup.pickup import Pickup
     from client_delivery.transfer.contract import Destination
-    from client_delivery.transfer.s3.access import S3Access
     from client_delivery.transfer.secret import Secret
 
 _UNDER_WAY = ("queued", "running")
-_LONGEST_NOTE = 1000
-"""Characters of a run's note that are kept with each of its files: that is what Airflow takes."""
 
 
 def _no_secret(connection_id: str) -> Secret:
@@ -55,7 +35,7 @@ def _no_secret(connection_id: str) -> Secret:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Notes):
     """One life of one DAG run, as its steps see it."""
 
     config: ClientConfig
@@ -72,33 +52,10 @@ class Run:
     stop_containers: Callable[[str, str], Sequence[str]] = lambda delivery_key, reason: ()
     """Stops what still runs in ECS for a delivery key, and says why; returns the tasks' ARNs."""
 
-    def log_event(self, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
-        """One structured line that names the client (R8.1)."""
-        log_client_event(self.config, event, level=level, **fields)
-
     @staticmethod
     def begun(owner: RunRef) -> Begun | None:
         """With what the latest run of this DAG that had files in hand began (R4.7)."""
         return _configurations().get(owner.dag_id)
-
-    @cached_property
-    def settings(self) -> Settings:
-        """This environment's settings."""
-        return Settings.from_environment()
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """The client's part of the ledger."""
-        from client_delivery.ledger.table import Ledger
-
-        return Ledger(self._dynamodb, self.settings.ledger_table, self.config.delivery_key, request=self._request)
-
-    @property
-    def _request(self) -> Request:
-        from client_delivery.ledger.record import Request
-
-        note = self.note[:_LONGEST_NOTE] if self.note else None
-        return Request(self.asked_by, note, self.settings.record_days)
 
     def begin(self) -> None:
         """The run has files in hand from now on: whatever happens to the file, it ends as it began (R4.7)."""
@@ -114,171 +71,12 @@ class Run:
         """That run is over, and another has set inactive what it had in hand."""
         _configurations().end(begun.name, begun.life)
 
-    @cached_property
-    def mail_marks(self) -> MailMarks:
-        """Which e-mails of the client have been sent."""
-        from client_delivery.ledger.mail_marks import MailMarks
-
-        return MailMarks(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
-
-    @cached_property
-    def unsent_mail(self) -> UnsentMail:
-        """Which e-mails of the client did not go to everybody."""
-        from client_delivery.ledger.unsent_mail import UnsentMail
-
-        return UnsentMail(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
-
-    @cached_property
-    def last_delivery(self) -> LastDelivery:
-        """When the client last got a file."""
-        from client_delivery.ledger.last_delivery import LastDelivery
-
-        return LastDelivery(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
-
-    @cached_property
-    def expectations(self) -> Expectations:
-        """What is known of the files that the client expects."""
-        from client_delivery.ledger.expectations import Expectations
-
-        return Expectations(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
-
-    @cached_property
-    def history(self) -> History:
-        """The record of deliveries."""
-        from client_delivery.ledger.history import History
-
-        return History(self._dynamodb, self.settings.ledger_table)
-
     def closed_until(self, moment: datetime) -> datetime | None:
         """When the client's window opens, if sending may not begin at that moment."""
         window = self.config.sending_window
         if window is None or self.params.get("ignore_window") or window.is_open(moment):
             return None
         return window.opens(moment) or moment.replace(year=moment.year + 1)
-
-    def note_act(self) -> None:
-        """Keep who triggered or cleared this run, if a person did. Never raises: no delivery goes by it."""
-        from client_delivery.ledger.acts import Acts, triggered
-
-        if not (self.owner.generation or self.asked_by or self.note):
-            return
-        act = triggered(
-            str(self.owner), generation=self.owner.generation, asked=self.asked, by=self.asked_by, why=self.note
-        )
-        days = self.settings.record_days
-        self._note("act_not_noted", lambda table: Acts(self._dynamodb, table).note(self.config.delivery_key, act, days))
-
-    def note_month(self, *, began: str, files: int, size: int, failed: int) -> None:
-        """Keep what came of this run. Never raises: no delivery goes by it."""
-        from client_delivery.ledger.months import Months
-
-        expected = self.config.expected_every_days
-        days = self.last_delivery.days_ago() if expected else None
-        self._note(
-            "month_not_noted",
-            lambda table: Months(self._dynamodb, table).note(
-                self.config.delivery_key,
-                str(self.owner),
-                began=began,
-                files=files,
-                size=size,
-                failed=failed,
-                late=None if expected is None or days is None else days > expected,
-                keep_days=self.settings.record_days,
-            ),
-        )
-
-    def note_on_board(self, note: Callable[[Board], None]) -> None:
-        """Note how the client stands, for people. Never raises: no delivery goes by the board."""
-        from client_delivery.ledger.board import Board
-
-        self._note("board_not_noted", lambda table: note(Board(self._dynamodb, table)))
-
-    def _note(self, trouble: str, note: Callable[[str], None]) -> None:
-        try:
-            note(self.settings.ledger_table)
-        except Exception as error:
-            self.log_event(trouble, level=logging.WARNING, error=type(error).__name__)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the board says of the configuration."""
-        return {
-            "deliveryKey": self.config.delivery_key,
-            "destination": self.config.destination.uri,
-            "place": self.place,
-            "expectedEveryDays": self.config.expected_every_days,
-            # Where nothing is expected any more, nothing is late.
-            **({} if self.config.expected else {"late": None}),
-        }
-
-    @cached_property
-    def orders(self) -> Orders:
-        """Where containers' orders are left that are too long for ECS."""
-        from client_delivery.ledger.orders import Orders
-
-        return Orders(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
-
-    @cached_property
-    def registry(self) -> Registry:
-        """Under which delivery keys the pick-up has been delivered."""
-        from client_delivery.ledger.registry import Registry
-
-        pickup = self.config.pickup
-        return Registry(self._dynamodb, self.settings.ledger_table, pickup.bucket, pickup.prefix)
-
-    @cached_property
-    def delivery_keys(self) -> list[str]:
-        """The pick-up's delivery keys so far, the one in use last, as they were when this task began."""
-        return self.registry.delivery_keys()
-
-    @cached_property
-    def earlier_ledgers(self) -> list[Ledger]:
-        """Where the history of the pick-up is, beside the ledger in use (R3.7)."""
-        from client_delivery.ledger.table import Ledger
-
-        own = self.config.delivery_key
-        keys = self.delivery_keys or ([self.config.client_h_number] if self.config.feed else [])
-        return [Ledger(self._dynamodb, self.settings.ledger_table, key) for key in keys if key != own]
-
-    @property
-    def place(self) -> str:
-        """What the path of every file of the pick-up begins with."""
-        return f"s3://{self.config.pickup.bucket}/{self.config.pickup.prefix}"
-
-    @cached_property
-    def _dynamodb(self) -> DynamoDBClient:
-        from client_delivery.access.aws import dynamodb_client
-
-        return dynamodb_client()
-
-    @cached_property
-    def source_s3(self) -> S3Client:
-        """An S3 client that may read the pick-up."""
-        from client_delivery.access.aws import identity_for, s3_client
-
-        return s3_client(**identity_for(self.config.pickup))
-
-    @cached_property
-    def source_access(self) -> S3Access:
-        """The same identity for the transfer engine."""
-        from client_delivery.access.aws import identity_for, s3_access
-
-        return s3_access(**identity_for(self.config.pickup))
-
-    @cached_property
-    def pickup(self) -> Pickup:
-        """The client's pick-up."""
-        from client_delivery.pickup.pickup import Pickup
-
-        return Pickup(self.config, self.source_s3)
-
-    @cached_property
-    def disposal(self) -> Disposal:
-        """What becomes of files that are dealt with (R5.8)."""
-        from client_delivery.pickup.disposal import Disposal
-
-        return Disposal(self.config, self.pickup, lambda: self.source_access)
 
     def open_destination(self) -> Destination:
         """The client's destination, to be entered. Raises :class:`DestinationUnavailable`."""
@@ -329,11 +127,6 @@ class Run:
         goes_by_itself = entry.replaced and not self.config.trigger_on_done_file
         return entry.status is Status.FAIL and entry.dismissed is None and not goes_by_itself
 
-    @property
-    def asked(self) -> str:
-        """What the trigger form asked for beyond the configuration, in words (R9.1)."""
-        return asked(self.params, self.config)
-
     def look(self) -> Findings:
         """Is there anything to do? Asks S3 for nothing but the done file and the listing, and changes nothing."""
         return look(
@@ -365,11 +158,9 @@ class Run:
         """The configuration's guards, for one look at the pick-up; None if it has none (R5.10)."""
         if self.config.guards is None:
             return None
-        from client_delivery.ledger.history import History
         from client_delivery.run.guarding import guards_of
 
-        history = History(self._dynamodb, self.settings.ledger_table)
-        return guards_of(self.config, self.config.guards, history, lambda: self.source_s3)
+        return guards_of(self.config, self.config.guards, self.history, lambda: self.source_s3)
 
     @property
     def options(self) -> Options:

@@ -1,0 +1,87 @@
+"""What a run notes for people: log lines, who asked for it, how the client stands. No delivery goes by any of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from client_delivery.run.asked import asked
+from client_delivery.run.stores import Stores
+from client_delivery.runtime.events import log_client_event
+
+if TYPE_CHECKING:
+    from client_delivery.ledger.board import Board
+    from client_delivery.ledger.entry import RunRef
+
+
+class Notes(Stores):
+    """Notes that cannot be written are logged; none is worth a failed run."""
+
+    owner: RunRef
+    params: Mapping[str, Any]
+
+    @property
+    def asked(self) -> str:
+        """What the trigger form asked for beyond the configuration, in words (R9.1)."""
+        return asked(self.params, self.config)
+
+    def log_event(self, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
+        """One structured line that names the client (R8.1)."""
+        log_client_event(self.config, event, level=level, **fields)
+
+    def note_act(self) -> None:
+        """Keep who triggered or cleared this run, if a person did. Never raises: no delivery goes by it."""
+        from client_delivery.ledger.acts import Acts, triggered
+
+        if not (self.owner.generation or self.asked_by or self.note):
+            return
+        act = triggered(
+            str(self.owner), generation=self.owner.generation, asked=self.asked, by=self.asked_by, why=self.note
+        )
+        days = self.settings.record_days
+        self._note("act_not_noted", lambda table: Acts(self._dynamodb, table).note(self.config.delivery_key, act, days))
+
+    def note_month(self, *, began: str, files: int, size: int, failed: int) -> None:
+        """Keep what came of this run. Never raises: no delivery goes by it."""
+        from client_delivery.ledger.months import Months
+
+        expected = self.config.expected_every_days
+        days = self.last_delivery.days_ago() if expected else None
+        self._note(
+            "month_not_noted",
+            lambda table: Months(self._dynamodb, table).note(
+                self.config.delivery_key,
+                str(self.owner),
+                began=began,
+                files=files,
+                size=size,
+                failed=failed,
+                late=None if expected is None or days is None else days > expected,
+                keep_days=self.settings.record_days,
+            ),
+        )
+
+    def note_on_board(self, note: Callable[[Board], None]) -> None:
+        """Note how the client stands, for people. Never raises: no delivery goes by the board."""
+        from client_delivery.ledger.board import Board
+
+        self._note("board_not_noted", lambda table: note(Board(self._dynamodb, table)))
+
+    def _note(self, trouble: str, note: Callable[[str], None]) -> None:
+        try:
+            note(self.settings.ledger_table)
+        except Exception as error:
+            self.log_event(trouble, level=logging.WARNING, error=type(error).__name__)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the board says of the configuration."""
+        return {
+            "deliveryKey": self.config.delivery_key,
+            "destination": self.config.destination.uri,
+            "place": self.place,
+            "expectedEveryDays": self.config.expected_every_days,
+            # Where nothing is expected any more, nothing is late.
+            **({} if self.config.expected else {"late": None}),
+        }
