@@ -7,12 +7,13 @@ media and resumable uploads), and the XML API with multipart uploads and compose
 preconditions really hold where Google documents that they do, and are refused in the requests of a multipart upload,
 as Google documents too: completing one overwrites whatever is there. Only complete objects are visible.
 ``/_local/events`` lists what became visible, in order; ``/_local/faults`` makes calls fail (see :mod:`local.faults`);
-``PUT /_local/permissions`` says what the account may do (see :mod:`local.gcs_permissions`). ``--discard`` keeps
-checksums and sizes, not bytes.
+``PUT /_local/permissions`` says what the account may do (see :mod:`local.gcs_permissions`), ``PUT /_local/retention``
+for how many seconds which bucket keeps its objects. ``--discard`` keeps checksums and sizes, not bytes.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from pathlib import Path
@@ -120,6 +121,10 @@ class Handler(JsonApi, XmlApi, TokenApi):
     # -- control -----------------------------------------------------------------------------------------------------
 
     def _control(self, path: str) -> None:
+        if path == "/_local/retention":
+            self.server.store.retention = json.loads(self.body())
+            self.json(200, self.server.store.retention)
+            return
         common = self.control(path)
         if common is not None:
             self.json(200, common)

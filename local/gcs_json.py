@@ -20,9 +20,19 @@ class JsonApi(GcsHandler):
 
     def _bucket(self, bucket: str) -> None:
         self.server.store.require_bucket(bucket)
-        self.json(
-            200, {"kind": "storage#bucket", "id": bucket, "name": bucket, "location": "US", "storageClass": "STANDARD"}
-        )
+        granted = self.server.permissions.get(bucket)
+        if granted is not None and "storage.buckets.get" not in granted:
+            raise StandInError(403, "forbidden", "The account does not have storage.buckets.get access to the bucket.")
+        told: dict[str, Any] = {
+            "kind": "storage#bucket",
+            "id": bucket,
+            "name": bucket,
+            "location": "US",
+            "storageClass": "STANDARD",
+        }
+        if seconds := self.server.store.retention.get(bucket):
+            told["retentionPolicy"] = {"retentionPeriod": str(seconds), "effectiveTime": "2026-01-01T00:00:00.000Z"}
+        self.json(200, told)
 
     def _tell_permissions(self, bucket: str) -> None:
         """https://cloud.google.com/storage/docs/json_api/v1/buckets/testIamPermissions: nobody needs one to ask."""

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +151,8 @@ class ObjectStore:
         self._numbers = itertools.count()
         self._generations = itertools.count(time.time_ns() // 1000)
         self._lock = threading.RLock()
+        self.retention: dict[str, int] = {}
+        """Seconds for which a bucket keeps whatever is written to it."""
         self.events: list[dict[str, Any]] = []
 
     def create_bucket(self, name: str) -> None:
@@ -185,8 +187,21 @@ class ObjectStore:
             blob = self.get(bucket, name)
             if generation is not None and blob.generation != generation:
                 raise StandInError(412, "PreconditionFailed", "generation does not match")
+            self._require_unkept(blob)
             del self._buckets[bucket][name]
             self.events.append({"event": "deleted", "bucket": bucket, "name": name, "generation": blob.generation})
+
+    def _require_unkept(self, blob: Blob) -> None:
+        """https://cloud.google.com/storage/docs/bucket-lock: neither deleted nor replaced before it is old enough."""
+        if seconds := self.retention.get(blob.bucket):
+            until = datetime.fromisoformat(blob.created) + timedelta(seconds=seconds)
+            if until > datetime.now(UTC):
+                raise StandInError(
+                    403,
+                    "RetentionPolicyNotMet",
+                    f"Object '{blob.bucket}/{blob.name}' is subject to bucket's retention policy or object retention "
+                    f"and cannot be deleted or overwritten until {until:%Y-%m-%dT%H:%M:%SZ}",
+                )
 
     def forget(self, bucket: str, prefix: str) -> None:
         """Remove what is visible or open below the prefix, with its bytes, as if it had never been."""
@@ -213,6 +228,8 @@ class ObjectStore:
             current = objects.get(blob.name)
             if condition is not None and condition != (current.generation if current else 0):
                 raise StandInError(412, "PreconditionFailed", "At least one of the pre-conditions did not hold.")
+            if current is not None:
+                self._require_unkept(current)
             blob.generation = next(self._generations)
             blob.created = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             objects[blob.name] = blob

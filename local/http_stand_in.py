@@ -176,7 +176,8 @@ class StandInHandler(BaseHTTPRequestHandler):
                     raise ConnectionCutError
                 if "status" in rule:
                     self.drain()
-                    self.fail(StandInError(rule["status"], rule.get("code", "InternalError"), "fault on order"))
+                    told = rule.get("message", "fault on order")
+                    self.fail(StandInError(rule["status"], rule.get("code", "InternalError"), told))
                     return
                 self.rule = rule
             action()

@@ -4,7 +4,8 @@
 
 What is read is declared, not uploaded: ``PUT /_local/objects`` with a JSON list of ``{bucket, key, size, etag}``; its
 bytes are one random block, repeated. What is written is checked (CRC32C trailers and headers, Content-MD5, signed
-payload hashes) and forgotten; ``GET /_local/written`` tells the checksum of each object that became visible. For
+payload hashes) and forgotten; ``GET /_local/written`` tells the checksum of each object that became visible.
+``PUT /_local/locks`` gives buckets an object lock: for how many days each keeps the versions that are written. For
 everything else there is :mod:`local.aws`.
 """
 
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -35,6 +37,7 @@ BLOCK = 64 * 1024 * 1024
 _OUT = 4 * 1024 * 1024
 _DATE = "2026-01-01T00:00:00.000Z"
 _HTTP_DATE = "Thu, 01 Jan 2026 00:00:00 GMT"
+_ENCRYPTION = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id")
 
 
 @dataclass
@@ -44,6 +47,8 @@ class Object:
     size: int
     etag: str
     crc32c: int
+    about: dict[str, str] = field(default_factory=dict)
+    """Headers about its encryption and its lock."""
 
 
 @dataclass
@@ -52,6 +57,7 @@ class Upload:
 
     bucket: str
     key: str
+    about: dict[str, str] = field(default_factory=dict)
     parts: dict[int, Object] = field(default_factory=dict)
 
 
@@ -64,6 +70,7 @@ class S3Server(StandInServer):
         self.objects: dict[tuple[str, str], Object] = {}
         self.written: dict[str, dict[str, Any]] = {}
         self.uploads: dict[str, Upload] = {}
+        self.locks: dict[str, int] = {}
         self.sent = 0
         self.block = os.urandom(BLOCK)
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server
@@ -98,6 +105,11 @@ class Handler(StandInHandler):
         if not key:
             if method == "GET" and "location" in self.query:
                 return "s3.GetBucketLocation", lambda: self.xml("<LocationConstraint/>")
+            if method == "GET" and "object-lock" in self.query:
+                return (
+                    "s3.GetObjectLockConfiguration",
+                    lambda: self._if_allowed(bucket, key, "GetObjectLockConfiguration", lambda: self._lock(bucket)),
+                )
             if method == "GET" and "uploads" in self.query:
                 return (
                     "s3.ListMultipartUploads",
@@ -164,7 +176,7 @@ class Handler(StandInHandler):
         if self.headers.get("If-Match", found.etag).strip('"') != found.etag.strip('"'):
             raise StandInError(412, "PreconditionFailed", "At least one of the pre-conditions did not hold.")
         start, end, status = 0, found.size, 200
-        headers = {"ETag": f'"{found.etag}"', "Last-Modified": _HTTP_DATE, "Accept-Ranges": "bytes"}
+        headers = {"ETag": f'"{found.etag}"', "Last-Modified": _HTTP_DATE, "Accept-Ranges": "bytes", **found.about}
         if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             start, end, status = int(wanted[1]), min(int(wanted[2] or found.size - 1) + 1, found.size), 206
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
@@ -221,6 +233,7 @@ class Handler(StandInHandler):
 
     def _put(self, bucket: str, key: str) -> None:
         received = self._received()
+        received.about = self._about(bucket)
         self._publish(bucket, key, received)
         headers = {"ETag": f'"{received.etag}"', "x-amz-checksum-crc32c": _base64(received.crc32c)}
         self.effect_then(lambda: self.answer(200, headers=headers))
@@ -233,8 +246,34 @@ class Handler(StandInHandler):
                 raise StandInError(412, "PreconditionFailed", "At least one of the pre-conditions did not hold.")
             if match and there is None:
                 raise StandInError(404, "NoSuchKey", "The specified key does not exist.")
+            if there is not None and "versionId" in self.query and "x-amz-object-lock-mode" in there.about:
+                raise StandInError(403, "AccessDenied", "Access Denied because object protected by object lock.")
             self.server.objects.pop((bucket, key), None)
         self.answer(204)
+
+    def _lock(self, bucket: str) -> None:
+        if not (days := self.server.locks.get(bucket)):
+            raise StandInError(
+                404,
+                "ObjectLockConfigurationNotFoundError",
+                "Object Lock configuration does not exist for this bucket",
+            )
+        self.xml(
+            "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
+            f"<Mode>COMPLIANCE</Mode><Days>{days}</Days></DefaultRetention></Rule></ObjectLockConfiguration>"
+        )
+
+    def _about(self, bucket: str) -> dict[str, str]:
+        """What S3 keeps with an object that this request begins."""
+        about = {name: self.headers[name] for name in _ENCRYPTION if name in self.headers}
+        if days := self.server.locks.get(bucket):
+            until = datetime.now(UTC) + timedelta(days=days)
+            about |= {
+                "x-amz-version-id": secrets.token_urlsafe(24),
+                "x-amz-object-lock-mode": "COMPLIANCE",
+                "x-amz-object-lock-retain-until-date": f"{until:%Y-%m-%dT%H:%M:%S.000Z}",
+            }
+        return about
 
     def _open_uploads(self, bucket: str) -> None:
         prefix = self.query.get("prefix", "")
@@ -248,7 +287,7 @@ class Handler(StandInHandler):
     def _create(self, bucket: str, key: str) -> None:
         self.drain()
         upload_id = secrets.token_urlsafe(24)
-        self.server.uploads[upload_id] = Upload(bucket, key)
+        self.server.uploads[upload_id] = Upload(bucket, key, self._about(bucket))
         self.xml(
             f"<InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{escape(key)}</Key>"
             f"<UploadId>{upload_id}</UploadId></InitiateMultipartUploadResult>"
@@ -294,7 +333,7 @@ class Handler(StandInHandler):
             crc32c, size = checksums.combine_crc32c(crc32c, found.crc32c, found.size), size + found.size
         if self.headers.get("x-amz-checksum-crc32c", _base64(crc32c)) != _base64(crc32c):
             raise StandInError(400, "BadDigest", "The CRC32C you specified did not match what we received.")
-        whole = Object(size, f"{crc32c:08x}{size:024x}-{len(tree)}", crc32c)
+        whole = Object(size, f"{crc32c:08x}{size:024x}-{len(tree)}", crc32c, upload.about)
         self._publish(bucket, key, whole)
         del self.server.uploads[self.query["uploadId"]]
         self.effect_then(
@@ -424,7 +463,10 @@ class Handler(StandInHandler):
             raise StandInError(404, "NoSuchPage", path)
 
     def control(self, path: str) -> Any:
-        """The objects that can be read."""
+        """The objects that can be read, and the buckets with an object lock."""
+        if path == "/_local/locks":
+            self.server.locks = json.loads(self.body())
+            return self.server.locks
         if path != "/_local/objects":
             return super().control(path)
         answer = {}

@@ -22,6 +22,7 @@ _NEEDED = {
     "ListParts": "s3:ListMultipartUploadParts",
     "ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "DeleteObject": "s3:DeleteObject",
+    "GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
 }
 
 

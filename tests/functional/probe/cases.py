@@ -196,6 +196,67 @@ def _revoked(ground: Ground) -> Printed:
     return ground.gcs()
 
 
+_GCS_KEY = "projects/acme/locations/us/keyRings/files/cryptoKeys/landing"
+_S3_KEY = "arn:aws:kms:us-east-1:111122223333:key/5d1c0f2b-7a90-4c58-9f4e-82e863aa4d47"
+_MAY_WRITE = ("s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:DeleteObject", "s3:AbortMultipartUpload")
+_USER = (*OBJECT_CREATOR, "storage.multipartUploads.list", "storage.objects.get", "storage.objects.delete")
+"""``roles/storage.objectUser``."""
+
+
+def _gcs_key_denied(ground: Ground) -> Printed:
+    """Google's words for a service agent that may not use the key
+    (https://cloud.google.com/storage/docs/encryption/using-customer-managed-keys)."""
+    agent = "service-123456789012@gs-project-accounts.iam.gserviceaccount.com"
+    rule = {
+        "call": "xml.(PutObject|InitiateUpload)",
+        "status": 403,
+        "code": "AccessDenied",
+        "message": f"Permission denied on Cloud KMS key. Please ensure that your Cloud Storage service account {agent} "
+        f"has been authorized to use this key ({_GCS_KEY}).",
+        "times": 0,
+    }
+    ground.servers.gcs_faults(rule)
+    ground.exit.callback(ground.servers.gcs_faults)
+    return ground.gcs(kms_key=_GCS_KEY)
+
+
+def _s3_key_denied(ground: Ground) -> Printed:
+    """S3's words for a role that may not use the key
+    (https://repost.aws/knowledge-center/s3-troubleshoot-403 names the action in the same way)."""
+    rule = {
+        "call": "s3.(PutObject|CreateMultipartUpload)",
+        "status": 403,
+        "code": "AccessDenied",
+        "message": "User: arn:aws:sts::111122223333:assumed-role/deliveries/client-file-delivery is not authorized to "
+        f"perform: kms:GenerateDataKey on resource: {_S3_KEY} because no resource-based policy allows the "
+        "kms:GenerateDataKey action",
+        "times": 0,
+    }
+    ground.servers.s3_faults(rule)
+    ground.exit.callback(ground.servers.s3_faults)
+    return ground.s3(kms_key=_S3_KEY)
+
+
+def _no_s3_bucket(ground: Ground) -> Printed:
+    ground.servers.s3_faults({"call": "s3.HeadBucket", "status": 404, "code": "404", "times": 0})
+    ground.exit.callback(ground.servers.s3_faults)
+    return ground.s3(bucket="nobody-has-this")
+
+
+def _in_locked_bucket(ground: Ground, *arguments: str, **options: Any) -> Printed:
+    locks = f"{ground.servers.s3_url}/_local/locks"
+    httpx.put(locks, json={"target": 30}).raise_for_status()
+    ground.exit.callback(lambda: httpx.put(locks, json={}))
+    return ground.s3(*arguments, **options)
+
+
+def _in_keeping_bucket(ground: Ground, *arguments: str, **options: Any) -> Printed:
+    retention = f"{ground.servers.gcs_url}/_local/retention"
+    httpx.put(retention, json={"target": 30 * 86_400}).raise_for_status()
+    ground.exit.callback(lambda: httpx.put(retention, json={}))
+    return ground.gcs(*arguments, **options)
+
+
 def _asyncssh(ground: Ground) -> SftpServer:
     return ground.bench.server("asyncssh").server
 
@@ -241,9 +302,25 @@ CASES: Mapping[str, Case] = {
     "gcs-read": Case("Google Cloud Storage, read-only", lambda ground: ground.gcs(granted=("storage.objects.get",))),
     "gcs-key": Case("Google Cloud Storage, a key that was revoked", _revoked),
     "gcs-no-bucket": Case("Google Cloud Storage, no such bucket", lambda ground: ground.gcs(bucket="nobody-has-this")),
+    "gcs-kms": Case("Google Cloud Storage, a key of the partner's", lambda ground: ground.gcs(kms_key=_GCS_KEY)),
+    "gcs-kms-denied": Case("The same, and Google may not use the key", _gcs_key_denied),
+    "gcs-retention": Case("Google Cloud Storage, a bucket with a retention policy", _in_keeping_bucket),
+    "gcs-retention-unknown": Case(
+        "The same, and the account may not look at the bucket (`roles/storage.objectUser`)",
+        lambda ground: _in_keeping_bucket(ground, granted=_USER),
+    ),
     "s3": Case("S3", lambda ground: ground.s3()),
     "s3-put": Case("S3, `s3:PutObject` only", lambda ground: ground.s3(granted=("s3:PutObject",))),
     "s3-put-left": Case("The same with `LEAVE=1`", lambda ground: ground.s3("--leave", granted=("s3:PutObject",))),
+    "s3-no-bucket": Case("S3, no such bucket", _no_s3_bucket),
+    "s3-kms": Case("S3, a KMS key of the partner's", lambda ground: ground.s3(kms_key=_S3_KEY)),
+    "s3-kms-denied": Case("The same, and the role may not use the key", _s3_key_denied),
+    "s3-lock": Case("S3, a bucket with object lock", _in_locked_bucket),
+    "s3-lock-left": Case("The same with `LEAVE=1`", lambda ground: _in_locked_bucket(ground, "--leave")),
+    "s3-lock-unknown": Case(
+        "The same, and the role may not ask about the lock",
+        lambda ground: _in_locked_bucket(ground, granted=_MAY_WRITE),
+    ),
 }
 
 

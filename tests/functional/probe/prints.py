@@ -35,6 +35,7 @@ _ALIKE = (
     (r"127\.0\.0\.1", "203.0.113.7"),
     (r"\b\d+ ms\b", "12 ms"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "2026-03-02 09:30:00 UTC"),
+    (r"until \d{4}-\d\d-\d\d(T[\d:]+Z)?", "until 2026-04-01"),
     (r"delivery-test-[0-9a-f]{12}", "delivery-test-5d1c0f2b7a90"),
     (r"SHA256:[A-Za-z0-9+/]{43}", "SHA256:…"),
     (r"AAAA[A-Za-z0-9+/=]{40,}", "AAAA…"),

@@ -85,7 +85,20 @@ class GcsAccess:
         asked = [("permissions", one) for one in permissions]
         if self.config.project:
             asked.append(("userProject", self.config.project))
-        url = f"{self._endpoint}/storage/v1/b/{self.config.bucket}/iam/testPermissions?{urlencode(asked)}"
+        return self._about_bucket(f"/iam/testPermissions?{urlencode(asked)}")
+
+    def bucket(self, fields: str) -> Response:
+        """What Google says of the bucket itself, whatever its status; the account needs storage.buckets.get.
+
+        :param fields: those that are wanted (https://cloud.google.com/storage/docs/json_api/v1/buckets/get).
+
+        Raises as a call does.
+        """
+        asked = {"fields": fields, **({"userProject": self.config.project} if self.config.project else {})}
+        return self._about_bucket(f"?{urlencode(asked)}")
+
+    def _about_bucket(self, path: str) -> Response:
+        url = f"{self._endpoint}/storage/v1/b/{self.config.bucket}{path}"
         try:
             return self._exchange(lambda: Request("GET", url, self._headers("GET", url)), (200, 403, 404))
         except Unreachable as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +45,8 @@ _ASKS = Rights(
     replace="Grant storage.objects.get and storage.objects.delete, if files of the same name are to be replaced.",
     remove="Grant storage.objects.delete.",
     abort="Grant storage.multipartUploads.abort, or have a lifecycle rule remove incomplete uploads after some days.",
+    key="Grant Google's storage service agent, whom the message names, roles/cloudkms.cryptoKeyEncrypterDecrypter on "
+    "the key, and have the key enabled in the bucket's location.",
 )
 
 
@@ -107,6 +110,34 @@ class GcsProbe:
                 return quoted(*error_code(answer))
         return ""
 
+    def retention(self) -> str | None:
+        """The bucket's policy, which only accounts with storage.buckets.get are told.
+
+        https://cloud.google.com/storage/docs/json_api/v1/buckets: ``retentionPolicy.retentionPeriod`` in seconds.
+        """
+        try:
+            with self._access.bucket("retentionPolicy,defaultEventBasedHold") as answer:
+                told = json.loads(answer.read()) if answer.status == 200 else None
+        except (TransferError, ValueError):
+            return None
+        if not isinstance(told, dict):
+            return None
+        seconds = int(told.get("retentionPolicy", {}).get("retentionPeriod", 0))
+        kept = [f"the bucket keeps every object for {_long(seconds)} (retention policy)"] if seconds else []
+        if told.get("defaultEventBasedHold"):
+            kept.append("the bucket puts every object under an event-based hold")
+        return " and ".join(kept)
+
+    def about(self, key: str) -> Iterator[tuple[str, str]]:
+        """By which key it is encrypted (https://cloud.google.com/storage/docs/xml-api/reference-headers)."""
+        try:
+            with self._access("HEAD", key, verb="look at", accept=(200, 403, 404)) as answer:
+                name = answer.headers.get("x-goog-encryption-kms-key-name") if answer.status == 200 else None
+        except TransferError:
+            return
+        if name:
+            yield "Encryption", f"by the KMS key {name}"
+
     def _tell_rights(self) -> bool:
         """What the account may do, as Google says without anything being written; False if it is of no use to go on.
 
@@ -164,3 +195,9 @@ class GcsProbe:
             self._findings.no("Clock", f"ours and Google's differ by {abs(skew):.0f} s", "Set our clock.", needed=False)
         else:
             self._findings.yes("Clock", "ours and Google's agree")
+
+
+def _long(seconds: int) -> str:
+    """A time in words; retention is in days or years."""
+    days, rest = divmod(seconds, 86_400)
+    return f"{seconds} s" if rest or not days else f"{days} day{'s' * (days > 1)}"

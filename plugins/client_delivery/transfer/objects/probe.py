@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,8 @@ from client_delivery.transfer.objects.destination import ObjectDestination
 
 _CONTENT = b"This is a test of the file delivery. It holds no data and may be removed.\n"
 _SECOND = b"This is the second test of the file delivery. It holds no data and may be removed.\n"
+_KEPT = r"retention|object lock|\bhold\b"
+"""In a refusal: no right helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Rights:
     replace: str
     remove: str
     abort: str
+    key: str
+    """For the key by which the bucket, or the configuration, has objects encrypted."""
 
 
 class Service(Protocol):
@@ -47,6 +52,12 @@ class Service(Protocol):
 
     def remove(self, key: str) -> str:
         """Remove what is there, with its versions; why it is still there, or empty."""
+
+    def retention(self) -> str | None:
+        """How long the bucket keeps whatever is written: empty for not at all, None if the account is not told."""
+
+    def about(self, key: str) -> Iterable[tuple[str, str]]:
+        """What the service says of an object that arrived, as far as the account may ask: encryption, locks."""
 
 
 class ObjectProbe:
@@ -98,10 +109,21 @@ class ObjectProbe:
                 needed=False,
             )
             return
+        if (kept := service.retention()) and not self._leave:
+            findings.no(
+                "Retention",
+                f"{kept}, so a test object would stay. None was written",
+                "Agree that a test object stays that long, and test again with LEAVE=1. Files of deliveries stay as "
+                "long, and none is replaced by a newer one of the same name before, unless the bucket has versions.",
+                needed=False,
+            )
+            return
         parts, made = f"{self._name}.parts", list[str]()
         try:
             made.append(self._key)
             if self._delivered(DELIVERED, self._name, _CONTENT, service.asks.write):
+                for what, told in service.about(self._key):
+                    findings.yes(what, told)
                 self._delivered("Replacing", self._name, _SECOND, service.asks.replace, token=2, needed=False)
             made.append(f"{self._key}.parts")
             if self._delivered("File in parts", parts, _CONTENT, service.asks.parts, small=0):
@@ -130,11 +152,17 @@ class ObjectProbe:
         except DestinationUnavailable as error:
             findings.no(what, str(error), "What the message says.", needed=needed)
         except (Refused, TransferError) as error:
-            findings.no(what, str(error), ask, needed=needed)
+            findings.no(what, str(error), self._asked(str(error), ask), needed=needed)
         else:
             findings.yes(what, f"arrived, verified by {receipt.verified_by} ({receipt.checksum})")
             return True
         return False
+
+    def _asked(self, refusal: str, ask: str) -> str:
+        """What to ask for when the service refuses like this."""
+        if re.search(_KEPT, refusal, re.IGNORECASE):
+            return "Nothing, if it is to be so: then no file may have the name of one that is kept."
+        return self._service.asks.key if re.search("KMS|cryptoKey", refusal, re.IGNORECASE) else ask
 
     def _try_abort(self, key: str) -> None:
         api, findings = self._service.api, self._findings
@@ -163,9 +191,12 @@ class ObjectProbe:
             if why:
                 uri = self._service.api.uri(key)
                 findings.left.append(f"{uri}: {why}")
-                findings.no(
-                    "Removing", f"{uri} is still there: {why}", f"Remove it. {self._service.asks.remove}", needed=False
+                ask = (
+                    "Remove it when nothing keeps it any more."
+                    if re.search(_KEPT, why, re.IGNORECASE)
+                    else f"Remove it. {self._service.asks.remove}"
                 )
+                findings.no("Removing", f"{uri} is still there: {why}", ask, needed=False)
         if not findings.left:
             findings.yes("Removing", "nothing of the test is left")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.contract import DestinationUnavailable, TransferError
 from client_delivery.transfer.finding import Findings
 from client_delivery.transfer.held import HeldFiles
 from client_delivery.transfer.objects.api import Occupied
@@ -34,7 +34,18 @@ _ASKS = Rights(
     replace="Allow s3:GetObject on the prefix, if files of the same name are to be replaced.",
     remove="Allow s3:DeleteObject on the prefix (and s3:DeleteObjectVersion, where the bucket has versions).",
     abort="Allow s3:AbortMultipartUpload, or have a lifecycle rule remove incomplete uploads after some days.",
+    key="Allow the role kms:GenerateDataKey and kms:Decrypt in the key's own policy, and have the key enabled.",
 )
+
+
+_NO_LOCK = "ObjectLockConfigurationNotFoundError"
+
+
+def _lock_of(head: Mapping[str, Any]) -> str:
+    """What keeps an object, as S3 says of it."""
+    until, hold = head.get("ObjectLockRetainUntilDate"), head.get("ObjectLockLegalHoldStatus") == "ON"
+    kept = f"locked until {until:%Y-%m-%d} ({head.get('ObjectLockMode')})" if until else ""
+    return " and ".join(filter(None, [kept, "under a legal hold" if hold else ""]))
 
 
 class S3Probe:
@@ -101,9 +112,47 @@ class S3Probe:
                 else:
                     call("remove", key, client.delete_object, denied=NotAllowed(), VersionId=version)
             except NotAllowed:
-                why = self._removed_unseen(key)
+                why, kept = self._removed_unseen(key), _lock_of(head)
+                if kept:
+                    return f"the object lock keeps its versions: {kept}"
                 return why or "an older version of it stays in the bucket: its versions may not be removed"
         return "it is still there"
+
+    def retention(self) -> str | None:
+        """The bucket's own rule for new objects; it needs s3:GetBucketObjectLockConfiguration, which nobody else asks
+        for.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html: a bucket without object
+        lock answers with ObjectLockConfigurationNotFoundError.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            told = self.api.s3.get_object_lock_configuration(Bucket=self._config.bucket)
+        except ClientError as error:
+            return "" if error.response.get("Error", {}).get("Code") == _NO_LOCK else None
+        except BotoCoreError:
+            return None
+        kept = told.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention")
+        if not kept:
+            return ""
+        long = f"{kept['Years']} years" if "Years" in kept else f"{kept.get('Days')} days"
+        return f"the bucket keeps every object for {long} (object lock, {kept.get('Mode')})"
+
+    def about(self, key: str) -> Iterator[tuple[str, str]]:
+        """By which key it is encrypted, and until when it is locked."""
+        try:
+            head = self.api.call("look at", key, self.api.s3.head_object, missing="404", denied=NotAllowed())
+        except (NotAllowed, TransferError):
+            return
+        if head is None:
+            return
+        if kms := head.get("SSEKMSKeyId"):
+            yield "Encryption", f"by the KMS key {kms}"
+        elif method := head.get("ServerSideEncryption"):
+            yield "Encryption", f"by S3 itself ({method})"
+        if kept := _lock_of(head):
+            yield "Retention", kept
 
     def _removed_unseen(self, key: str) -> str:
         try:
