@@ -14,8 +14,11 @@ from local.mailbox import Mail
 from tests.support.scenario import Scenario
 
 
-def check(client: Scenario, dropped: Mapping[str, bytes]) -> None:
-    """How things are when the next runs find nothing to do. Raises AssertionError with what does not hold."""
+def check(client: Scenario, dropped: Mapping[str, bytes], held: Mapping[str, bytes]) -> None:
+    """How things are when the next runs find nothing to do. Raises AssertionError with what does not hold.
+
+    :param held: what guards hold.
+    """
     found = client.delivered()
     missing = dropped.keys() - found.keys()
     assert not missing, f"lost: {sorted(missing)}; ledger: {states(client)}"
@@ -23,16 +26,28 @@ def check(client: Scenario, dropped: Mapping[str, bytes]) -> None:
     assert not extra, f"at the destination, but never dropped (temporary files?): {sorted(extra)}"
     wrong = [name for name, content in dropped.items() if found[name] != content]
     assert not wrong, f"not the bytes that were dropped: {wrong}"
-    assert not client.waiting(), f"still in the pick-up: {client.waiting()}"
+    assert sorted(client.waiting()) == sorted(held), f"still in the pick-up: {client.waiting()}"
+    assert {entry.file_name for entry in client.ledger.held_entries()} == held.keys(), "what is held is said to be"
     entries = client.entries()
-    unfinished = {name: entry.status.value for name, entry in entries.items() if entry.status is not Status.SUCCESS}
+    assert all(entries[name].guarded and not entries[name].send_attempts for name in held), "held before any byte goes"
+    unfinished = {
+        name: entry.status.value
+        for name, entry in entries.items()
+        if entry.status is not Status.SUCCESS and name not in held
+    }
     assert not unfinished, f"ledger: {unfinished}"
     assert not [name for name, entry in entries.items() if entry.active], "entries stay active"
     assert not client.ledger.open_entries(), "entries stay open"
     assert leftovers(client) == [], "uploads stay open at the destination"
 
 
-def check_at_any_moment(client: Scenario, dropped: Mapping[str, bytes]) -> None:
+def failed_otherwise(client: Scenario) -> list[str]:
+    """What has failed, and not because a guard holds it."""
+    entries = client.entries().values()
+    return [entry.file_name for entry in entries if entry.status is Status.FAIL and not entry.guarded]
+
+
+def check_at_any_moment(client: Scenario, dropped: Mapping[str, bytes], held: Mapping[str, bytes]) -> None:
     """What must hold even with processes dead and nothing resumed: nobody sees a half, nothing is taken away too early.
 
     What was is asked before what is: a container may still be at work.
@@ -41,6 +56,7 @@ def check_at_any_moment(client: Scenario, dropped: Mapping[str, bytes]) -> None:
     waiting = set(client.waiting())
     found = client.delivered()
     half = [name for name in found.keys() & dropped.keys() if found[name] != dropped[name]]
+    assert not held.keys() - waiting, "a guard holds it, and it is not in the pick-up any more"
     assert not half, f"to be seen by the recipient, but not whole: {half}"
     strange = [name for name in found.keys() - dropped.keys() if not _is_temporary(client, name)]
     assert not strange, f"to be seen by the recipient, but never dropped: {strange}"

@@ -35,7 +35,7 @@ def crash(scenario: MakeScenario, kind: Kind, at: int, when: When, recovery: str
     death = die_at(at, when, runs, notes / "call", **kind.params)
     delivery.check_at_any_moment()
     if recovery == "tried again":
-        assert runs.go_on(**kind.params).state == "success"
+        assert runs.go_on(**kind.params).state == delivery.ends
     delivery.until_quiet()
     # An e-mail is claimed before it is sent: killed in between, it is lost, for SES cannot be asked (R7.2, R7.3).
     lost = death.killed and ("Update" in death.call or "ses" in death.call or "POST" in death.call)
