@@ -82,7 +82,7 @@ scan-host-key: .venv/.ready ## the host keys that an SFTP server shows, as YAML,
 
 .PHONY: check-destination
 check-destination: .venv/.ready ## test a client's destination before the first file: NAME=… CONNECT_ONLY=1 CREDENTIAL=file JSON=1 DEMO=1
-	@$(BIN)/python -m $(if $(DEMO),local.in_demo )client_delivery.probe.check_destination "$$NAME" $(if $(CONNECT_ONLY),--connect-only) $(if $(CREDENTIAL),--credential "$$CREDENTIAL") $(if $(FILE_NAME),--file-name "$$FILE_NAME") $(if $(LEAVE),--leave) $(if $(JSON),--json)
+	@$(BIN)/python -m $(if $(DEMO),local.in_demo )client_delivery.probe.check_destination "$$NAME" $(if $(CONNECT_ONLY),--connect-only) $(if $(CREDENTIAL),--credential "$$CREDENTIAL") $(if $(FILE_NAME),--file-name "$$FILE_NAME") $(if $(LEAVE),--leave) $(if $(NO_PUBLIC_ADDRESS),--no-public-address) $(if $(JSON),--json)
 
 .PHONY: partner-sheet
 partner-sheet: .venv/.ready ## one page to send to a partner, Markdown and HTML, from the configuration: NAME=… STACK=…-data CALL='Jane, +1 …' DEMO=1

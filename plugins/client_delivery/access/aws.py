@@ -36,6 +36,17 @@ def passes(code: str, status: int) -> bool:
     return status >= 500 or code in _THROTTLED
 
 
+def no_region(error: Exception) -> str:
+    """What to do if that is why AWS was not asked; empty if it is not.
+
+    Every service but S3 needs one, and botocore finds it in AWS_DEFAULT_REGION or the profile
+    (https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html).
+    """
+    if type(error).__name__ != "NoRegionError":
+        return ""
+    return "No AWS region is known: set AWS_DEFAULT_REGION, for example to us-east-1, or a region in the AWS profile."
+
+
 def identity_for(place: PickupSection | S3Section) -> dict[str, str | None]:
     """By what role, and in which region, a configuration's bucket is used: for the two functions below."""
     return {"region": place.region, "role_arn": place.role_arn, "external_id": place.external_id}
@@ -145,7 +156,7 @@ def _assumed(role_arn: str, fetch: Callable[[], Any]) -> Any:
             f"{error.response['Error'].get('Message', 'nothing')}"
         ) from None
     except BotoCoreError as error:
-        raise IdentityUnavailable(_in_trouble(role_arn, type(error).__name__)) from None
+        raise IdentityUnavailable(no_region(error) or _in_trouble(role_arn, type(error).__name__)) from None
 
 
 def _in_trouble(role_arn: str, code: str) -> str:

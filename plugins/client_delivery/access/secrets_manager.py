@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from client_delivery.access.aws import passes, secrets_manager_client
+from client_delivery.access.aws import no_region, passes, secrets_manager_client
 from client_delivery.access.connection import UnreadableConnection, Words, read_connection
 from client_delivery.transfer.contract import DestinationUnavailable
 
@@ -44,7 +44,7 @@ def _text(name: str, region: str | None) -> str:
     except ClientError as error:
         raise _refused(name, error) from None
     except BotoCoreError as error:
-        raise DestinationUnavailable(_unreachable(name, type(error).__name__)) from None
+        raise DestinationUnavailable(no_region(error) or _unreachable(name, type(error).__name__)) from None
     # `aws secretsmanager create-secret --secret-binary` stores bytes.
     return value["SecretString"] if "SecretString" in value else value["SecretBinary"].decode(errors="replace")
 

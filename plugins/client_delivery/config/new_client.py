@@ -67,10 +67,14 @@ def _comment(text: str, indent: str) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the file; return the exit code."""
     parser = argparse.ArgumentParser(prog="new-client", description="Makes a new client's configuration file.")
-    parser.add_argument("name", help="the configuration's name: lower-case letters, digits and '_'")
+    parser.add_argument(
+        "name", nargs="?", default="", help="the configuration's name: lower-case letters, digits and '_'"
+    )
     parser.add_argument("--destination", choices=list(DESTINATIONS), default="sftp", help="default: %(default)s")
     parser.add_argument("--directory", type=Path, default=DEFAULT_DIRECTORY, help="default: %(default)s")
     options = parser.parse_args(arguments)
+    if not options.name:
+        parser.error("say what the client is to be called: make new-client NAME=acme DESTINATION=sftp")
     if not re.fullmatch("[a-z][a-z0-9_]{0,99}", options.name):
         parser.error(
             f"the name {options.name!r} is not accepted: lower-case letters, digits and '_', beginning with a letter,"

@@ -26,7 +26,9 @@ def configuration(name: str, directory: Path | None) -> ClientConfig:
     """
     place = directory or Path(setting("configs_directory") or DEFAULT_DIRECTORY)
     path = place / f"{name.removesuffix('.yaml')}.yaml"
+    there = ", ".join(sorted(one.stem for one in place.glob("*.yaml"))) or "no configuration"
+    if not name:
+        raise NoConfigurationError(f"Say which client: NAME=…. In {place} there is: {there}.")
     if path.parent != place or not path.is_file():
-        there = ", ".join(sorted(one.stem for one in place.glob("*.yaml"))) or "no configuration"
         raise NoConfigurationError(f"There is no {path}. In {place} there is: {there}.")
     return load_file(path)

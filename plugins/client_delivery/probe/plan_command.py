@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from client_delivery.access.aws import no_region
 from client_delivery.config.problem import ConfigError
 from client_delivery.ledger.entry import RunRef
 from client_delivery.pickup.pickup import PickupError
@@ -19,7 +20,7 @@ from client_delivery.probe.configurations import NoConfigurationError, configura
 from client_delivery.run.context import Run
 from client_delivery.run.plan import plan
 from client_delivery.run.plan_report import PlanReport
-from client_delivery.runtime.settings import SettingsError
+from client_delivery.runtime.settings import SettingsError, setting
 from client_delivery.transfer.contract import DestinationUnavailable
 
 
@@ -51,15 +52,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"plan: {error}\n")
         return 2
     except (BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"plan: AWS could not be asked: {error}. It needs what a worker may: log in to AWS.\n")
+        sys.stderr.write(f"plan: {_trouble(error)}\n")
         return 2
     if config.paused:
         sys.stdout.write("The configuration is paused: only a run that somebody triggers would do this.\n")
     sys.stdout.writelines(f"{line}\n" for line in report.lines())
     if options.csv:
-        options.csv.write_text(report.csv(), encoding="utf-8-sig")
+        try:
+            options.csv.write_text(report.csv(), encoding="utf-8-sig")
+        except OSError as error:
+            sys.stderr.write(
+                f"plan: {options.csv} cannot be written: {error.strerror}. Name a file in a folder that is there.\n"
+            )
+            return 2
         sys.stdout.write(f"{options.csv} written\n")
     return 0
+
+
+def _trouble(error: Exception) -> str:
+    """Why AWS did not say what waits, and what to do."""
+    from botocore.exceptions import ClientError
+
+    if why := no_region(error):
+        return why
+    code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+    if code == "ResourceNotFoundException":
+        table = setting("ledger_table")
+        return (
+            f"There is no ledger {table!r} in this account and region: name the environment's table in "
+            "AIRFLOW__DELIVERY__LEDGER_TABLE, and its region in AWS_DEFAULT_REGION."
+        )
+    return f"AWS could not be asked: {error}. It needs what a worker may: log in to AWS."
 
 
 if __name__ == "__main__":

@@ -54,12 +54,13 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _asks(findings: list[Finding]) -> Iterator[str]:
-    wrong = [one for one in findings if one.outcome is Outcome.NO]
-    if wrong:
-        yield ""
-        yield "Ask the partner:"
-    for what, ask in dict.fromkeys((one.what, one.ask) for one in wrong):
-        yield from _wrapped(f"  {what}: ", ask, indent=4)
+    for here, title in ((False, "Ask the partner:"), (True, "To be done on our side:")):
+        wrong = [one for one in findings if one.outcome is Outcome.NO and one.here is here]
+        if wrong:
+            yield ""
+            yield title
+        for what, ask in dict.fromkeys((one.what, one.ask) for one in wrong):
+            yield from _wrapped(f"  {what}: ", ask, indent=4)
 
 
 def _fits(report: Report) -> Iterator[str]:

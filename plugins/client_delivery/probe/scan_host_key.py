@@ -53,10 +53,12 @@ def as_yaml(keys: Sequence[ShownKey], where: str) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the keys; return the exit code."""
     parser = argparse.ArgumentParser(prog="scan-host-key", description="Shows the host keys of an SFTP server.")
-    parser.add_argument("host", type=_host, help="the server's name or IP address")
+    parser.add_argument("host", type=_host, nargs="?", help="the server's name or IP address")
     parser.add_argument("--port", type=int, default=22, help="default: %(default)s")
     parser.add_argument("--json", action="store_true", help="for machines")
     options = parser.parse_args(arguments)
+    if not options.host:
+        parser.error("say which server: make scan-host-key HOST=sftp.acme.example PORT=22")
     where = f"[{options.host}]:{options.port}" if ":" in options.host else f"{options.host}:{options.port}"
     try:
         scanned = scan(options.host, options.port, KEY_TYPES)

@@ -86,7 +86,7 @@ def try_destination(
     try:
         found = credential_of(destination.connection_id)
     except DestinationUnavailable as error:
-        findings.no("Credential", str(error), "Nothing, unless we have none: store it as the message says.")
+        findings.no("Credential", str(error), "Store it, as the message says.", here=True)
         return report
     findings.yes("Connection id", f"{destination.connection_id}: {found.where}, with {found.secret.outline}")
     if wanted.public_address:
@@ -111,6 +111,6 @@ def _try_s3(config: ClientConfig, findings: Findings, name: str, wanted: Wanted)
     try:
         access = s3_access(**identity_for(config.destination))
     except DestinationUnavailable as error:
-        findings.no("Identity", str(error), "Nothing: log in to AWS, or let our role assume yours.")
+        findings.no("Identity", str(error), "Log in to AWS, as the message says.", here=True)
         return
     S3Probe(config.destination, access, findings, name=name, leave=wanted.leave).run(write=wanted.write)

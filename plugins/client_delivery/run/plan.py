@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, cast
 
 from client_delivery.ledger.entry import Entry, Status
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from client_delivery.run.context import Run
 
 _PAGE = 1000
-_LONGEST_ERROR = 300
+_LONGEST_ERROR = 2000
+"""Characters of a failure: a message with what to do."""
 
 
 class Fate(StrEnum):
@@ -57,13 +58,13 @@ def plan(run: Run) -> Iterator[Planned]:
     survey = Survey(run.pickup, ledger, run.options, needs_done_file=run.needs_done_file, recognition=recognition)
     with closing(survey), closing(_Waiting()) as waiting:
         for page in _pages(run.pickup.everything()):
-            waiting.add(page)
+            waiting.add(page, _too_young(run))
         reasons = _Reasons(run, ledger, done_file_missing=run.needs_done_file and survey.done_file is None)
         for intake in survey.parts():
             told = [reasons.by_the_window(one) for one in reasons.of(intake)]
             waiting.deal_with(told)
             yield from told
-        yield from (reasons.left(name, size, taken=taken) for name, size, taken in waiting.rest())
+        yield from (reasons.left(name, size, kind) for name, size, kind in waiting.rest())
 
 
 class _Reasons:
@@ -74,7 +75,6 @@ class _Reasons:
         self._ledger = ledger
         self._done_file_missing = done_file_missing
         self._opens = run.closed_until(datetime.now(UTC))
-        self._unstable = run.config.guards is not None and run.config.guards.stable_for is not None
 
     def of(self, intake: Intake) -> Iterator[Planned]:
         """Of some files that a decision was taken on."""
@@ -103,18 +103,18 @@ class _Reasons:
         why = f"the window is closed until {self._opens}; then {planned.fate.value}: {planned.why}"
         return replace(planned, fate=Fate.LEFT, why=why)
 
-    def left(self, name: str, size: int, *, taken: bool) -> Planned:
+    def left(self, name: str, size: int, kind: _Kind) -> Planned:
         """A file that no decision is about."""
-        if not taken:
+        if kind is _Kind.FOREIGN:
             why = "the configuration's include and exclude patterns leave it out"
         elif not self._run.options.wants(name):
             why = "the form's pattern leaves it out"
-        elif self._unstable:
-            why = "not long enough unchanged (guards.stable_for), or dealt with before"
+        elif kind is _Kind.YOUNG:
+            why = "changed too short a time ago: somebody may still be writing it (guards.stable_for)"
         elif self._done_file_missing:
             why = f"waits for the done file {self._run.config.done_file_key}"
         else:
-            why = "dealt with before, and after_delivery leaves it there"
+            why = "delivered already, and after_delivery leaves it there"
         return Planned(name, size, Fate.LEFT, why)
 
     def _sent(self, take: Take, why: str) -> Iterator[Planned]:
@@ -138,7 +138,7 @@ class _Reasons:
 
     def _again(self, entry: Entry | None) -> str:
         if entry is None:
-            return "dealt with before, and asked for again"
+            return "delivered or failed before, and asked for again"
         if entry.status is Status.FAIL:
             return f"{_past(entry)}; asked for again, or put there anew since"
         return f"{_past(entry)}; sent again, for the file checks are bypassed"
@@ -159,26 +159,46 @@ def _past(entry: Entry) -> str:
     return one_line(f"sent before{named}, on {at} by the run {entry.owned_by.run_id}")
 
 
+class _Kind(IntEnum):
+    """Of a file that waits, before any decision."""
+
+    FOREIGN = 0
+    """The patterns leave it out."""
+    TAKEN = 1
+    YOUNG = 2
+    """Too young for the guard ``stable_for``."""
+
+
+def _too_young(run: Run) -> Callable[[PickupFile], bool]:
+    guards = run.config.guards
+    wait = guards.stable_for if guards is not None else None
+    if wait is None:
+        return lambda file: False
+    now = datetime.now(UTC)
+    return lambda file: now - file.last_modified < wait
+
+
 class _Waiting:
     """The files that no decision was about yet, on the disk: there may be a million."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None)
-        self._db.execute("CREATE TABLE files (name TEXT PRIMARY KEY, size INTEGER, taken INTEGER) WITHOUT ROWID")
+        self._db.execute("CREATE TABLE files (name TEXT PRIMARY KEY, size INTEGER, kind INTEGER) WITHOUT ROWID")
 
     def close(self) -> None:
         self._db.close()
 
-    def add(self, page: list[tuple[PickupFile, bool]]) -> None:
-        rows = [(_safe(file.name), file.size, taken) for file, taken in page]
+    def add(self, page: list[tuple[PickupFile, bool]], young: Callable[[PickupFile], bool]) -> None:
+        kinds = [_Kind.FOREIGN if not taken else _Kind.YOUNG if young(file) else _Kind.TAKEN for file, taken in page]
+        rows = [(_safe(file.name), file.size, kind) for (file, _), kind in zip(page, kinds, strict=True)]
         self._db.executemany("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", rows)
 
     def deal_with(self, told: Iterable[Planned]) -> None:
         self._db.executemany("DELETE FROM files WHERE name = ?", [(_safe(one.name),) for one in told])
 
-    def rest(self) -> Iterator[tuple[str, int, bool]]:
-        for name, size, taken in self._db.execute("SELECT name, size, taken FROM files ORDER BY name"):
-            yield name.encode().decode("unicode_escape") if "\\" in name else name, size, bool(taken)
+    def rest(self) -> Iterator[tuple[str, int, _Kind]]:
+        for name, size, kind in self._db.execute("SELECT name, size, kind FROM files ORDER BY name"):
+            yield name.encode().decode("unicode_escape") if "\\" in name else name, size, _Kind(kind)
 
 
 def _safe(name: str) -> str:

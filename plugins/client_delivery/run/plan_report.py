@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -60,7 +61,9 @@ class PlanReport:
         for one in self.first[:SHOWN]:
             size = "" if one.size is None else human_size(one.size)
             name = elided(printable(one.name), _NAME)
-            yield f"  {one.fate.value:<8}{name:<{width}}  {size:>10}  {elided(printable(one.why), room)}"
+            first, *rest = textwrap.wrap(printable(one.why), room, break_on_hyphens=False) or [""]
+            yield f"  {one.fate.value:<8}{name:<{width}}  {size:>10}  {first}"
+            yield from (f"{'':{width + 24}}{more}" for more in rest)
         if (more := self.counts.total() - min(len(self.first), SHOWN)) > 0:
             yield f"  and {more:,} more"
 

@@ -36,6 +36,8 @@ class Finding:
     """What to ask the partner for, or to do; only where the outcome is ``no``."""
     needed: bool = True
     """Whether nothing can be delivered without it; only where the outcome is ``no``."""
+    here: bool = False
+    """Whether it is for us to do, and not for the partner; only where the outcome is ``no``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,9 @@ class Findings:
         """It works."""
         self.findings.append(Finding(what, Outcome.YES, told))
 
-    def no(self, what: str, told: str, ask: str, *, needed: bool = True) -> None:
-        """It does not work, and somebody has to do something about it."""
-        self.findings.append(Finding(what, Outcome.NO, told, ask, needed))
+    def no(self, what: str, told: str, ask: str, *, needed: bool = True, here: bool = False) -> None:
+        """It does not work, and somebody has to do something about it: the partner, or ``here`` we ourselves."""
+        self.findings.append(Finding(what, Outcome.NO, told, ask, needed, here))
 
     def unknown(self, what: str, told: str) -> None:
         """It was not tried or not told, or deliveries do without it."""

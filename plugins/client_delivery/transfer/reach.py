@@ -61,14 +61,14 @@ def reach_service(url: str, findings: Findings, what: str) -> bool:
     if parts.scheme == "https" and not proxy_bypass_environment(host) and getproxies_environment().get("https"):
         findings.unknown(what, f"{host}:{port} is asked through this machine's proxy")
         return True
-    ask = "Have the network here let connections out to it (a firewall, a proxy, a VPC endpoint)."
+    ask = "Let connections out to it: a firewall, a proxy, a NAT gateway, or a VPC endpoint stands in between."
     began = time.monotonic()
     try:
         seconds = each_address_may_take(addresses_of(host, port))
         with socket.create_connection((host, port), timeout=seconds) as connection:
             own = connection.getsockname()[0]
     except OSError as error:
-        findings.no(what, f"{host}:{port}: {error.strerror or error}", ask)
+        findings.no(what, f"{host}:{port}: {error.strerror or error}", ask, here=True)
         return False
     findings.yes(what, f"{host}:{port} in {milliseconds(began)}, from {own}")
     return True

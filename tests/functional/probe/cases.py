@@ -152,6 +152,27 @@ class WriteOnly(_Denies):
     denied = ("read", "look", "remove")
 
 
+class OtherFileSystem(Habits):
+    """``staging`` is on another file system: nothing can be moved out of it, as OpenSSH says by a plain failure."""
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> Any:
+        if b"staging" in oldpath and b"staging" not in newpath:
+            raise asyncssh.SFTPFailure("Failure")
+        return super().rename(oldpath, newpath)
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
+        if b"staging" in oldpath and b"staging" not in newpath:
+            raise asyncssh.SFTPFailure("Failure")
+        return super().posix_rename(oldpath, newpath)
+
+
+def _staging(ground: Ground, *, there: bool) -> Printed:
+    server = ground.habits(OtherFileSystem).server
+    if there:
+        (server.root / "staging").mkdir()
+    return ground.sftp(server, appear="staging", staging_directory="staging")
+
+
 def _on_bench(name: str) -> Callable[[Ground], Printed]:
     options = {"mft-on-close": {"appear": "direct"}}.get(name, {})
     return lambda ground: ground.sftp(ground.bench.server(name).server, folder=f"probe-{name}", **options)
@@ -285,6 +306,8 @@ CASES: Mapping[str, Case] = {
     "no-directory": Case(
         "A directory that is missing", lambda ground: ground.sftp(_asyncssh(ground), directory="no/such/directory")
     ),
+    "no-staging": Case("`appear: staging`, and its directory is missing", lambda ground: _staging(ground, there=False)),
+    "other-file-system": Case("`appear: staging` on another file system", lambda ground: _staging(ground, there=True)),
     "read-only": Case("An account that may only read", lambda ground: ground.sftp(ground.habits(ReadOnly).server)),
     "write-only": Case("A drop box: write-only", lambda ground: ground.sftp(ground.habits(WriteOnly).server)),
     "write-only-left": Case(

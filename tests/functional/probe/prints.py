@@ -38,6 +38,7 @@ _ALIKE = (
     (r"until \d{4}-\d\d-\d\d(T[\d:]+Z)?", "until 2026-04-01"),
     (r"delivery-test-[0-9a-f]{12}", "delivery-test-5d1c0f2b7a90"),
     (r"SHA256:[A-Za-z0-9+/]{43}", "SHA256:…"),
+    (r"MD5:[0-9a-f:]{47}", "MD5:…"),
     (r"AAAA[A-Za-z0-9+/=]{40,}", "AAAA…"),
     (r"\b\d+ [MGT]iB are left", "75 GiB are left"),
     (r"sftp.example.org:22(/?) in", r"storage.example.org:443\1 in"),

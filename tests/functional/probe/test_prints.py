@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 
+import asyncssh
 import pytest
 
 from client_delivery.access.secrets_manager import NoSecret
-from client_delivery.probe import check_destination
+from client_delivery.probe import check_destination, scan_host_key
 from tests.functional.probe import prints
-from tests.functional.probe.cases import CASES, Ground, clear_environment
+from tests.functional.probe.cases import ANOTHER_KEY, CASES, Ground, clear_environment
 
 
 @pytest.fixture
@@ -60,6 +62,65 @@ def test_an_address_that_swallows_everything_is_told_within_fifteen_seconds(grou
     assert printed.code == 1
     assert "cannot be reached: timed out" in printed.text
     assert "open your firewall for our addresses" in printed.text
+
+
+def test_a_port_that_takes_connections_and_says_nothing_is_told_in_time(ground, monkeypatch):
+    monkeypatch.setattr("client_delivery.transfer.sftp.probe.each_address_may_take", lambda addresses: 1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        destination = {
+            "type": "sftp",
+            "host": "127.0.0.1",
+            "port": listener.getsockname()[1],
+            "username": "acme",
+            "directory": "in",
+            "connection_id": "acme",
+            "host_keys": [ANOTHER_KEY],
+        }
+        printed = ground.check(destination, connection={"password": "p"})
+    assert printed.code == 1
+    assert "takes connections, and says nothing within 1 s; an SSH server speaks first" in printed.text
+    assert "limit connections" not in printed.text
+
+
+def test_a_wrong_key_is_named_by_the_fingerprint_that_the_partner_sees(ground, tmp_path):
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    destination = {"type": "sftp", "username": "acme", "directory": "in", "connection_id": "acme"}
+    server = ground.bench.server("asyncssh").server
+    destination |= {"host": server.host, "port": server.port, "host_keys": [server.host_key]}
+    printed = ground.check(destination, connection={"extra": {"private_key": key.export_private_key().decode()}})
+    assert f"Compare the fingerprint of our key, {key.get_fingerprint()}" in printed.text
+    assert key.get_fingerprint("md5") in printed.text
+
+
+def test_what_we_have_to_do_ourselves_is_not_asked_of_the_partner(ground, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    printed = ground.s3()
+    assert printed.code == 1
+    assert "Ask the partner" not in printed.text
+    assert "To be done on our side:\n  Reached: Let connections out to it" in printed.text
+
+
+def test_a_region_that_nobody_named_is_said_to_be_missing(ground, monkeypatch, tmp_path):
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    printed = ground.check({"type": "gcs", "bucket": "target", "connection_id": "acme"}, connection=None)
+    assert "No AWS region is known: set AWS_DEFAULT_REGION" in printed.text
+    assert "overloaded" not in printed.text
+    printed = ground.s3(role_arn="arn:aws:iam::111122223333:role/partner-landing-writer")
+    assert "No AWS region is known: set AWS_DEFAULT_REGION" in printed.text
+    assert "overloaded" not in printed.text
+
+
+def test_a_name_that_was_forgotten_is_asked_for(tmp_path, capsys):
+    (tmp_path / "acme.yaml").touch()
+    assert check_destination.main(["", "--directory", str(tmp_path)]) == 2
+    assert "Say which client: NAME=…. " in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        scan_host_key.main([])
+    assert "say which server: make scan-host-key HOST=" in capsys.readouterr().err
 
 
 def test_no_credential_is_ever_printed(ground, bench):

@@ -192,7 +192,8 @@ class GcsProbe:
             return
         skew = time.time() - parsedate_to_datetime(date).timestamp()
         if abs(skew) > _SKEW:
-            self._findings.no("Clock", f"ours and Google's differ by {abs(skew):.0f} s", "Set our clock.", needed=False)
+            told = f"ours and Google's differ by {abs(skew):.0f} s"
+            self._findings.no("Clock", told, "Set the clock.", needed=False, here=True)
         else:
             self._findings.yes("Clock", "ours and Google's agree")
 

@@ -171,10 +171,11 @@ class S3Probe:
         except ClientError as error:
             return self._tell_refusal(error.response.get("ResponseMetadata", {}))
         except DestinationUnavailable as error:
-            findings.no("Identity", str(error), "Let our role assume yours, as the message says.")
+            findings.no("Identity", str(error), "What the message says.", here=not self._config.role_arn)
             return False
         except BotoCoreError as error:
-            findings.no("Identity", f"{type(error).__name__}: there are no AWS credentials here", "Nothing: log in.")
+            why = f"there are no AWS credentials here ({type(error).__name__})"
+            findings.no("Identity", why, "Log in to AWS.", here=True)
             return False
         findings.yes("Bucket", f"{bucket!r} is there")
         self._tell_clock(told.get("HTTPHeaders", {}).get("date"))
@@ -188,7 +189,7 @@ class S3Probe:
             return False
         own = self._access.client.meta.region_name
         if region and region != own:
-            findings.no("Bucket", f"{bucket!r} is in {region}, and {own} is asked", "Nothing: correct the region.")
+            findings.no("Bucket", f"{bucket!r} is in {region}, and {own} is asked", "Correct the region.", here=True)
             findings.fit("region", region, "there the bucket is")
             return False
         findings.unknown("Bucket", f"{self.api.who} may not look at the bucket itself; deliveries do without it")
@@ -199,6 +200,7 @@ class S3Probe:
             return
         skew = time.time() - parsedate_to_datetime(date).timestamp()
         if abs(skew) > _SKEW:
-            self._findings.no("Clock", f"ours and S3's differ by {abs(skew):.0f} s", "Set our clock.", needed=False)
+            told = f"ours and S3's differ by {abs(skew):.0f} s"
+            self._findings.no("Clock", told, "Set the clock.", needed=False, here=True)
         else:
             self._findings.yes("Clock", "ours and S3's agree")

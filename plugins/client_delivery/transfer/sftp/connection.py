@@ -104,6 +104,8 @@ class SftpConnection:
             session.connect()
         except BaseSSHError as error:
             reason = text_of(session.get_error() or error)
+            if is_silent(session, reason):
+                raise Unreached(silence(self._where, self._seconds)) from error
             if not agrees_on_nothing(reason):
                 raise Unreached(
                     f"The SFTP server {self._where} broke the connection off before any login: {reason}. It may limit "
@@ -166,6 +168,20 @@ def reached(host: str, port: int, seconds: float) -> socket.socket:
             f"The SFTP server {shown}:{port} cannot be reached: {error.strerror or error}. Check destination.host "
             "and port, the firewalls in between, and with the client that the server is up."
         ) from error
+
+
+def is_silent(session: Any, reason: str) -> bool:
+    """Whether somebody took the connection and never said a word."""
+    return "imeout" in reason and not session.get_serverbanner()
+
+
+def silence(where: str, seconds: int) -> str:
+    """What that may mean."""
+    return (
+        f"{where} takes connections, and says nothing within {seconds} s; an SSH server speaks first. A firewall or "
+        "load balancer may take them in its place, the port may be another service's, or the server is overloaded. "
+        "Check destination.port, and ask the client whether the server sees our connection."
+    )
 
 
 def cut(sock: socket.socket) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from client_delivery.transfer.contract import DestinationUnavailable, TransferError
@@ -29,6 +29,11 @@ _ADVICE = {
     "stat": "Ask the client to let {user} look at files there.",
     "remove": "Ask the client to let {user} remove files there.",
 }
+_FROM_STAGING = (
+    "Ask the client whether {staging} is on the same file system as destination.directory, and to let {user} move "
+    "files from the one to the other. A server moves no file between file systems: name another staging_directory "
+    "then, or set destination.appear to rename."
+)
 _MADE_AGAIN = 4
 """How often a file's directories are made before it is given up."""
 _FULL = ("no space", "disk full", "disk is full", "quota", "out of space")
@@ -50,11 +55,17 @@ class RemoteDirectory:
 
     def require(self, sftp: SftpSession) -> None:
         """Raises :class:`DestinationUnavailable` if a configured directory is known not to be there."""
-        self._require(sftp, self._config.directory, "directory")
-        if self._config.appear == "staging" and self._config.staging_directory is not None:
-            self._require(sftp, self._config.staging_directory, "staging_directory")
+        for field, directory in self.configured.items():
+            self.require_one(sftp, directory, field)
 
-    def _require(self, sftp: SftpSession, directory: str, field: str) -> None:
+    @property
+    def configured(self) -> Mapping[str, str]:
+        """The directories that must be there, by the fields that name them."""
+        staging = self._config.staging_directory if self._config.appear == "staging" else None
+        return {"directory": self._config.directory, **({} if staging is None else {"staging_directory": staging})}
+
+    def require_one(self, sftp: SftpSession, directory: str, field: str) -> None:
+        """The same for one of them."""
         try:
             mode = sftp.stat(directory).mode
         except SftpError as error:
@@ -136,7 +147,11 @@ class RemoteDirectory:
             )
         reason = {PERMISSION_DENIED: "permission denied", UNSUPPORTED: "not supported"}.get(error.code)
         shown = f"{reason}: {message}" if reason and reason not in message.lower() else message
-        advice = _ADVICE.get(operation, "Ask the client.").format(user=repr(self._config.username))
+        if operation == "rename" and self._config.appear == "staging":
+            advice = _FROM_STAGING
+        else:
+            advice = _ADVICE.get(operation, "Ask the client.")
+        advice = advice.format(user=repr(self._config.username), staging=repr(self._config.staging_directory))
         return TransferError(
             f"{where}: the server refuses to {operation} ({shown}, SFTP status {error.code}). {advice}"
         )

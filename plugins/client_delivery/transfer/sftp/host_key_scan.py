@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from client_delivery.transfer.sftp.connection import Unreached, cut, reached
+from client_delivery.transfer.sftp.connection import Unreached, cut, is_silent, reached, silence
 from client_delivery.transfer.sftp.handshake import agrees_on_nothing, prepared_session, shown_key, text_of
 
 
@@ -42,6 +42,8 @@ def scan(host: str, port: int, key_types: Iterable[str], *, seconds: int = 10) -
                 reason = text_of(session.get_error() or error)
                 if agrees_on_nothing(reason) or keys:
                     continue  # it has none of that type
+                if is_silent(session, reason):
+                    raise Unreached(silence(f"{host}:{port}", seconds)) from error
                 raise Unreached(
                     f"{host}:{port} broke the connection off before it showed a key: {reason}. It may limit "
                     "connections, block this address, or not be an SSH server. Ask the client."

@@ -18,9 +18,10 @@ from client_delivery.transfer.naming import remote_path
 from client_delivery.transfer.reach import each_address_may_take, find_address, milliseconds
 from client_delivery.transfer.sftp.abilities import Abilities, connected_again
 from client_delivery.transfer.sftp.connection import SftpConnection, Unreached
+from client_delivery.transfer.sftp.credentials import public_key_of
 from client_delivery.transfer.sftp.destination import SftpDestination
 from client_delivery.transfer.sftp.directory import RemoteDirectory, is_full
-from client_delivery.transfer.sftp.handshake import fingerprint
+from client_delivery.transfer.sftp.handshake import fingerprint, md5_fingerprint
 from client_delivery.transfer.sftp.host_key_scan import scan
 from client_delivery.transfer.sftp.learned import Learned
 from client_delivery.transfer.sftp.packets import NO_SUCH_FILE, PERMISSION_DENIED, ConnectionLost, SftpError
@@ -34,6 +35,15 @@ if TYPE_CHECKING:
 
 _MOST_LISTED = 20_000
 _SHOWN_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+_DIRECTORIES = {
+    "directory": ("Directory", "where files are to go"),
+    "staging_directory": ("Staging directory", "where files may rest until they are complete"),
+}
+"""By the field that names it: what it is called, and what to ask if it is missing."""
+_OR_LEAVE = (
+    " Or agree that a test file stays, and test again with LEAVE=1. Whether files can be created and renamed is not "
+    "known until then."
+)
 _ASK = {
     "open": "Let {user} create files in {directory}. If it takes certain names only, say which.",
     "write": "Let {user} write files in {directory}, and make room there.",
@@ -72,11 +82,13 @@ class SftpProbe:
         connection = self._connected()
         if connection is None:
             return
-        looked = may_remove = False
+        looked = may_write = may_remove = False
         try:
             looked = self._look(connection.sftp)
             if looked and write:
                 may_remove = self._may_remove(connection.sftp)
+                # Servers that create what they are to open need not be asked where the delivery itself tells.
+                may_write = may_remove or self._may_write(connection.sftp)
         except ConnectionLost as error:
             self._hung_up(error)
             return
@@ -84,7 +96,7 @@ class SftpProbe:
             # Deliveries make connections of their own, and a server may allow one at a time.
             connection.close()
         if looked and write:
-            self._try_files(may_remove=may_remove)
+            self._try_files(may_write=may_write, may_remove=may_remove)
 
     def _hung_up(self, error: ConnectionLost) -> None:
         told = f"it was lost in the middle of the test: {error}"
@@ -136,10 +148,21 @@ class SftpProbe:
             return
         findings.yes("Host key", f"{learned.host_key.split()[0]} {shown} is in the YAML")
         if not self._logged_in(learned, told):
-            findings.no("Login", told, f"Say how {self._user} logs in, and whether the account is open and not locked.")
+            ask = f"Say how {self._user} logs in, and whether the account is open and not locked."
+            if key := self._tell_own_key():
+                ask = f"Compare the fingerprint of our key, {key}, with the one that you have for {self._user}. {ask}"
+            findings.no("Login", told, ask)
             return
         self._tell_login(learned)
         findings.no("SFTP", told, f"Let {self._user} use SFTP, not only SSH.")
+
+    def _tell_own_key(self) -> str:
+        """The fingerprint of what we log in with, for the partner to compare; empty without a key."""
+        key = public_key_of(self._secret)
+        if key is None:
+            return ""
+        self._findings.unknown("Our key", f"{key.split()[0]} {fingerprint(key)}, {md5_fingerprint(key)}")
+        return fingerprint(key)
 
     @staticmethod
     def _logged_in(learned: Learned, told: str) -> bool:
@@ -173,22 +196,30 @@ class SftpProbe:
 
     def _look(self, sftp: SftpSession) -> bool:
         """Whether the directory is there, as far as the server tells."""
-        config, began = self._config, time.monotonic()
-        ask = f"Create the directory {config.directory!r} for {self._user}, or say where files are to go."
-        before = len(self._findings.findings)
-        with self._findings.trying("Directory", ask):
-            RemoteDirectory(config).require(sftp)
-        if len(self._findings.findings) > before:
+        there = [
+            self._is_directory(sftp, name, field) for field, name in RemoteDirectory(self._config).configured.items()
+        ]
+        if not all(there):
+            return False
+        self._tell_listing(sftp)
+        return True
+
+    def _is_directory(self, sftp: SftpSession, directory: str, field: str) -> bool:
+        """False if it is known not to be there."""
+        what, use = _DIRECTORIES[field]
+        began = time.monotonic()
+        try:
+            RemoteDirectory(self._config).require_one(sftp, directory, field)
+        except DestinationUnavailable as error:
+            ask = f"Create the directory {directory!r} for {self._user}, or say {use}."
+            self._findings.no(what, str(error), ask)
             return False
         try:
-            sftp.stat(config.directory)
+            sftp.stat(directory)
         except SftpError as error:
-            self._findings.unknown(
-                "Directory", f"the server does not let anybody look at {config.directory!r}: {error}"
-            )
+            self._findings.unknown(what, f"the server does not let anybody look at {directory!r}: {error}")
         else:
-            self._findings.yes("Directory", f"{config.directory!r} is there; a response takes {milliseconds(began)}")
-        self._tell_listing(sftp)
+            self._findings.yes(what, f"{directory!r} is there; a response takes {milliseconds(began)}")
         return True
 
     def _tell_listing(self, sftp: SftpSession) -> None:
@@ -201,14 +232,19 @@ class SftpProbe:
 
     # -- files -------------------------------------------------------------------------------------------------------
 
-    def _try_files(self, *, may_remove: bool) -> None:
+    def _try_files(self, *, may_write: bool, may_remove: bool) -> None:
+        if not may_write:
+            ask = f"Let {self._user} create, write and rename files in {self._config.directory!r}."
+            self._findings.no("Writing", f"{self._user} may not write files", ask)
         if not may_remove and not self._leave:
             self._findings.no(
                 "Removing",
                 f"{self._user} may not remove files, so a test file would stay. None was written",
-                self._asked("remove") + " Or agree that a test file stays, and test again with LEAVE=1.",
+                self._asked("remove") + (_OR_LEAVE if may_write else ""),
                 needed=False,
             )
+            return
+        if not may_write:
             return
         server = self._try_deliveries()
         try:
@@ -243,6 +279,20 @@ class SftpProbe:
             sftp.remove(self._path)
         except SftpError as error:
             return error.code != PERMISSION_DENIED
+        return True
+
+    def _may_write(self, sftp: SftpSession) -> bool:
+        """False if the server says so when a file that nobody has is opened for writing, and not to be created.
+
+        OpenSSH refuses every such open where the account is read-only (``sftp-server -R``), and others know no such
+        file.
+        """
+        try:
+            handle = sftp.open_existing(self._path, write=True)
+        except SftpError as error:
+            return error.code != PERMISSION_DENIED
+        sftp.close(handle)
+        self._findings.left.append(f"{self._path}: the server made it, empty, when it was asked whether files can be")
         return True
 
     def _try_deliveries(self) -> Server | None:
@@ -310,6 +360,17 @@ class SftpProbe:
                 "rest. And: the test file was taken; it holds no data."
             )
             self._findings.fit("appear", "direct", "the server takes every file that is closed, whatever its name")
+        elif operation == "rename" and self._config.appear == "staging":
+            ask = (
+                f"Is {self._config.staging_directory!r} on the same file system as {self._config.directory!r}? No "
+                f"server moves a file from one to another. If it is, let {self._user} move files between the two; if "
+                "not, give us a directory on the same one."
+            )
+            self._findings.fit(
+                "appear",
+                "rename",
+                "files are then written beside their places; no file has to be moved between systems",
+            )
         elif operation == "rename":
             self._findings.fit("appear", "direct", "if no rename is allowed: the partner may see unfinished files")
         elif isinstance(cause, SftpError) and is_full(cause):
