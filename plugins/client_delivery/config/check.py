@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from client_delivery.config.delivered import example
 from client_delivery.config.loader import LoadedConfig, Rule, load_directory
 from client_delivery.config.model import ClientConfig
+from client_delivery.config.problem import quoted
 
 DEFAULT_DIRECTORY = Path("include/client_configs")
 
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None, rules: Sequence[Rule] = ()) -> 
         sys.stdout.write(f"{result.error}\n")
     for result in results:
         if result.config is not None:
-            lines = [*next_due(result.config), *who_hears(result.config)]
+            lines = [*next_due(result.config), *who_hears(result.config), *names(result.config)]
             sys.stdout.writelines(f"{line}\n" for line in lines)
     files = "1 file" if len(results) == 1 else f"{len(results)} files"
     sys.stdout.write(f"{files} checked, {len(wrong) or 'none'} wrong\n")
@@ -56,6 +58,12 @@ def next_due(config: ClientConfig) -> list[str]:
 def who_hears(config: ClientConfig) -> list[str]:
     """The rules of ``notify``, in words."""
     return [f"{config.name}: tells {rule.words}" for rule in config.notify]
+
+
+def names(config: ClientConfig) -> list[str]:
+    """What a file would be called at the destination, so that people see how their template was understood."""
+    shown = example(config)
+    return [f"{config.name}: delivers {quoted(shown[0])} as {quoted(shown[1])}"] if shown else []
 
 
 def _load(paths: Iterable[Path], rules: Sequence[Rule]) -> list[LoadedConfig]:

@@ -9,6 +9,7 @@ import html
 import re
 from collections.abc import Sequence
 
+from client_delivery.config.delivered import example
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
 from client_delivery.config.problem import ConfigError
@@ -27,6 +28,7 @@ def describe(config: ClientConfig) -> str:
         ("Already sent before", _repeats(config)),
         ("E-mails", _notifications(config)),
         *([("Told besides", _rules(config))] if config.notify else []),
+        *([("Delivered as", _names(config))] if config.deliver_as is not None else []),
         *([("Guards", _guards(config.guards))] if config.guards is not None and config.guards.any else []),
     ]
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
@@ -82,6 +84,12 @@ def _guards(guards: GuardsSection) -> str:
         *(_in_a_set(one) for one in guards.expected_files),
     ]
     return f"{', '.join(filter(None, told))}; what is not so is held until a person lets it through"
+
+
+def _names(config: ClientConfig) -> str:
+    """What files are called at the destination, with an example."""
+    shown = example(config)
+    return _escape(f"{config.deliver_as}; for example {shown[0]} as {shown[1]}" if shown else "")
 
 
 def _in_a_set(files: ExpectedFiles) -> str:

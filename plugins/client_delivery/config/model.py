@@ -5,6 +5,7 @@ The JSON Schema, the reference for DEXTR, the template for a new client and the 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -24,6 +25,7 @@ from client_delivery.config.destinations import (
     refuse_external_id_alone,
 )
 from client_delivery.config.guards import GuardsSection
+from client_delivery.config.name_template import NamePattern, NameTemplate, check, fields_of
 from client_delivery.config.names import ConfigName, ExternalId, Feed, HNumber, Region, RoleArn, S3Bucket
 from client_delivery.config.notify import MOST_RULES, NotifyRule, refuse_twin_rules
 from client_delivery.config.patterns import Pattern, matcher, refuse_repeated_prefix
@@ -262,6 +264,33 @@ class ClientConfig(Section, title="Client configuration"):
         " it through; without this section every file goes.",
         examples=[{"not_empty": True}],
     )
+    name_pattern: NamePattern | None = Field(
+        default=None,
+        title="Name pattern",
+        description="A regular expression for the whole name of each file, without its folders; its named groups,"
+        " `(?P<kind>[a-z]+)`, are fields of `deliver_as`. A file with another name is held.",
+        examples=[r"(?P<kind>[a-z]+)_(?P<month>[0-9]{6})\.csv"],
+    )
+    deliver_as: NameTemplate | None = Field(
+        default=None,
+        title="Delivered name",
+        description="What files are called at the destination. Fields in braces are filled in: `client`, `feed`,"
+        " `path`, `folder`, `name`, `stem`, `ext`, `date`, `source_date`, `sequence`, `daily_sequence`, and the groups"
+        " of `name_pattern`; see [names](names.md). A file keeps the name that it got, however often it is sent; two"
+        " files that would get one name are held. Without it, files keep their own names.",
+        examples=["{client}_{stem}_{date:%Y%m%d}_{sequence:03}{ext}"],
+    )
+
+    @field_validator("deliver_as")
+    @classmethod
+    def _check_template(cls, template: str | None, info: ValidationInfo) -> str | None:
+        if template is None or "name_pattern" not in info.data:
+            return template
+        pattern = info.data["name_pattern"]
+        check(template, re.compile(pattern).groupindex if pattern else {})
+        if "feed" in fields_of(template) and info.data.get("feed", "") is None:
+            raise refusal("`feed` beside it", "{feed} stands for it.", found="{feed}")
+        return template
 
     notify: Annotated[tuple[NotifyRule, ...], Field(strict=False)] = Field(
         default=(),
@@ -326,6 +355,11 @@ class ClientConfig(Section, title="Client configuration"):
     def archive_prefix(self) -> str | None:
         """Where in the pick-up's bucket delivered files are kept; None if they are not archived (R5.8)."""
         return self.after_delivery.archive if isinstance(self.after_delivery, Archive) else None
+
+    @property
+    def name_groups(self) -> tuple[str, ...]:
+        """The named groups of ``name_pattern``."""
+        return tuple(re.compile(self.name_pattern).groupindex) if self.name_pattern else ()
 
     @property
     def business_days(self) -> BusinessDays:

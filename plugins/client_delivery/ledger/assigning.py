@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr
 
+from client_delivery.ledger.arrival import OWN_NAME, ArrivalName
 from client_delivery.ledger.entry import HELD, Entry, RunRef, Status, Wish, work_ref
 from client_delivery.ledger.partition import ERROR_LENGTH, Partition, attribute_of, owned_by_life_of
 from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
@@ -52,6 +53,7 @@ class Assignment:
     """All other names of the content in this run: what was noted of them before is replaced."""
     wish: Wish | None = None
     """Who asked for it, if it was not who asked for the run."""
+    name: ArrivalName = OWN_NAME
 
 
 def shortened(names: Iterable[str]) -> set[str]:
@@ -245,4 +247,6 @@ class Assigning(Partition):
             "contentChecksums": list(item.file.content.checksums) or None,
             "versionId": item.file.version_id,
             "origin": attribute_of(item.file.origin),
+            "deliveredName": item.name.delivered,
+            "namedBy": item.name.rule or None,
         }

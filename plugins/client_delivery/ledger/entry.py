@@ -146,7 +146,7 @@ class Entry:
     replaced: bool = False
     """It failed for another object was in its place by then: that one is a new file, with an entry of its own."""
     guarded: bool = False
-    """A guard holds it: nothing of it was sent (R5.10)."""
+    """A guard holds it, or it has no name to arrive under: nothing of it was sent (R5.10)."""
     reopened: bool = False
     """Delivered in an earlier run, and open again only to report names that were not sent (R5.7)."""
     created_at: str | None = None
@@ -171,8 +171,17 @@ class Entry:
     """Where the bytes are read, if it is not the pick-up: somebody asked to have it sent again."""
     wanted: Wish | None = None
     """It shall be sent once more, but its bytes are nowhere: whoever drops it again is served."""
+    delivered_name: str | None = None
+    """What it is called at the destination, fixed when it was registered; None: as in the pick-up."""
+    named_by: str = ""
+    """The rule that made that name, as a digest; empty where there was none, or no name could be made."""
     dismissed: Wish | None = None
     """It failed, and somebody has decided that it is not to be sent: it is not held any more."""
+
+    @property
+    def arrives_as(self) -> str:
+        """The path below the destination's place: what the recipient sees."""
+        return self.delivered_name or self.file_name
 
     @property
     def bucket(self) -> str:
@@ -253,6 +262,8 @@ class Entry:
             origin=Origin(**item["origin"]) if "origin" in item else None,
             wanted=Wish(**item["wanted"]) if "wanted" in item else None,
             dismissed=Wish(**item["dismissed"]) if "dismissed" in item else None,
+            delivered_name=item.get("deliveredName"),
+            named_by=item.get("namedBy", ""),
         )
 
 

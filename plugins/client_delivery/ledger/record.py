@@ -91,6 +91,8 @@ class Recorded:
     content: tuple[str, ...] = ()
     """What is known of the content, as :class:`~client_delivery.ledger.identity.Fingerprint` writes it."""
     delivered_to: str | None = None
+    delivered_name: str | None = None
+    """What it is called there, where that is another name than in the pick-up."""
     checksum: str | None = None
     verified_by: str | None = None
     error: str | None = None
@@ -119,9 +121,10 @@ class Recorded:
 
     @property
     def facts(self) -> list[str]:
-        """By what it is found over all clients: the last part of its name, and all checksums of its content."""
+        """By what it is found over all clients: the last part of its names, and all checksums of its content."""
         sums = [one.split(":")[1] for one in (*self.content, self.checksum or "") if ":" in one]
-        return list(dict.fromkeys([fact_of_name(self.file_name), *map(fact_of_sum, [*sums, self.source_etag])]))
+        names = [self.file_name, *([self.delivered_name] if self.delivered_name else [])]
+        return list(dict.fromkeys([*map(fact_of_name, names), *map(fact_of_sum, [*sums, self.source_etag])]))
 
     @classmethod
     def of(cls, entry: Entry, *, attempts: int, status: str = "") -> Recorded:
@@ -142,6 +145,7 @@ class Recorded:
             version_id=entry.version_id,
             content=entry.content.checksums,
             delivered_to=entry.delivered_to,
+            delivered_name=entry.delivered_name,
             checksum=entry.checksum,
             verified_by=entry.verified_by,
             error=entry.last_error,
@@ -173,6 +177,7 @@ class Recorded:
             version_id=item.get("versionId"),
             content=tuple(item.get("contentChecksums", ())),
             delivered_to=item.get("deliveredTo"),
+            delivered_name=item.get("deliveredName"),
             checksum=item.get("checksum"),
             verified_by=item.get("verifiedBy"),
             error=item.get("lastError"),
@@ -214,6 +219,7 @@ class Recorded:
             "versionId": self.version_id,
             "contentChecksums": list(self.content) or None,
             "deliveredTo": self.delivered_to,
+            "deliveredName": self.delivered_name,
             "checksum": self.checksum,
             "verifiedBy": self.verified_by,
             "lastError": self.error,

@@ -44,6 +44,8 @@ class FileLine:
     replaced: bool = False
     """Another object was in its place before it could be read."""
     delivered_to: str | None = None
+    arrives_as: str | None = None
+    """What it is called at the destination, where that is another name."""
     timestamp: str | None = None
 
 
@@ -104,8 +106,8 @@ class _Row(NamedTuple):
 
     @property
     def details(self) -> list[str]:
-        """What failed, if it still matters, and the note."""
-        texts = [self.file.note or ""]
+        """What it is called there, what failed, if it still matters, and the note."""
+        texts = [f"arrives as {self.file.arrives_as}" if self.file.arrives_as else "", self.file.note or ""]
         if self.outcome in {Outcome.FAILED, Outcome.HELD, Outcome.REPLACED, Outcome.IN_PROGRESS}:
             attempts = _count(self.file.attempts, "failed attempt") if self.file.attempts else ""
             texts = [": ".join(filter(None, (attempts, self.file.error))), *texts]
@@ -125,6 +127,7 @@ class _Row(NamedTuple):
             file.delivered_to,
             file.error,
             file.note,
+            file.arrives_as,
         ]
 
 
@@ -138,6 +141,7 @@ _CSV_HEADER = (
     "delivered to",
     "last error",
     "note",
+    "arrives as",
 )
 
 

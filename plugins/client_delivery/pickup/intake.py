@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from client_delivery.ledger.aliases import Alias, aliases_of, covered_name, earlier_name
+from client_delivery.ledger.arrival import ArrivalName
 from client_delivery.ledger.entry import Entry, RunRef, Status, Wish
 from client_delivery.pickup.recognition import Group, Rules, Sighting
 
@@ -54,6 +55,10 @@ class Take:
     duplicates: frozenset[str] = frozenset()
     wish: Wish | None = None
     """Who asked for it, if it was not who asked for this run."""
+    before: Entry | None = None
+    """What the ledger knows of it already."""
+    name: ArrivalName | None = None
+    """What it is called at the destination; None where that is still to be decided."""
 
     @property
     def size(self) -> int:
@@ -130,7 +135,7 @@ def decide(
             intake.unconcluded.append(entry)
         elif entry.identity not in seen and options.wants(entry.file_name):
             # The pick-up was not listed, or the file is gone from it: the attempt will find out and say so.
-            intake.resume.append(Take(entry.identity, entry.source, entry.duplicate_names))
+            intake.resume.append(Take(entry.identity, entry.source, entry.duplicate_names, before=entry))
     return intake
 
 
@@ -211,7 +216,7 @@ def _taken(
     names = {file.name for file in others}
     if entry is not None and entry.status is Status.PROCESSING:
         names |= entry.duplicate_names
-    return Take(etag, first.file, frozenset(names - {first.file.name}))
+    return Take(etag, first.file, frozenset(names - {first.file.name}), before=entry)
 
 
 def _clear_away(intake: Intake, sightings: Sequence[Sighting], entry: Entry, options: Options) -> None:

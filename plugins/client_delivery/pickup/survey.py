@@ -200,7 +200,7 @@ class _Look:
         # R4.3, R5.4: without the done file, of what failed only that goes for which an operator asked.
         absent = (entry for entry, seen in self.spool.entries(Kind.ASKED_FOR) if not seen)
         for entries in _portions(entry for entry in absent if self._options.wants(entry.file_name)):
-            yield Intake(rearm=[Take(entry.identity, entry.source) for entry in entries])
+            yield Intake(rearm=[Take(entry.identity, entry.source, before=entry) for entry in entries])
 
     def _leave_for_the_done_file(self, intake: Intake) -> None:
         asked = self.spool.has(Kind.ASKED_FOR, [take.identity for take in intake.rearm])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from client_delivery.config.delivered import example
 from client_delivery.transfer.sftp.handshake import fingerprint, md5_fingerprint
 from client_delivery.transfer.sftp.temporary import TemporaryNames
 
@@ -72,7 +73,7 @@ def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
         Section(
             "Names and repetitions",
             [
-                "A file has the name, and the folders, under which we got it. A file of the same name replaces an "
+                f"{_names(config)} A file of the same name replaces an "
                 "older one that is still there. The same content is delivered once, unless somebody here asks for it "
                 "again.",
             ],
@@ -93,6 +94,14 @@ def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
             ],
         ),
     ]
+
+
+def _names(config: ClientConfig) -> str:
+    shown = example(config)
+    if shown is None:
+        return "A file has the name, and the folders, under which we got it."
+    how = f", by the rule {config.deliver_as}" if config.deliver_as else ""
+    return f"We give each file its name{how}: one that we get as {shown[0]} is called {shown[1]} on your side."
 
 
 def _addresses(ours: Ours, what: str) -> Section:

@@ -10,11 +10,13 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from client_delivery.ledger.arrival import ArrivalName
 from client_delivery.ledger.entry import Entry, Status
 from client_delivery.pickup.intake import Intake, Take
 from client_delivery.runtime.events import as_json
 
 if TYPE_CHECKING:
+    from client_delivery.ledger.file import PickupFile
     from client_delivery.pickup.survey import Survey
     from client_delivery.run.context import Run
 
@@ -50,13 +52,13 @@ class Again:
         self._resumed = [entry for entry in entries.values() if entry.status is Status.PROCESSING]
         wanted = [entry for entry in entries.values() if self._is_to_be_sent(entry)]
         places = list(zip(wanted, run.pickup.locate(entry.kept for entry in wanted), strict=True))
-        self._found = [Take(entry.identity, file) for entry, file in places if file is not None]
+        self._found = [_once_more(entry, file) for entry, file in places if file is not None]
         self.nowhere = [entry for entry, file in places if file is None]
         """What cannot be sent, for its bytes are not there any more."""
 
     def parts(self) -> Iterator[Intake]:
         """The decisions, the same each time."""
-        resume = [Take(entry.identity, entry.source, entry.duplicate_names) for entry in self._resumed]
+        resume = [Take(entry.identity, entry.source, entry.duplicate_names, before=entry) for entry in self._resumed]
         yield Intake(resume=resume, rearm=self._found, complete=False)
 
     def close(self) -> None:
@@ -70,6 +72,12 @@ class Again:
         if entry.guarded and not self._run.note:
             return False  # it goes only when somebody says why (R5.10)
         return entry.status is Status.FAIL and not (entry.active and entry.owned_by.is_same_life(owner))
+
+
+def _once_more(entry: Entry, file: PickupFile) -> Take:
+    """What was delivered arrives under the name that it had then."""
+    name = ArrivalName.of(entry) if entry.status is Status.SUCCESS else None
+    return Take(entry.identity, file, before=entry, name=name)
 
 
 def survey_of(run: Run, *, needs_done_file: bool | None = None) -> Survey | Again:

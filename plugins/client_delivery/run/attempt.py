@@ -145,7 +145,7 @@ class Batch:
         source = SourceObject(begun.bucket, begun.key, begun.source_etag, begun.size)
         if kept := begun.origin:
             source = SourceObject(kept.bucket, kept.key, kept.etag, begun.size, version_id=kept.version_id)
-        return Job(begun.file_name, source, begun.fencing_token, begun.resume), journal
+        return Job(begun.arrives_as, source, begun.fencing_token, begun.resume), journal
 
     def _finish(self, entry: Entry, result: Receipt | BaseException) -> None:
         attempt = self._attempts[entry.identity]
@@ -234,7 +234,7 @@ class Batch:
         if self._destination is None or not attempt.journal.state:
             return
         try:
-            self._destination.discard(attempt.entry.file_name, attempt.journal.state)
+            self._destination.discard(attempt.entry.arrives_as, attempt.journal.state)
         except Exception as error:
             self._log("leftovers_not_removed", attempt.entry, level=logging.WARNING, error=type(error).__name__)
 
@@ -282,8 +282,10 @@ class LedgerJournal:
 
 def file_fields(entry: Entry) -> dict[str, Any]:
     """How a log line names a file (R8.1); its client is named by :func:`client_fields`."""
+    named = {} if entry.delivered_name is None else {"arrives_as": entry.delivered_name}
     return {
         "file": entry.file_name,
+        **named,
         "bytes": entry.size,
         "etag": entry.source_etag,
         "status": entry.status.value,

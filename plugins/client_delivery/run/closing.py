@@ -115,7 +115,7 @@ def _clean_up(run: Run, entries: Sequence[Entry]) -> None:
     try:
         with run.open_destination() as destination:
             for entry in entries:
-                destination.discard(entry.file_name, entry.resume or {})
+                destination.discard(entry.arrives_as, entry.resume or {})
     except Exception as error:
         # Leftovers do no harm: they are hidden or incomplete, and are said here.
         names = [entry.file_name for entry in entries]

@@ -15,7 +15,7 @@ from client_delivery.run.destination import destination_of
 from client_delivery.run.notes import Notes
 from client_delivery.runtime.settings import Settings
 from client_delivery.transfer.contract import DestinationUnavailable
-from client_delivery.transfer.naming import is_deliverable
+from client_delivery.transfer.naming import is_nameable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -172,7 +172,7 @@ class Run(Notes):
             resend_failed=bool(self.params["resend_failed"]),
             file_pattern=self.params["file_pattern"] or None,
             keep=self.disposal.keeps,
-            deliverable=partial(is_deliverable, self.config.destination),
+            deliverable=partial(is_nameable, self.config),
             guards=self.guards,
             lets_through=bool(self.params["resend_failed"] and self.note),
         )

@@ -263,6 +263,7 @@ def file_line(entry: Entry, **changes: Any) -> FileLine:
         "error": entry.last_error,
         "replaced": entry.replaced,
         "delivered_to": entry.delivered_to,
+        "arrives_as": entry.delivered_name,
         "timestamp": entry.timestamp,
     }
     return FileLine(**shown | changes)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, cast
 
+from client_delivery.config.delivered import naming_rule
 from client_delivery.ledger.entry import Entry, Status
 from client_delivery.ledger.unwritten import UnwrittenLedger
 from client_delivery.pickup.recognition import Recognition
 from client_delivery.pickup.survey import Survey
+from client_delivery.run.naming import Named, arrival_name
 from client_delivery.runtime.events import one_line
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class Planned:
     """Bytes; None for a file that is not in the pick-up any more."""
     fate: Fate
     why: str
+    arrives_as: str | None = None
+    """What it would be called at the destination, where that is another name."""
 
 
 def plan(run: Run) -> Iterator[Planned]:
@@ -56,11 +60,14 @@ def plan(run: Run) -> Iterator[Planned]:
     ledger = cast("Ledger", UnwrittenLedger(run.ledger))
     recognition = Recognition(ledger, run.rules, run.earlier_ledgers, run.place)
     survey = Survey(run.pickup, ledger, run.options, needs_done_file=run.needs_done_file, recognition=recognition)
-    with closing(survey), closing(_Waiting()) as waiting:
+    with closing(survey), closing(_Waiting()) as waiting, ExitStack() as opened:
         for page in _pages(run.pickup.everything()):
             waiting.add(page, _too_young(run))
-        reasons = _Reasons(run, ledger, done_file_missing=run.needs_done_file and survey.done_file is None)
-        for intake in survey.parts():
+        rule = naming_rule(run.config)
+        named = opened.enter_context(closing(Named(run, survey, dry=True))) if rule else None
+        done_file_missing = run.needs_done_file and survey.done_file is None
+        reasons = _Reasons(run, ledger, named, done_file_missing=done_file_missing)
+        for intake in (named or survey).parts():
             told = [reasons.by_the_window(one) for one in reasons.of(intake)]
             waiting.deal_with(told)
             yield from told
@@ -70,8 +77,10 @@ def plan(run: Run) -> Iterator[Planned]:
 class _Reasons:
     """Why, in words."""
 
-    def __init__(self, run: Run, ledger: Ledger, *, done_file_missing: bool) -> None:
+    def __init__(self, run: Run, ledger: Ledger, named: Named | None, *, done_file_missing: bool) -> None:
         self._run = run
+        self._named = named
+        self._rule = naming_rule(run.config)
         self._ledger = ledger
         self._done_file_missing = done_file_missing
         self._opens = run.closed_until(datetime.now(UTC))
@@ -90,7 +99,8 @@ class _Reasons:
             for name in sorted(take.duplicates):
                 yield Planned(name, None, Fate.HELD, one_line(f"the same content as {take.file.name}, which is held"))
         for entry, file in intake.held:
-            yield Planned(file.name, file.size, Fate.HELD, self._held(entry, file))
+            nameless = self._named.reason(entry.identity) if self._named else None
+            yield Planned(file.name, file.size, Fate.HELD, nameless or self._held(entry, file))
         for entry, file in intake.duplicates:
             yield Planned(file.name, file.size, self._cleared, f"the same content was {_past(entry)}")
         for file in intake.remove:
@@ -121,7 +131,7 @@ class _Reasons:
         if not self._run.options.deliverable(take.file.name):
             yield Planned(take.file.name, take.size, Fate.HELD, "its name is refused: the destination cannot have it")
         else:
-            yield Planned(take.file.name, take.size, Fate.SEND, why)
+            yield Planned(take.file.name, take.size, Fate.SEND, why, arrival_name(take, self._rule).delivered)
         for name in sorted(take.duplicates):
             same = f"the same content as {take.file.name}, which is sent"
             yield Planned(name, None, self._cleared, one_line(same))

@@ -61,7 +61,8 @@ class PlanReport:
         for one in self.first[:SHOWN]:
             size = "" if one.size is None else human_size(one.size)
             name = elided(printable(one.name), _NAME)
-            first, *rest = textwrap.wrap(printable(one.why), room, break_on_hyphens=False) or [""]
+            why = f"as {one.arrives_as}; {one.why}" if one.arrives_as else one.why
+            first, *rest = textwrap.wrap(printable(why), room, break_on_hyphens=False) or [""]
             yield f"  {one.fate.value:<8}{name:<{width}}  {size:>10}  {first}"
             yield from (f"{'':{width + 24}}{more}" for more in rest)
         if (more := self.counts.total() - min(len(self.first), SHOWN)) > 0:
@@ -69,6 +70,6 @@ class PlanReport:
 
     def csv(self) -> str:
         """The same for a spreadsheet, whose cells are never computed."""
-        rows = [(one.fate.value, one.name, one.size, one.why) for one in self.first]
-        table, _ = csv_table(("What happens", "File", "Bytes", "Why"), rows)
+        rows = [(one.fate.value, one.name, one.size, one.why, one.arrives_as) for one in self.first]
+        table, _ = csv_table(("What happens", "File", "Bytes", "Why", "Arrives as"), rows)
         return table.decode("utf-8-sig")

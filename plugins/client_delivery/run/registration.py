@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from client_delivery.config.delivered import naming_rule
 from client_delivery.ledger.aliases import covered_name
 from client_delivery.ledger.entry import Status
 from client_delivery.ledger.manifest import HELD
@@ -21,6 +22,7 @@ from client_delivery.run.batches import BatchRef, Share, nothing_to_send
 from client_delivery.run.detection import FormRefused
 from client_delivery.run.leftovers import deactivate
 from client_delivery.run.mails import mail_is_left
+from client_delivery.run.naming import MARK, Named, arrival_name
 from client_delivery.transfer.plan import split
 
 if TYPE_CHECKING:
@@ -78,26 +80,38 @@ def register(run: Run) -> Registered:
     which none can be sent.
     """
     with closing(survey_of(run)) as survey:
-        return _register(run, survey)
+        if not naming_rule(run.config):
+            return _register(run, survey, survey)
+        with closing(Named(run, survey)) as named:
+            registered = _register(run, survey, named)
+            if not registered.batches and (why := named.still_nameless()):
+                raise FormRefused(why)
+            return registered
 
 
-def _register(run: Run, survey: Survey | Again) -> Registered:
+class _Decided(Protocol):
+    """What has the decisions on all files, the same each time they are asked for."""
+
+    def parts(self) -> Iterator[Intake]: ...
+
+
+def _register(run: Run, survey: Survey | Again, decided: _Decided) -> Registered:
     if run.delivery_keys[-1:] != [run.config.delivery_key]:
         run.registry.use(run.config.delivery_key, run.delivery_keys)
     totals = _Totals(complete=not survey.unstable)
-    for intake in survey.parts():
+    for intake in decided.parts():
         totals.count(intake)
         if intake.abandoned:
             deactivate(run, run.to_wind_up(intake.abandoned))
         run.ledger.aliases.note(intake.aliases)
     if totals.in_hand:
         run.begin()
-    batches = _take(run, survey, totals)
+    batches = _take(run, decided, totals)
     if isinstance(survey, Again):
         _tell_what_is_nowhere(run, survey, batches)
     reported = False
     if totals.already_sent or totals.held:
-        for intake in survey.parts():
+        for intake in decided.parts():
             reported |= _clear_away(run, intake)
     form = _came_of_form(run, totals, batches)
     if survey.done_file is not None and totals.complete:
@@ -151,7 +165,7 @@ def _came_of_form(run: Run, totals: _Totals, batches: Sequence[BatchRef]) -> dic
     return form
 
 
-def _take(run: Run, survey: Survey | Again, totals: _Totals) -> list[BatchRef]:
+def _take(run: Run, decided: _Decided, totals: _Totals) -> list[BatchRef]:
     """Arm every file to be sent, and describe the batches by what the ledger really took."""
     plan = split(
         totals.sizes,
@@ -162,15 +176,18 @@ def _take(run: Run, survey: Survey | Again, totals: _Totals) -> list[BatchRef]:
     shares = [Share() for _ in range(plan.batches)]
     if totals.in_hand or totals.held:
         numbers = iter(plan.numbers)
-        for intake in survey.parts():
+        for intake in decided.parts():
             _take_some(run, intake, numbers, shares)
     described = [share.described(number, plan, str(run.owner)) for number, share in enumerate(shares)]
     return [batch for batch in described if batch["files"]]
 
 
 def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequence[Share]) -> None:
+    rule = naming_rule(run.config)
     assignments = {
-        take.identity: Assignment(take.file, take.identity, next(numbers), take.duplicates, take.wish)
+        take.identity: Assignment(
+            take.file, take.identity, next(numbers), take.duplicates, take.wish, arrival_name(take, rule)
+        )
         for take in intake.take
     }
 
@@ -195,8 +212,9 @@ def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequenc
     reasons = {take.identity: why for take, why in intake.refused}
     files = {item.identity: item.file for item in refused}
     for held in run.ledger.hold(refused, reasons, owner, name):
-        file = files[held]
-        run.log_event("file_held_by_guard", level=logging.WARNING, file=file.name, etag=file.etag, error=reasons[held])
+        file, why = files[held], reasons[held]
+        event = "file_held_for_its_name" if why.startswith(MARK) else "file_held_by_guard"
+        run.log_event(event, level=logging.WARNING, file=file.name, etag=file.etag, error=why)
     taken = {
         *run.ledger.add(of(intake.add), owner, name),
         *run.ledger.resume(of(intake.resume), owner, name),
@@ -213,6 +231,7 @@ def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequenc
                 file=take.file.name,
                 bytes=take.size,
                 etag=take.file.etag,
+                arrives_as=assignments[take.identity].name.delivered,
                 batch=number,
                 same_content_as=sorted(take.duplicates) or None,
             )

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from client_delivery.config.model import ClientConfig
     from client_delivery.ledger.expectations import Expectations
+    from client_delivery.ledger.given_names import GivenNames
     from client_delivery.ledger.history import History
     from client_delivery.ledger.last_delivery import LastDelivery
     from client_delivery.ledger.mail_marks import MailMarks
+    from client_delivery.ledger.numbers import Numbers
     from client_delivery.ledger.orders import Orders
     from client_delivery.ledger.record import Request
     from client_delivery.ledger.registry import Registry
@@ -104,6 +106,22 @@ class Stores:
 
         pickup = self.config.pickup
         return Registry(self._dynamodb, self.settings.ledger_table, pickup.bucket, pickup.prefix)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The numbers in the names under which the pick-up's files arrive."""
+        from client_delivery.ledger.numbers import Numbers
+
+        pickup = self.config.pickup
+        return Numbers(self._dynamodb, self.settings.ledger_table, pickup.bucket, pickup.prefix)
+
+    @cached_property
+    def given_names(self) -> GivenNames:
+        """The names under which the pick-up's files have arrived, or are to."""
+        from client_delivery.ledger.given_names import GivenNames
+
+        pickup = self.config.pickup
+        return GivenNames(self._dynamodb, self.settings.ledger_table, pickup.bucket, pickup.prefix)
 
     @cached_property
     def delivery_keys(self) -> list[str]:

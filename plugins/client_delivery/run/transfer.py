@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from client_delivery.config.delivered import naming_rule
+from client_delivery.ledger.arrival import ArrivalName
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.ledger.table import Assignment
 from client_delivery.pickup.intake import Take
 from client_delivery.run.again import survey_of
 from client_delivery.run.attempt import Batch
+from client_delivery.run.naming import Named, arrival_name
 from client_delivery.runtime.events import LOGGER, as_json, one_line
 from client_delivery.transfer.contract import Superseded
 from client_delivery.transfer.plan import longest
@@ -156,17 +159,17 @@ class BatchTransfer:
         # What a guard holds goes only when a person says that it is right (R5.10), which a clear does not; and what was
         # dismissed not at all.
         failed = [e for e in earlier if e.status is Status.FAIL and not e.guarded and e.dismissed is None]
-        now = _waiting_again(run, {entry.identity for entry in failed}) if failed else {}
+        now, rule = _waiting_again(run, {entry.identity for entry in failed}) if failed else {}, naming_rule(run.config)
         assignments = [
-            Assignment(take.file, entry.identity, number, take.duplicates)
+            Assignment(take.file, entry.identity, number, take.duplicates, name=arrival_name(take, rule))
             for entry in failed
-            for take in [now.get(entry.identity) or Take(entry.identity, entry.source)]
+            for take in [now.get(entry.identity) or _as_it_was(entry)]
         ]
         rearmed = run.ledger.rearm(assignments, run.owner, run.config.name, [Status.FAIL])
         for identity in rearmed:
             run.log_event("file_rearmed", identity=identity)
         unfinished = [
-            Assignment(entry.source, entry.identity, number, entry.duplicate_names)
+            Assignment(entry.source, entry.identity, number, entry.duplicate_names, name=ArrivalName.of(entry))
             for entry in earlier
             if entry.status is Status.PROCESSING
         ]
@@ -176,11 +179,19 @@ class BatchTransfer:
 def _waiting_again(run: Run, failed: set[str]) -> dict[str, Take]:
     """Those of the failed entries whose files wait in the pick-up, as they are now."""
     now: dict[str, Take] = {}
-    with contextlib.closing(survey_of(run, needs_done_file=False)) as survey:
-        for part in survey.parts():
+    with contextlib.ExitStack() as opened:
+        survey = opened.enter_context(contextlib.closing(survey_of(run, needs_done_file=False)))
+        named = Named(run, survey, only=failed) if naming_rule(run.config) else survey
+        opened.callback(named.close)
+        for part in named.parts():
             now.update((take.identity, take) for take in part.rearm if take.identity in failed)
             run.ledger.aliases.note(part.aliases)
     return now
+
+
+def _as_it_was(entry: Entry) -> Take:
+    """A file that does not wait any more: the attempt will say so. Its name stays."""
+    return Take(entry.identity, entry.source, before=entry, name=ArrivalName.of(entry))
 
 
 def _named(reasons: dict[str, str]) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from client_delivery.config.delivered import delivered_name
+from client_delivery.config.name_template import SEQUENCES, NameNotMade
 from client_delivery.transfer.contract import UnsafeName
 
 if TYPE_CHECKING:
-    from client_delivery.config.model import DestinationSection
+    from client_delivery.config.model import ClientConfig, DestinationSection
 
 _MAX_OBJECT_KEY = 1024
 """Bytes; S3's and GCS's limit."""
@@ -56,13 +59,28 @@ def remote_path(directory: str, name: str) -> str:
 def is_deliverable(destination: DestinationSection, name: str) -> bool:
     """Whether a file of this name can be put there at all."""
     try:
-        if destination.type == "sftp":
-            remote_path(destination.directory, name)
-        else:
-            object_key(destination.prefix, name)
+        require_deliverable(destination, name)
     except UnsafeName:
         return False
     return True
+
+
+def is_nameable(config: ClientConfig, name: str) -> bool:
+    """Whether a file of this name arrives under one that the destination can have."""
+    at = datetime.now(UTC)
+    try:
+        made = delivered_name(config, name, source_date=at, date=at, numbers=dict.fromkeys(SEQUENCES, 1))
+    except NameNotMade:
+        return False
+    return is_deliverable(config.destination, made)
+
+
+def require_deliverable(destination: DestinationSection, name: str) -> None:
+    """Raises :class:`UnsafeName` if no file of this name can be put there."""
+    if destination.type == "sftp":
+        remote_path(destination.directory, name)
+    else:
+        object_key(destination.prefix, name)
 
 
 def _check(name: str) -> None:

@@ -1,0 +1,75 @@
+"""Which delivered names a pick-up's files have got, so that no other file gets one of them unnoticed.
+
+A template can give two files one name. Of one run both are held (:mod:`client_delivery.run.naming`); here it is
+remembered over runs. The same file, under whatever name, or another one of the same source name, may have it again:
+that one replaces the older, as files do that keep their names.
+
+The items state facts and are written before the entries, never conditionally; they are found by their keys (R3.4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from client_delivery.ledger.reads import Reader
+from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from client_delivery.ledger.writes import ConditionalWriter
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_KEPT_SECONDS = 400 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class GivenName:
+    """A name at the destination, and whose it is."""
+
+    name: str
+    file_name: str
+    """Below the pick-up's prefix."""
+    entry: str
+    """The sort key of its entry."""
+
+    def is_for(self, other: GivenName) -> bool:
+        """Whether a file that gets the same name is the same one, or its successor."""
+        return self.entry == other.entry or self.file_name == other.file_name
+
+
+class GivenNames:
+    """The names of one pick-up, in the partition of :mod:`client_delivery.ledger.registry`."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, bucket: str, prefix: str) -> None:
+        self._reader = Reader(dynamodb, table)
+        self._writer = ConditionalWriter(dynamodb)
+        self._table = table
+        self._partition = f"pickup#{bucket}/{prefix}"
+
+    def find(self, names: Iterable[str]) -> dict[str, GivenName]:
+        """Those of the names that a file has got, read consistently."""
+        items = self._reader.items(self._key(name) for name in dict.fromkeys(names))
+        found = (GivenName(item["name"], item["fileName"], item["entry"]) for item in items)
+        return {one.name: one for one in found}
+
+    def note(self, given: Iterable[GivenName]) -> None:
+        """Write them down, in the place of what was said of the same names before."""
+        expires = int(time.time()) + _KEPT_SECONDS
+        items = [
+            {
+                **self._key(one.name),
+                "name": one.name,
+                "fileName": one.file_name,
+                "entry": one.entry,
+                TTL_ATTRIBUTE: expires,
+            }
+            for one in {one.name: one for one in given}.values()
+        ]
+        self._writer.put_all(self._table, items)
+
+    def _key(self, name: str) -> dict[str, str]:
+        digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
+        return {PARTITION_KEY: self._partition, SORT_KEY: f"given#{digest}"}

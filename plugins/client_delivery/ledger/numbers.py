@@ -1,0 +1,130 @@
+"""The numbers in delivered names: each file gets one once, and keeps it, whatever becomes of the run that asked.
+
+They are kept by pick-up, as :mod:`client_delivery.ledger.registry` is, so that an edit of the delivery key does not
+begin them anew (R3.7)::
+
+    pickup#<bucket>/<prefix>   number#ever               the last number of all
+                               number#day#<date>         the last one of a day, by the client's clock
+                               number#of#<digest>        the numbers of one file
+
+The counters and what is handed out change in one transaction: no number is given twice, and none is lost to a process
+that dies. One stays unused if its file is taken away before it is registered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr
+
+from client_delivery.ledger.reads import Reader
+from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from client_delivery.ledger.writes import ConditionalWriter, Write
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_AT_ONCE = 98
+"""A transaction takes a hundred writes, and two are for the counters."""
+_KEPT_SECONDS = 400 * 86_400
+"""An entry keeps its name itself; the number is only looked up until the entry is there."""
+_TRIES = 5
+_EVER = "number#ever"
+
+
+class NumbersMoved(Exception):
+    """Somebody else keeps taking numbers of this pick-up. Another try helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """The numbers of one file, and when it got them: by that its name says the date."""
+
+    ever: int
+    of_day: int
+    at: str
+    """ISO 8601, UTC."""
+
+
+class Numbers:
+    """The numbers of one pick-up."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, bucket: str, prefix: str) -> None:
+        self._reader = Reader(dynamodb, table)
+        self._writer = ConditionalWriter(dynamodb)
+        self._table = table
+        self._partition = f"pickup#{bucket}/{prefix}"
+
+    def known(self, files: Iterable[str]) -> dict[str, Numbered]:
+        """What some of the files have got already, by what was asked for them."""
+        keys = {_of(file): file for file in files}
+        items = self._reader.items(self._key(key) for key in keys)
+        return {
+            keys[item[SORT_KEY]]: Numbered(int(item["ever"]), int(item["ofDay"]), item["at"])
+            for item in items
+            if item[SORT_KEY] in keys
+        }
+
+    def give(self, files: Sequence[str], *, day: str, at: str) -> dict[str, Numbered]:
+        """Numbers for the files, in their order; one that has its numbers keeps them.
+
+        :param files: each an identity of its own: the same one gets the same numbers, ever after.
+        :param day: the date by the client's clock; ``at`` is the same moment, ISO 8601 in UTC.
+
+        Raises :class:`NumbersMoved`.
+        """
+        given: dict[str, Numbered] = {}
+        for start in range(0, len(files), _AT_ONCE):
+            given |= self._give(files[start : start + _AT_ONCE], day, at)
+        return given
+
+    def would_give(self, files: Sequence[str], *, day: str, at: str) -> dict[str, Numbered]:
+        """The same, and nothing is given: what :meth:`give` would say now."""
+        known, (ever, of_day) = self.known(files), self._last(day)
+        fresh = [file for file in files if file not in known]
+        return known | {file: Numbered(ever + n, of_day + n, at) for n, file in enumerate(fresh, start=1)}
+
+    def _give(self, files: Sequence[str], day: str, at: str) -> dict[str, Numbered]:
+        for _ in range(_TRIES):
+            known = self.known(files)
+            fresh = [file for file in files if file not in known]
+            if not fresh:
+                return known
+            ever, of_day = self._last(day)
+            given = {file: Numbered(ever + n, of_day + n, at) for n, file in enumerate(fresh, start=1)}
+            expires = int(time.time()) + _KEPT_SECONDS
+            writes = [
+                self._counter(_EVER, ever, len(fresh), {}),
+                self._counter(f"number#day#{day}", of_day, len(fresh), {TTL_ATTRIBUTE: expires}),
+                *(self._given(file, numbered, expires) for file, numbered in given.items()),
+            ]
+            if self._writer.write_together(writes):
+                return known | given
+        raise NumbersMoved(
+            "The numbers for delivered names were taken by another run at the same time. Nothing is lost: the next "
+            "try takes the next ones."
+        )
+
+    def _last(self, day: str) -> tuple[int, int]:
+        items = self._reader.items(self._key(key) for key in (_EVER, f"number#day#{day}"))
+        last = {item[SORT_KEY]: int(item["last"]) for item in items}
+        return last.get(_EVER, 0), last.get(f"number#day#{day}", 0)
+
+    def _counter(self, key: str, last: int, more: int, attributes: Mapping[str, Any]) -> Write:
+        unchanged = Attr("last").eq(last) if last else Attr("last").not_exists()
+        return Write.update(self._table, self._key(key), {"last": last + more, **attributes}, unchanged)
+
+    def _given(self, file: str, numbered: Numbered, expires: int) -> Write:
+        assign = {"ever": numbered.ever, "ofDay": numbered.of_day, "at": numbered.at, TTL_ATTRIBUTE: expires}
+        return Write.update(self._table, self._key(_of(file)), assign, Attr("ever").not_exists())
+
+    def _key(self, sort_key: str) -> dict[str, str]:
+        return {PARTITION_KEY: self._partition, SORT_KEY: sort_key}
+
+
+def _of(file: str) -> str:
+    return f"number#of#{hashlib.sha256(file.encode(errors='surrogatepass')).hexdigest()[:32]}"
