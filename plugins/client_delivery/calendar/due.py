@@ -15,6 +15,7 @@ from itertools import count
 from zoneinfo import ZoneInfo
 
 from client_delivery.calendar.business_days import EVERY_WEEKDAY, BusinessDays
+from client_delivery.calendar.cron import cron_trouble, looks_like_cron
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 PERIODS = ("daily", "business days", "weekly", "monthly", "quarterly", "yearly")
@@ -38,6 +39,8 @@ EXAMPLES = (
 )
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _DAY = re.compile(r"(?:(last) (business )?day|(business )?day (\d{1,2}))")
+_SHORTEST_DAY = 3
+"""Letters of a weekday's name: ``mon`` is one."""
 _LONGEST_SEARCH = 600
 """Periods that are looked at for a due time: a rule that never comes round is refused when it is read."""
 _MONTHS_OF = {"monthly": 1, "quarterly": 3, "yearly": 12}
@@ -151,8 +154,10 @@ def understood(by: str, every: str | None = None, *, zone: str = "UTC", days: Bu
     """
     days = days or EVERY_WEEKDAY
     text = " ".join(by.lower().split())
-    if every is None and len(text.split()) == 5 and (rule := _cron(by.strip())) is not None:
-        return DueTimes(rule, "cron", time(), zone=zone, days=days)
+    if every is None and looks_like_cron(by.strip()):
+        if trouble := cron_trouble(by):
+            raise NotUnderstood(f"{trouble} It was read as a cron expression: minute hour day month weekday.")
+        return DueTimes(by.strip(), "cron", time(), zone=zone, days=days)
     parts = [part.strip() for part in text.split(",")]
     if every is not None:
         if every not in EVERY:
@@ -180,9 +185,13 @@ def understood(by: str, every: str | None = None, *, zone: str = "UTC", days: Bu
 
 
 def _on_weekday(base: DueTimes, day: str) -> DueTimes:
-    if day not in WEEKDAYS:
+    meant = [one for one in WEEKDAYS if len(day) >= _SHORTEST_DAY and one.startswith(day.removesuffix("s"))]
+    if day in ("tues", "weds", "thurs"):
+        meant = [one for one in WEEKDAYS if one.startswith(day[:3])]
+    if len(meant) != 1:
         raise NotUnderstood(f"Write one of {_listed(WEEKDAYS)}: for example {_example(base.period)!r}.")
-    return replace(base, day=WEEKDAYS.index(day) + 1)
+    at = base.rule.rpartition(", ")[2]
+    return replace(base, day=WEEKDAYS.index(meant[0]) + 1, rule=f"{base.period}, {meant[0]}, {at}")
 
 
 def _on_day(base: DueTimes, day: str) -> DueTimes:
@@ -195,16 +204,6 @@ def _on_day(base: DueTimes, day: str) -> DueTimes:
         f"Write 'day 1' to 'day {most}', 'business day 1' to 'business day {_MOST_BUSINESS_DAYS}', 'last day', or "
         f"'last business day': for example {_example(base.period)!r}."
     )
-
-
-def _cron(expression: str) -> str | None:
-    from croniter import croniter
-
-    try:
-        croniter(expression).get_next()
-    except ValueError:  # every error of croniter's is one
-        return None
-    return expression
 
 
 def _example(period: str) -> str:

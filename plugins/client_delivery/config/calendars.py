@@ -6,11 +6,9 @@ import difflib
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
-from functools import lru_cache
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from client_delivery.calendar.business_days import BusinessDays, UnknownCalendar, check_calendar
@@ -22,6 +20,7 @@ from client_delivery.config.problem import quoted, shown
 from client_delivery.config.refusal import refusal
 
 MOST_EXPECTATIONS = 20
+_LONGEST_SHOWN = 60
 MOST_FILES = 100_000
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -29,28 +28,6 @@ _BUSINESS = "business days"
 _A_CLOCK = 'a time of day in quotes, such as "06:00"'
 _SOME_DAYS = f"days such as mon-fri, or mon,wed,fri, or {_BUSINESS}"
 _A_HOLIDAY = "a country or region whose public holidays are kept, such as US or US-TX"
-
-
-# -- time zone ---------------------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
-    return frozenset(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix")))
-
-
-def _check_zone(value: str) -> str:
-    if value == "UTC" or value in _zones():
-        ZoneInfo(value)
-        return value
-    by_city = {zone.rpartition("/")[2].lower(): zone for zone in sorted(_zones(), reverse=True)}
-    city = value[:100].rpartition("/")[2].lower().replace(" ", "_")
-    near = difflib.get_close_matches(city, by_city, n=1, cutoff=0.75) if len(city) > 4 else []
-    hint = f"Did you mean {by_city[near[0]]}?" if near else "An abbreviation such as CST says nothing of summer time."
-    raise refusal("a time zone such as America/Chicago, or UTC", hint)
-
-
-TimeZone = Annotated[str, AfterValidator(_check_zone), WithJsonSchema({"type": "string", "pattern": r"^(UTC|.+/.+)$"})]
 
 
 # -- days off ----------------------------------------------------------------------------------------------------------
@@ -151,18 +128,34 @@ class SendingWindow(BaseModel):
 def _check_window(value: Any) -> SendingWindow:
     if isinstance(value, SendingWindow):
         return value
-    fields = _fields(value, {"from", "to", "days"}, "`from`, `to` and, if it is not every day, `days`", "")
-    for name in ("from", "to"):
+    _refuse_split(value, "days", {"from", "to", "days"})
+    hint = 'Write for example `window: {from: "06:00", to: "22:00", days: mon-fri}`.'
+    fields = _fields(value, {"from", "to", "days"}, "`from`, `to` and, if it is not every day, `days`", hint)
+    for name, example in (("from", "06:00"), ("to", "22:00")):
         if name not in fields:
-            raise refusal(f"`{name}` beside it", f'Write for example `{name}: "22:00"`.', found="no begin or no end")
+            other = "no begin" if name == "from" else "no end"
+            raise refusal(f"`{name}` beside it", f'Write for example `{name}: "{example}"`.', found=other)
         if not isinstance(fields[name], str) or not _CLOCK.fullmatch(fields[name]):
-            raise refusal(_A_CLOCK, at=(name,))
+            raise refusal(_A_CLOCK, _clock_hint(fields[name]), at=(name,))
     if fields["from"] == fields["to"]:
         raise refusal("another time than `from`", "Leave `window` out if sending may begin at any time.", at=("to",))
     days = fields.get("days")
     if days is not None and (not isinstance(days, str) or not _weekdays(days)):
         raise refusal(_SOME_DAYS, at=("days",))
     return SendingWindow(begin=fields["from"], until=fields["to"], days=days)
+
+
+def _clock_hint(value: Any) -> str:
+    """What a time of day was meant to be."""
+    text = str(value).strip().lower()
+    if re.fullmatch(r"24(:00)?", text):
+        return 'Midnight is "00:00", the end of a day as well: a window may go past midnight.'
+    match = re.fullmatch(r"(\d{1,2})(?:[:.](\d\d))?(?: ?([ap])\.?m\.?| ?h)?", text)
+    if match is None:
+        return ""
+    hour = int(match[1]) % 12 + 12 * (match[3] == "p") if match[3] else int(match[1])
+    written = f"{hour:02d}:{match[2] or '00'}"
+    return f'Write "{written}".' if _CLOCK.fullmatch(written) else ""
 
 
 def _weekdays(text: str | None) -> frozenset[int]:
@@ -221,12 +214,21 @@ def _check_expected(value: Any) -> tuple[Expected, ...]:
         raise refusal("a list", 'Write for example `- {files: "elig_*.csv", by: "monthly, business day 5, 18:00"}`.')
     if len(value) > MOST_EXPECTATIONS:
         raise refusal(f"at most {MOST_EXPECTATIONS}", found=f"{len(value)} items")
-    return tuple(_check_one(one, number) for number, one in enumerate(value))
+    found = tuple(_check_one(one, number) for number, one in enumerate(value))
+    lines = [(one.files, understood(one.by, one.every).rule) for one in found]
+    for number, line in enumerate(lines):
+        if line in lines[:number]:
+            hint = (
+                f"It says the same as `expected[{lines.index(line)}]`: remove one of them, or correct `files` or `by`."
+            )
+            raise refusal("each expectation once", hint, found=f"{quoted(line[0])} by {line[1]!r} again", at=(number,))
+    return found
 
 
 def _check_one(value: Any, number: int) -> Expected:
     if isinstance(value, Expected):
         return value
+    _refuse_split(value, "by", {"files", "by", "every", "at_least"}, (number,))
     forms = "`files`, `by` and, where they are needed, `every` and `at_least`"
     fields = _fields(value, {"files", "by", "every", "at_least"}, forms, "", (number,))
     for name in ("files", "by"):
@@ -277,6 +279,19 @@ ExpectedField = Annotated[
         }
     ),
 ]
+
+
+def _refuse_split(value: Any, name: str, known: set[str], at: tuple[str | int, ...] = ()) -> None:
+    """Refuses a text that YAML has cut at its commas: between braces, without quotes, each piece becomes a field."""
+    if not isinstance(value, Mapping):
+        return
+    pieces = [str(one) for one, of in value.items() if one not in known and of is None]
+    if pieces and len(pieces) == len([one for one in value if one not in known]) and isinstance(value.get(name), str):
+        whole = ", ".join([value[name], *pieces])
+        hint = "Between braces a comma ends a text that is not in quotes."
+        if len(whole) <= _LONGEST_SHOWN and whole.isprintable() and '"' not in whole:
+            hint = f'{hint} Write `{name}: "{whole}"`.'
+        raise refusal("text in quotes", hint, found=shown(value[name]), at=(*at, name))
 
 
 def _fields(value: Any, known: set[str], accepted: str, hint: str, at: tuple[str | int, ...] = ()) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from client_delivery.calendar.business_days import EVERY_WEEKDAY, BusinessDays
 from client_delivery.calendar.expectation import Expectation
 from client_delivery.calendar.window import Window
 from client_delivery.config.after_delivery import AfterDelivery, Archive
-from client_delivery.config.calendars import ExpectedField, HolidaysField, TimeZone, WindowField
+from client_delivery.config.calendars import Expected, ExpectedField, HolidaysField, WindowField
 from client_delivery.config.contacts import MAX_CONTACTS, EmailAddress, refuse_repeated
 from client_delivery.config.destinations import (
     GcsSection,
@@ -28,12 +28,13 @@ from client_delivery.config.guards import GuardsSection
 from client_delivery.config.name_template import NamePattern, NameTemplate, check, fields_of
 from client_delivery.config.names import ConfigName, ExternalId, Feed, HNumber, Region, RoleArn, S3Bucket
 from client_delivery.config.notify import MOST_RULES, NotifyRule, refuse_twin_rules
-from client_delivery.config.patterns import Pattern, matcher, refuse_repeated_prefix
+from client_delivery.config.patterns import Pattern, matcher, refuse_not_taken, refuse_repeated_prefix
 from client_delivery.config.places import PickupPrefix, overlap
 from client_delivery.config.problem import quoted
 from client_delivery.config.refusal import refusal
 from client_delivery.config.schedule import DEFAULT_SCHEDULE, CronSchedule
 from client_delivery.config.sizes import ByteSize
+from client_delivery.config.timezones import TimeZone
 
 __all__ = ["ClientConfig", "DestinationSection", "GcsSection", "PickupSection", "S3Section", "SftpSection"]
 
@@ -303,6 +304,22 @@ class ClientConfig(Section, title="Client configuration"):
 
     _twin_rules = field_validator("notify")(refuse_twin_rules)
 
+    @field_validator("expected")
+    @classmethod
+    def _expect_what_can_come(cls, expected: tuple[Expected, ...], info: ValidationInfo) -> tuple[Expected, ...]:
+        """What can never be met would be told as late every day, and what nobody looks at never."""
+        if expected and "schedule" in info.data and info.data["schedule"] is None:
+            raise refusal(
+                "a `schedule` with it",
+                "With `schedule: null` there are no runs by the clock, and only they notice that files are late. Leave "
+                "`schedule` out for every 15 minutes.",
+                found="a list",
+            )
+        if isinstance(pickup := info.data.get("pickup"), PickupSection):
+            for number, one in enumerate(expected):
+                refuse_not_taken(one.files, pickup.prefix, pickup.include, pickup.exclude, at=(number, "files"))
+        return expected
+
     @field_validator("guards")
     @classmethod
     def _expect_a_set_with_a_done_file(cls, guards: GuardsSection | None, info: ValidationInfo) -> GuardsSection | None:
@@ -313,6 +330,10 @@ class ClientConfig(Section, title="Client configuration"):
                 found="a list",
                 at=("expected_files",),
             )
+        if guards is not None and isinstance(pickup := info.data.get("pickup"), PickupSection):
+            for number, one in enumerate(guards.expected_files):
+                at = ("expected_files", number, "pattern")
+                refuse_not_taken(one.pattern, pickup.prefix, pickup.include, pickup.exclude, at=at)
         return guards
 
     @field_validator("contacts")

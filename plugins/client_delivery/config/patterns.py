@@ -14,6 +14,8 @@ from client_delivery.config.problem import quoted, write
 from client_delivery.config.refusal import refusal
 
 MAX_PATTERN_CHARACTERS = 256
+_NAMED = 3
+"""Patterns that a message shows."""
 
 
 @lru_cache(maxsize=4096)
@@ -92,3 +94,54 @@ def refuse_repeated_prefix(patterns: tuple[str, ...], prefix: str) -> None:
                 found=quoted(pattern),
                 at=(index,),
             )
+
+
+def refuse_not_taken(
+    pattern: str, prefix: str, include: tuple[str, ...], exclude: tuple[str, ...], *, at: tuple[str | int, ...]
+) -> None:
+    """Raise a refusal for a ``pattern`` of files that a pick-up with these patterns would never take."""
+    if pattern.startswith(prefix):
+        rest = pattern[len(prefix) :]
+        hint = f"Leave {quoted(prefix)} out." + (f" {write(rest)}" if rest else "")
+        raise refusal("a pattern for the name below the pick-up's prefix", hint, found=quoted(pattern), at=at)
+    hint = ""
+    if not any(can_both_match(pattern, taken) for taken in include):
+        more = f" and {len(include) - _NAMED} more" if len(include) > _NAMED else ""
+        hint = f"The pick-up's `include` takes only {', '.join(map(quoted, include[:_NAMED]))}{more}."
+    elif pattern in exclude:
+        hint = f"The pick-up's `exclude` leaves {quoted(pattern)} out."
+    if hint:
+        raise refusal("a pattern for files that the pick-up takes", hint, found=quoted(pattern), at=at)
+
+
+def can_both_match(one: str, other: str) -> bool:
+    """Whether there is a name that both patterns match."""
+    first, second = _tokens(one), _tokens(other)
+    # From the end: whether what is left of both, from here on, can stand for the same characters.
+    below = [set(second[beside:]) <= {"*"} for beside in range(len(second) + 1)]
+    for at in reversed(range(len(first))):
+        here = first[at]
+        row = [set(first[at:]) <= {"*"}]
+        for beside in reversed(range(len(second))):
+            there = second[beside]
+            nothing_more = (here == "*" and below[beside]) or (there == "*" and row[0])
+            if nothing_more or here == there == "*":
+                row.insert(0, nothing_more)
+            else:
+                rest = row[0] if here == "*" else below[beside] if there == "*" else below[beside + 1]
+                row.insert(0, rest and _share(here, there))
+        below = row
+    return below[0]
+
+
+def _tokens(pattern: str) -> list[str]:
+    """``*``, ``?``, a set in brackets, or one character."""
+    return re.findall(r"\[!?\]?[^\]]*\]|.", pattern, re.DOTALL)
+
+
+def _share(one: str, other: str) -> bool:
+    """Whether there is a character that both tokens match; two sets are compared by the characters of ASCII."""
+    if {one, other} & {"*", "?"}:
+        return True
+    candidates = one if len(one) == 1 else other if len(other) == 1 else map(chr, range(32, 127))
+    return any(fnmatch.fnmatchcase(char, one) and fnmatch.fnmatchcase(char, other) for char in candidates)

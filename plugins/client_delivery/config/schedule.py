@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from client_delivery.calendar.cron import cron_trouble, looks_like_cron
 from client_delivery.config.problem import write
 from client_delivery.config.refusal import refusal
 
@@ -26,16 +27,7 @@ _PRESETS = {
 _EXPECTED_CRON = "a cron expression of five fields (minute hour day month weekday), such as */15 * * * *"
 
 
-@lru_cache(maxsize=256)
-def _is_cron(expression: str) -> bool:
-    # Costs some 20 ms of a DAG file's parse time, and most configurations keep the default.
-    from croniter import croniter
-
-    try:
-        croniter(expression).get_next()
-    except ValueError:  # every error of croniter's is one
-        return False
-    return True
+_trouble = lru_cache(maxsize=256)(cron_trouble)
 
 
 def _check_schedule(value: str) -> str:
@@ -46,9 +38,12 @@ def _check_schedule(value: str) -> str:
     if value == DEFAULT_SCHEDULE:
         return value
     if not re.fullmatch(r"[0-9A-Za-z*/,#?-]+( [0-9A-Za-z*/,#?-]+){4}", value) or len(value) > 200:
-        raise refusal(_EXPECTED_CRON)
-    if not _is_cron(value):
-        raise refusal(_EXPECTED_CRON, "A field is outside its range, or the date never comes.")
+        one_space = " ".join(value.split())
+        if len(value) <= 200 and looks_like_cron(value):
+            raise refusal(_EXPECTED_CRON, cron_trouble(value) or write(one_space))
+        raise refusal(_EXPECTED_CRON, "For example '0 6 * * *' is every day at 06:00, '0 6 * * 1-5' Monday to Friday.")
+    if trouble := _trouble(value):
+        raise refusal(_EXPECTED_CRON, trouble)
     return value
 
 

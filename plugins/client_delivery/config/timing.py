@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from client_delivery.config.calendars import TimeZone
 from client_delivery.config.schedule import DEFAULT_SCHEDULE, CronSchedule
+from client_delivery.config.timezones import TimeZone
 
 
 @dataclass(frozen=True, slots=True)

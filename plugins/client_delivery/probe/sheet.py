@@ -13,6 +13,9 @@ from client_delivery.transfer.sftp.temporary import TemporaryNames
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
 
+_REGION_UNKNOWN = "we ask in our own region: tell us if the bucket is in another"
+_RESUME = "to go on with an interrupted large file, and to take back an upload that is given up"
+_KEY = "to write with that key, in parts as well"
 FILL_IN = "**to be filled in**"
 """What nobody here knows. The command names these."""
 
@@ -262,7 +265,16 @@ def _gcs(config: GcsSection, ours: Ours) -> Iterator[Section]:
 
 
 def _s3(config: S3Section, ours: Ours) -> Iterator[Section]:
-    roles = list(ours.roles) or [FILL_IN]
+    roles = ", ".join(ours.roles) or FILL_IN
+    objects, bucket = f"arn:aws:s3:::{config.bucket}/{config.prefix}*", f"arn:aws:s3:::{config.bucket}"
+    if config.role_arn:
+        condition = f", with the external id {config.external_id}" if config.external_id else ""
+        trust = (
+            f"We assume your role {config.role_arn}. Its trust policy has to allow sts:AssumeRole to our roles"
+            f"{condition}: {roles}. Its own policy has to allow what is below."
+        )
+    else:
+        trust = f"We come with roles of our own: {roles}. Your bucket's policy has to allow them what is below."
     yield Section(
         "Role and bucket",
         [
@@ -271,25 +283,27 @@ def _s3(config: S3Section, ours: Ours) -> Iterator[Section]:
                     ("What", "How we have it"),
                     ("bucket", config.bucket),
                     ("prefix", config.prefix or "none: the top of the bucket"),
-                    ("region", config.region or "ours"),
-                    ("role in your account that we assume", config.role_arn or "none: the bucket's policy lets us in"),
-                    ("external id", config.external_id or "none"),
-                    ("KMS key", config.kms_key or "the bucket's own"),
-                    ("ACL", config.acl or "none"),
+                    ("region of the bucket", config.region or f"not named; {_REGION_UNKNOWN}"),
+                    ("encryption", f"by the KMS key {config.kms_key}" if config.kms_key else "as the bucket has it"),
+                    ("ACL", config.acl or "none: the owner of the bucket owns the objects"),
                 ]
             ),
-            f"{'The trust policy of your role' if config.role_arn else 'The policy of the bucket'} has to name both of "
-            f"our roles: {', '.join(roles)}.",
+            trust,
             Table(
                 [
-                    ("Permission", "Needed", "Why"),
-                    ("s3:PutObject", "yes", "to deliver"),
-                    ("s3:AbortMultipartUpload, s3:ListMultipartUploadParts", "better", "to go on with large files"),
-                    ("s3:GetObject, s3:ListBucket", "better", "to replace an older file of the same name"),
-                    *([("kms:GenerateDataKey, kms:Decrypt", "yes", "on the key")] if config.kms_key else []),
-                    *([("s3:PutObjectAcl", "yes", f"for the ACL {config.acl}")] if config.acl else []),
+                    ("Permission", "On", "Needed", "Why"),
+                    ("s3:PutObject", objects, "yes", "to deliver"),
+                    ("s3:AbortMultipartUpload, s3:ListMultipartUploadParts", objects, "better", _RESUME),
+                    ("s3:ListBucketMultipartUploads", bucket, "better", "to find an upload whose sender died early"),
+                    ("s3:GetObject", objects, "better", "to replace an older file of the same name"),
+                    ("s3:ListBucket", bucket, "better", "to tell whether there is an older file"),
+                    ("s3:DeleteObject", objects, "for the test", "to take the file of the first test away again"),
+                    *([("kms:GenerateDataKey, kms:Decrypt", config.kms_key, "yes", _KEY)] if config.kms_key else []),
+                    *([("s3:PutObjectAcl", objects, "yes", f"for the ACL {config.acl}")] if config.acl else []),
                 ]
             ),
+            "Where your bucket is encrypted by a KMS key of yours, the key's policy has to allow the same roles "
+            "kms:GenerateDataKey and kms:Decrypt.",
         ],
     )
     yield Section("How files appear", ["An object appears whole, or not at all."])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -152,9 +153,9 @@ def test_every_and_by_together_mean_the_same_as_by_alone(every, word):
         ("monthly, day 32, 08:00", "'day 1' to 'day 31'"),
         ("monthly, business day 19, 08:00", "'business day 18'"),
         ("monthly, last day 2, 08:00", "'last day'"),
-        ("weekly, mon, 08:00", "'monday'"),
+        ("weekly, mo, 08:00", "'monday'"),
         ("daily, 24:00", "End with a time of day"),
-        ("61 * * * *", "Begin with one of"),
+        ("61 * * * *", "The minute is '61'"),
     ],
 )
 def test_what_is_not_understood_is_explained(text, said):
@@ -173,3 +174,24 @@ def test_only_calendars_that_there_are():
         check_calendar("XX")
     with pytest.raises(UnknownCalendar, match="regions of US known are"):
         check_calendar("US-ZZ")
+
+
+@pytest.mark.parametrize("day", ["mon", "monday", "mondays", "Mon"])
+def test_a_weekday_may_be_shortened(day):
+    assert understood(f"weekly, {day}, 18:00").rule == "weekly, monday, 18:00"
+    assert understood("weekly, thurs, 18:00").rule == "weekly, thursday, 18:00"
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ("0 25 * * *", "The hour is '25', and 0 to 23 are accepted"),
+        ("0 8 * *", "It has 4 fields, and five are needed"),
+        ("0 0 8 * * *", "there is none for seconds or years"),
+        ("0 8 31 2 *", "The date never comes"),
+        ("0 8 * * 9", "The weekday is '9', and 0 to 7"),
+    ],
+)
+def test_of_a_wrong_cron_expression_the_field_is_named(by, said):
+    with pytest.raises(NotUnderstood, match=re.escape(said)):
+        understood(by)

@@ -147,13 +147,20 @@ def test_a_file_that_is_there_is_never_overwritten(project, capsys):
     )
 
 
-@pytest.mark.parametrize("name", ["Acme", "acme.yaml", "../acme", "acme corp", "", "a" * 101, "1acme"])
+@pytest.mark.parametrize("name", ["Acme", "acme.yaml", "../acme", "acme corp", "a" * 101, "1acme"])
 def test_a_name_that_would_be_refused_is_refused_at_once(project, capsys, name):
     with pytest.raises(SystemExit) as caught:
         new_client.main([name])
     assert caught.value.code == 2
     assert "is not accepted: lower-case letters, digits and '_'" in capsys.readouterr().err
     assert list(project.parent.rglob("*.yaml")) == []
+
+
+@pytest.mark.parametrize("arguments", [[], [""]])
+def test_a_name_that_was_forgotten_is_asked_for(project, capsys, arguments):
+    with pytest.raises(SystemExit):
+        new_client.main(arguments)
+    assert "make new-client NAME=acme DESTINATION=sftp" in capsys.readouterr().err
 
 
 def test_outside_the_project_nothing_is_written(tmp_path, monkeypatch, capsys):

@@ -107,3 +107,28 @@ def test_a_section_that_is_missing_is_explained(text, complaints):
         in said
     )
     assert len(said) == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pickup.include": "['elig_*.csv', 'claims/*']"}, "takes only 'elig_*.csv', 'claims/*'."),
+        ({"pickup.exclude": "['members_*.csv']"}, "`exclude` leaves 'members_*.csv' out."),
+        ({"schedule": "null"}, "With `schedule: null` there are no runs by the clock"),
+    ],
+)
+def test_what_is_expected_and_can_never_come_is_refused(text, complaints, changes, said):
+    """It would be told as late every day, or never at all."""
+    expected = {"expected": "[{files: 'members_*.csv', by: '08:00'}]"}
+    [complaint] = complaints(text("gcs", changes | expected))
+    assert said in complaint
+
+
+def test_a_set_that_can_never_be_complete_is_refused(text, complaints):
+    changes = {
+        "guards": "{expected_files: [{pattern: 'acme/members_*.csv'}]}",
+        "trigger_on_done_file": "true",
+    }
+    [complaint] = complaints(text("gcs", changes))
+    assert "guards.expected_files[0].pattern: found 'acme/members_*.csv'" in complaint
+    assert "Write 'members_*.csv'." in complaint
