@@ -105,7 +105,7 @@ def build_dag(config: ClientConfig) -> DAG:
         description=f"Delivers files of {config.delivery_key} to {config.destination.uri}",
         # Airflow heeds is_paused only for a DAG that it has never seen; a schedule it heeds at every edit of the YAML.
         schedule=_due(Timing(None if config.paused else config.schedule, config.timezone)),
-        tags={"client-delivery", config.delivery_key, config.destination.type},
+        tags={"client-delivery", config.delivery_key, config.destination.type, *(["paused"] if config.paused else [])},
         doc_md=describe(config),
         params=_params(config),
     )
@@ -317,7 +317,7 @@ def _params(config: ClientConfig) -> dict[str, Any]:
         "acknowledge_late": Param(
             None,
             type=["null", "string"],
-            maxLength=500,
+            maxLength=1000,
             title="Acknowledge late files",
             description="Why no reminders are needed of the files that are late now. Write down a reason; it is kept "
             "in the log.",

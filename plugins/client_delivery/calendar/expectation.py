@@ -36,12 +36,17 @@ class Expectation:
     @property
     def words(self) -> str:
         """As a sentence has it."""
-        files = "1 file" if self.at_least == 1 else f"{self.at_least} files"
-        return f"{files} like {self.files} by {self.due.rule} ({self.due.zone})"
+        return words_of(self.key)
 
     def matches(self, name: str) -> bool:
         """Whether a file of this name is one of them."""
         return fnmatchcase(name, self.files)
+
+
+def words_of(key: str) -> str:
+    """As a sentence has it, from :attr:`Expectation.key`."""
+    files, at_least, zone, rule = key.rsplit("|", 3)  # of these only a pattern may have a line in it
+    return f"{'1 file' if at_least == '1' else f'{at_least} files'} like {files} by {rule} ({zone})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,9 +66,9 @@ def describe_removed(dag_id: str) -> str:
     """That the file behind the DAG ``dag_id`` is gone, and what becomes of the run that it had."""
     return (
         f"**The configuration `{_escape(dag_id)}.yaml` has been removed while a run had files in hand.** No other "
-        "run begins. That run finishes as it began: it delivers, sends its e-mails and releases its files. Then "
+        "run begins. That run finishes as it began: it delivers, sends its e-mails and sets its files inactive. Then "
         "this DAG goes away.\n\nIf that run was ended by hand, trigger this DAG once. The new run is red and "
-        "releases the files that the ended one left.\n"
+        "sets inactive what the ended one left.\n"
     )
 
 

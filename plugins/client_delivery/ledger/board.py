@@ -42,6 +42,10 @@ class Standing:
     expected_every_days: int | None = None
     late: tuple[str, ...] = ()
     """What is expected and has not come by its time, in words."""
+    late_acknowledged: tuple[str, ...] = ()
+    """The same, where a person has said that they know."""
+    window: str | None = None
+    """When sending may begin, in words; None for at any time."""
     last_delivery: str | None = None
     last_file: str | None = None
     held: int = 0
@@ -63,6 +67,19 @@ class Standing:
     tested: Mapping[str, Any] | None = None
     """``good``, ``verdict``, ``run`` and ``at`` of the last test of the destination that a run made."""
 
+    def tells(self, facts: Mapping[str, Any]) -> bool:
+        """Whether it says of the configuration what these attributes say."""
+        told = {
+            "deliveryKey": self.delivery_key,
+            "destination": self.destination,
+            "place": self.place,
+            "expectedEveryDays": self.expected_every_days,
+            "late": list(self.late) or None,
+            "lateAcknowledged": list(self.late_acknowledged) or None,
+            "window": self.window,
+        }
+        return all(told[name] == value for name, value in facts.items())
+
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Standing:
         """From a deserialised DynamoDB item."""
@@ -72,6 +89,8 @@ class Standing:
             destination=item.get("destination", ""),
             place=item.get("place", ""),
             late=tuple(item.get("late", ())),
+            late_acknowledged=tuple(item.get("lateAcknowledged", ())),
+            window=item.get("window"),
             expected_every_days=int(item["expectedEveryDays"]) if "expectedEveryDays" in item else None,
             last_delivery=item.get("lastDelivery"),
             last_file=item.get("lastFile"),
@@ -133,9 +152,11 @@ class Board:
         # A task of this very run may be red all the same: its e-mail could not be sent.
         self._change(name, {"trouble": None}, Attr("trouble").exists() & Attr("trouble.run").ne(run))
 
-    def expects(self, name: str, facts: Mapping[str, Any], late: Sequence[str]) -> None:
-        """What is late has changed: this is all of it, in words."""
-        self._change(name, {**facts, "late": list(late) or None})
+    def expects(
+        self, name: str, facts: Mapping[str, Any], late: Sequence[str], acknowledged: Sequence[str] = ()
+    ) -> None:
+        """What is late has changed: this is all of it, in words, and of what a person has said that they know."""
+        self._change(name, {**facts, "late": list(late) or None, "lateAcknowledged": list(acknowledged) or None})
 
     def looked(
         self, name: str, facts: Mapping[str, Any], held: Sequence[tuple[str, str | None]], count: int | None = None
@@ -151,9 +172,7 @@ class Board:
             assign |= _held(held, since=before.held_since or now(), count=count)
         if before.under_way or before.trouble or before.hindered:
             assign |= {"underWay": None, "trouble": None, "hindered": None}
-        if before.late and "late" in facts:
-            assign["late"] = facts["late"]
-        if assign:
+        if assign or not before.tells(facts):
             self._change(name, {**facts, **assign})
 
     def is_hindered(self, name: str, why: str) -> None:

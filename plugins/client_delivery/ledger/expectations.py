@@ -28,6 +28,8 @@ class Known:
     looked_at: datetime | None = None
     states: Mapping[str, State] = field(default_factory=dict)
     """By :attr:`~client_delivery.calendar.expectation.Expectation.key`."""
+    upcoming: Mapping[str, datetime] = field(default_factory=dict)
+    """The next due times, by the same; of what was kept before there was a page, none."""
 
 
 class Expectations:
@@ -45,14 +47,26 @@ class Expectations:
         if "Item" not in answer:
             return Known()
         item = expressions.from_item(answer["Item"])
-        states = {key: _from_json(fields) for key, fields in json.loads(item["states"]).items()}
-        return Known(datetime.fromisoformat(item["lookedAt"]), states)
+        found = json.loads(item["states"])
+        states = {key: _from_json(fields) for key, fields in found.items()}
+        upcoming = {key: datetime.fromisoformat(fields["next"]) for key, fields in found.items() if "next" in fields}
+        return Known(datetime.fromisoformat(item["lookedAt"]), states, upcoming)
 
-    def keep(self, before: Known, now: datetime, states: Mapping[str, State]) -> bool:
-        """Keep what this look has found, if no other has kept anything since ``before``: so news are told once."""
+    def keep(
+        self,
+        before: Known,
+        now: datetime,
+        states: Mapping[str, State],
+        upcoming: Mapping[str, datetime] | None = None,
+    ) -> bool:
+        """Keep what this look has found, if no other has kept anything since ``before``: so news are told once.
+
+        :param upcoming: the next due times; None where they are as before.
+        """
+        due = before.upcoming if upcoming is None else upcoming
         assign = {
             "lookedAt": now.isoformat(),
-            "states": json.dumps({key: _to_json(state) for key, state in states.items()}),
+            "states": json.dumps({key: _to_json(state, due.get(key)) for key, state in states.items()}),
         }
         unchanged = (
             Attr("lookedAt").not_exists()
@@ -62,13 +76,14 @@ class Expectations:
         return self._writer.change(Write.update(self._table, self._key, assign, unchanged)) is not None
 
 
-def _to_json(state: State) -> dict[str, Any]:
+def _to_json(state: State, upcoming: datetime | None) -> dict[str, Any]:
     return {
         "since": state.since.isoformat(),
         "due": state.due.isoformat(),
         "missing": state.missing,
         "toldAt": state.told_at.isoformat() if state.told_at else None,
         "acknowledged": state.acknowledged,
+        **({"next": upcoming.isoformat()} if upcoming else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""What was delivered in each month: one small item for each run that had files in hand (R3.8).
+"""What was delivered in each month: one small item for each run that had files in hand, and each due time (R3.8).
 
 A counter would be written by every file's outcome, and DynamoDB makes transactions that meet at one item fail each
 other (developer guide, *Transaction conflict handling*). A run's item says the same however often it is written.
@@ -6,9 +6,10 @@ other (developer guide, *Transaction conflict handling*). A run's item says the 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr
@@ -39,9 +40,9 @@ class Month:
     failed: int = 0
     """Final failures; one that was delivered by another run later is there as well."""
     on_time: int = 0
-    """Runs whose files came as the configuration expects them."""
+    """Due times by which all that is expected had come; with ``expected_every_days``, runs whose files came so."""
     late: int = 0
-    """Runs whose files came later than that."""
+    """Those of which that is not so."""
 
 
 class Months:
@@ -76,16 +77,25 @@ class Months:
         always = Attr(SORT_KEY).not_exists() | Attr(SORT_KEY).exists()
         self._writer.change(Write.update(self._table, key, values, always))
 
+    def note_due(self, delivery_key: str, due: datetime, expected: str, *, late: bool, keep_days: int) -> None:
+        """Whether what is ``expected`` had come when it was due. What is noted first of a due time holds."""
+        moment = due.astimezone(UTC).isoformat(timespec="seconds")
+        digest = hashlib.sha256(expected.encode()).hexdigest()[:12]
+        key = {PARTITION_KEY: _partition(delivery_key), SORT_KEY: f"{moment[:7]}#due#{moment}#{digest}"}
+        values = {"due": expected, "late": late, TTL_ATTRIBUTE: int(due.timestamp()) + keep_days * _DAY}
+        self._writer.change(Write.update(self._table, key, values, Attr(SORT_KEY).not_exists()))
+
     def of(self, delivery_key: str, since: str) -> list[Month]:
-        """The months from ``since`` (``2026-03``) on, the newest first; those without files are left out."""
+        """The months from ``since`` (``2026-03``) on, newest first, without those of which nothing is known."""
         months: dict[str, Month] = {}
         for item in self._items(delivery_key, since):
             name = item[SORT_KEY][:7]
             month = months.setdefault(name, Month(name))
-            month.runs += 1
-            month.files += int(item["files"])
-            month.size += int(item["sizeBytes"])
-            month.failed += int(item["failed"])
+            if "due" not in item:
+                month.runs += 1
+                month.files += int(item["files"])
+                month.size += int(item["sizeBytes"])
+                month.failed += int(item["failed"])
             if "late" in item:
                 month.late += item["late"]
                 month.on_time += not item["late"]

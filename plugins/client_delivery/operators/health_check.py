@@ -41,7 +41,8 @@ class HealthCheckOperator(DeliveryOperator):
         run = self.run_of(context)
         self._refuse_a_run_of_a_wrong_file(context, run)
         if answering := answering_tasks(context["params"]):
-            # Nothing is looked at or changed: another run may be in the middle of it.
+            # Nothing is looked at or changed: another run may be in the middle of it. Who has asked is kept.
+            run.note_act()
             downstream = self.get_flat_relative_ids(upstream=False)
             raise DownstreamTasksSkipped(tasks=sorted(downstream.difference(answering)))
         try:

@@ -60,6 +60,7 @@ class Run(Notes):
     def begin(self) -> None:
         """The run has files in hand from now on: whatever happens to the file, it ends as it began (R4.7)."""
         configuration = self.config.model_dump_json(exclude_defaults=True)
+        self.note_change(lambda: self.begun(self.owner), configuration)
         _configurations().begin(self.owner.dag_id, self.owner, configuration, self.params)
 
     def end(self) -> None:

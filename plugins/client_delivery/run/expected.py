@@ -13,7 +13,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from client_delivery.calendar.expectation import Arrival, Expectation, Judgement, State, judge
+from client_delivery.calendar.expectation import Arrival, Expectation, Judgement, State, judge, words_of
 from client_delivery.ledger.entry import timestamp
 
 if TYPE_CHECKING:
@@ -48,8 +48,10 @@ def acknowledge(run: Run, reason: str) -> int:
     late = {key: state for key, state in before.states.items() if state.missing and not state.acknowledged}
     if late:
         acknowledged = {key: state.acknowledge() for key, state in late.items()}
-        if not kept.keep(before, datetime.now(UTC), {**before.states, **acknowledged}):
+        states = {**before.states, **acknowledged}
+        if not kept.keep(before, datetime.now(UTC), states):
             return acknowledge(run, reason)
+        _note_late(run, states)
         for key, state in late.items():
             run.log_event(
                 "late_files_acknowledged", expected=key, due=state.due.isoformat(), by=run.asked_by, reason=reason
@@ -74,19 +76,36 @@ def _look(run: Run, post: Callable[[], Post], *, delivered: bool) -> list[str]:
     }
     states = {one.key: judgement.state for one, judgement in judged.items()}
     if states != before.states or before.looked_at is None or silence >= _NOTED_AFTER:
-        if not kept.keep(before, now, states):
+        if not paused:
+            _note_due(run, before.states, judged)
+        if not kept.keep(before, now, states, {one.key: one.due.after(now) for one in judged}):
             return []  # another run has looked in the same moment, and tells
         if _late(states) != _late(before.states):
-            late = [one.words for one, judgement in judged.items() if judgement.state.missing]
-            run.note_on_board(lambda board: board.expects(run.config.name, run.facts, late))
+            _note_late(run, states)
         for one, judgement in judged.items():
             if judgement.news is not None:
                 _tell(run, post, one, judgement)
     return [one.words for one, judgement in judged.items() if judgement.state.missing]
 
 
-def _late(states: Mapping[str, State]) -> set[str]:
-    return {key for key, state in states.items() if state.missing}
+def _late(states: Mapping[str, State]) -> set[tuple[str, bool]]:
+    return {(key, state.acknowledged) for key, state in states.items() if state.missing}
+
+
+def _note_late(run: Run, states: Mapping[str, State]) -> None:
+    """Let the board say what is late, and of what people know."""
+    late = sorted(_late(states))
+    unknown = [words_of(key) for key, acknowledged in late if not acknowledged]
+    known = [words_of(key) for key, acknowledged in late if acknowledged]
+    run.note_on_board(lambda board: board.expects(run.config.name, run.facts, unknown, known))
+
+
+def _note_due(run: Run, before: Mapping[str, State], judged: Mapping[Expectation, Judgement]) -> None:
+    """Let the months say of each due time that has passed whether the files had come by it."""
+    for one, judgement in judged.items():
+        earlier = before.get(one.key)
+        if earlier is not None and judgement.state.due > earlier.due:
+            run.note_due(one.key, judgement.state.due, late=judgement.news is not None)
 
 
 def _tell(run: Run, post: Callable[[], Post], expectation: Expectation, judgement: Judgement) -> None:

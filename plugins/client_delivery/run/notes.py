@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from client_delivery.ledger.entry import now
 from client_delivery.run.asked import asked
 from client_delivery.run.stores import Stores
 from client_delivery.runtime.events import log_client_event
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from client_delivery.ledger.board import Board
+    from client_delivery.ledger.configurations import Begun
     from client_delivery.ledger.entry import RunRef
 
 
@@ -46,7 +51,8 @@ class Notes(Stores):
         """Keep what came of this run. Never raises: no delivery goes by it."""
         from client_delivery.ledger.months import Months
 
-        expected = self.config.expected_every_days
+        # Where lines say what is expected by when, each due time counts, and not each run.
+        expected = None if self.config.expected else self.config.expected_every_days
         days = self.last_delivery.days_ago() if expected else None
         self._note(
             "month_not_noted",
@@ -61,6 +67,33 @@ class Notes(Stores):
                 keep_days=self.settings.record_days,
             ),
         )
+
+    def note_due(self, key: str, due: datetime, *, late: bool) -> None:
+        """Keep whether what is expected had come by this due time. Never raises: no delivery goes by it."""
+        from client_delivery.ledger.months import Months
+
+        delivery_key, days = self.config.delivery_key, self.settings.record_days
+        self._note(
+            "month_not_noted",
+            lambda table: Months(self._dynamodb, table).note_due(delivery_key, due, key, late=late, keep_days=days),
+        )
+
+    def note_change(self, before: Callable[[], Begun | None], configuration: str) -> None:
+        """Keep in what the configuration, as JSON, differs from the one with which a run began ``before``.
+
+        Never raises: no delivery goes by it.
+        """
+        self._note("change_not_noted", lambda table: self._note_change(table, before(), configuration))
+
+    def _note_change(self, table: str, before: Begun | None, configuration: str) -> None:
+        if before is not None and before.configuration == configuration:
+            return
+        from client_delivery.ledger.changes import Change, Changes, differences
+
+        told = () if before is None else differences(before.fields, json.loads(configuration))
+        if before is None or told:
+            change = Change(now(), str(self.owner), told)
+            Changes(self._dynamodb, table).note(self.owner.dag_id, change, self.settings.record_days)
 
     def note_on_board(self, note: Callable[[Board], None]) -> None:
         """Note how the client stands, for people. Never raises: no delivery goes by the board."""
@@ -82,6 +115,13 @@ class Notes(Stores):
             "destination": self.config.destination.uri,
             "place": self.place,
             "expectedEveryDays": self.config.expected_every_days,
+            "window": self._window_in_words,
             # Where nothing is expected any more, nothing is late.
-            **({} if self.config.expected else {"late": None}),
+            **({} if self.config.expected else {"late": None, "lateAcknowledged": None}),
         }
+
+    @property
+    def _window_in_words(self) -> str | None:
+        window = self.config.window
+        days = f", {window.days}" if window and window.days else ""
+        return f"{window.begin} to {window.until}{days} ({self.config.timezone})" if window else None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TAG = "client-delivery"
 """What every client's DAG is tagged with."""
+PAUSED = "paused"
+"""What a DAG is tagged with whose configuration says so."""
 _FORWARDED = ("cookie", "authorization")
 _EVENTS = {
     "trigger_dag_run": "triggered a run",

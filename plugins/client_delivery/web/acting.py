@@ -14,7 +14,7 @@ from client_delivery.ledger.acts import Act
 from client_delivery.ledger.entry import now
 from client_delivery.web import progress, shown
 from client_delivery.web.access import Airflow, Refused
-from client_delivery.web.actions import PAUSE, UNPAUSE, Action
+from client_delivery.web.actions import PAUSE, UNPAUSE, Action, Wish
 from client_delivery.web.data import Data, is_held
 
 
@@ -29,13 +29,11 @@ class Acting:
         self._data = data
         self._key_of = key_of
 
-    async def act(
-        self, request: Request, user: Any, action: Action | None, wish: tuple[str, list[str]], name: str
-    ) -> Response:
+    async def act(self, request: Request, user: Any, action: Action | None, wish: Wish, name: str) -> Response:
         """Begin a run that does what was asked, as the user who asks; the reason becomes its note."""
         _refuse_other_sites(request)
         await run_in_threadpool(self._key_of, user, name)
-        reason, files = wish
+        reason = wish.reason
         if action is None:
             raise HTTPException(404, "There is no such action.")
         if not reason:
@@ -44,15 +42,16 @@ class Acting:
             return await self._pause(request, user, name, action, reason)
         if not await run_in_threadpool(self._airflow.may_trigger, user, name):
             raise HTTPException(403, "Airflow does not let you trigger this DAG.")
-        if action.of_files and not files:
+        if action.of_files and not wish.files:
             raise HTTPException(422, "Choose the files first.")
         try:
             # Airflow tells its tasks the run's parameters and not its note (3.2.1): the record has it from there.
             note = f"{action.title}: {reason}"
-            run_id = await self._airflow.trigger(request, name, {**action.conf(files), "reason": note}, note)
+            run_id = await self._airflow.trigger(request, name, {**action.params(wish), "reason": note}, note)
         except Refused as error:
             raise HTTPException(409, str(error)) from None
-        return RedirectResponse(_at(request, f"/clients/{quote(name)}?{urlencode({'triggered': run_id})}"), 303)
+        query = {"triggered": run_id} | ({"answer": action.answer} if action.answer else {})
+        return RedirectResponse(_at(request, f"/clients/{quote(name)}?{urlencode(query)}"), 303)
 
     async def _pause(self, request: Request, user: Any, name: str, action: Action, reason: str) -> Response:
         """Pause a client's DAG, or unpause it.

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from client_delivery.calendar.expectation import State as Line
+from client_delivery.calendar.expectation import words_of
 from client_delivery.ledger.acts import Act, Acts
 from client_delivery.ledger.board import Board, Standing
+from client_delivery.ledger.changes import Change, Changes
 from client_delivery.ledger.entry import Entry, RunRef, Status
+from client_delivery.ledger.expectations import Expectations, Known
 from client_delivery.ledger.history import MOST, History, Page
 from client_delivery.ledger.mail_marks import key_of_mark
 from client_delivery.ledger.months import Month, Months
@@ -70,6 +74,39 @@ class Chosen:
         return sum(size for _, size in self.files.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One line of what is expected of a client."""
+
+    words: str
+    last_due: str
+    next_due: str | None
+    """None until a run has looked that knows how to say it."""
+    late: bool
+    """Whether what was due last is missing still."""
+    acknowledged: bool
+
+    @classmethod
+    def of(cls, line: str, state: Line, upcoming: datetime | None) -> Expected:
+        """From what the ledger knows; the line as :attr:`~client_delivery.calendar.expectation.Expectation.key`."""
+        due = _iso(upcoming) if upcoming else None
+        return cls(words_of(line), _iso(state.due), due, state.missing, state.acknowledged)
+
+    def in_words(self) -> dict[str, Any]:
+        """As CSV and JSON have it."""
+        return {
+            "expected": self.words,
+            "lastDue": self.last_due,
+            "nextDue": self.next_due,
+            "late": self.late,
+            "acknowledged": self.acknowledged,
+        }
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
 def is_held(entry: Entry) -> bool:
     """Whether it failed and waits for somebody who decides on it."""
     return entry.status is Status.FAIL and not (entry.active or entry.open or entry.dismissed)
@@ -88,6 +125,7 @@ class Data:
         self._history = History(self._dynamodb, self._table)
         self._months = Months(self._dynamodb, self._table)
         self._acts = Acts(self._dynamodb, self._table)
+        self._changes = Changes(self._dynamodb, self._table)
         self._board = Board(self._dynamodb, self._table)
         self._standing: dict[str, Standing] = {}
 
@@ -135,6 +173,15 @@ class Data:
     def months(self, key: str, now: datetime) -> list[Month]:
         """What was delivered in this month and in the twelve before."""
         return self._months.of(key, f"{now.year - 1}-{now.month:02d}") if key else []
+
+    def expected(self, key: str) -> list[Expected]:
+        """How each line of what is expected of a client stood when a run last looked."""
+        known = Expectations(self._dynamodb, self._table, key).known() if key else Known()
+        return [Expected.of(line, state, known.upcoming.get(line)) for line, state in known.states.items()]
+
+    def changes(self, name: str, after: str = "") -> tuple[list[Change], str | None]:
+        """Some of how a configuration has changed, newest first, and where there may be more."""
+        return self._changes.of(name, after=after or None)
 
     def acts(self, key: str) -> list[Act]:
         """What people did to a client, newest first."""

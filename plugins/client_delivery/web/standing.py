@@ -10,7 +10,7 @@ from typing import Any
 
 from client_delivery.ledger.board import Standing
 from client_delivery.notify.sizes import human_size
-from client_delivery.web.access import Dag
+from client_delivery.web.access import PAUSED, Dag
 from client_delivery.web.shown import moment
 
 
@@ -130,6 +130,10 @@ def _matters(dag: Dag, standing: Standing, now: datetime) -> Iterator[tuple[Stat
 def _calm(dag: Dag, standing: Standing) -> tuple[State, str]:
     if dag.paused:
         return State.PAUSED, "Paused in Airflow: nothing is delivered."
+    if PAUSED in dag.tags:
+        return State.PAUSED, "Paused in its configuration: nothing is delivered but by hand."
+    if standing.late_acknowledged:
+        return State.CALM, f"Late, as somebody knows: {'; '.join(standing.late_acknowledged)}."
     return State.CALM, "Waits for the next files." if standing.last_delivery else "Nothing was delivered yet."
 
 

@@ -26,6 +26,11 @@ class Event:
     """True for a delivery, False for a failure."""
     run: str | None = None
 
+    @property
+    def tried(self) -> bool:
+        """Whether a task's log tells more of it."""
+        return self.what.startswith("attempt") or self.good is not None
+
 
 def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iterable[Mailed] = ()) -> list[Event]:
     """In the order in which it happened; each fact once, though several outcomes tell it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from client_delivery.ledger.changes import Changes
 from client_delivery.ledger.configurations import Configurations
 from client_delivery.ledger.entry import Status
 from client_delivery.operators.register_files import RegisterFilesOperator
@@ -40,6 +41,31 @@ def test_r4_7_a_slip_or_a_removal_does_not_touch_a_run_under_way(scenario, monke
     subjects = [mail.subject.partition("] ")[2] for mail in client.mails()]
     assert subjects == ["Job started: 1 file", "Job finished: 1 delivered"]
     assert under_way(client) == [], "and then it is gone"
+
+
+def test_r3_8_what_changed_in_a_configuration_is_kept_from_the_first_run_that_went_by_it(scenario):
+    client = scenario("s3")
+    kept = Changes(client.stack.client("dynamodb"), LEDGER_TABLE)
+
+    def told() -> list[list[tuple[str, str | None, str | None]]]:
+        changes, _ = kept.of(client.config.name)
+        return [[(one.field, one.before, one.after) for one in change.differences] for change in changes]
+
+    client.run()
+    assert told() == [], "an idle run keeps nothing"
+    for name in ("a.csv", "b.csv"):
+        client.drop(name, name)
+        client.run()
+    assert told() == [[]], "from the first on; the second went by the same"
+    client.edit(after_delivery="keep", contacts=["new@example.org"])
+    client.run()
+    assert told() == [[]]
+    client.drop("c.csv", "c")
+    run = client.run()
+    fields = [field for field, _, _ in told()[0]]
+    assert fields == ["after_delivery", "contacts"]
+    assert ("after_delivery", None, '"keep"') in told()[0]
+    assert f"/{run.run_id}/" in kept.of(client.config.name)[0][0].run
 
 
 def test_r4_7_an_edit_holds_from_the_next_run_on(scenario, monkeypatch):
@@ -145,6 +171,6 @@ def test_r4_7_a_removed_clients_run_that_was_ended_by_hand_is_set_inactive_by_a_
     assert client.entries()["a.csv"].active
     client.file_removed()
     run = client.execute("configuration_error", RunResult("manual__2026-03-02T12:00:00+00:00", 0))
-    assert "released: 1." in str(run.errors["configuration_error"])
+    assert "set inactive: 1." in str(run.errors["configuration_error"])
     assert not client.entries()["a.csv"].active
     assert under_way(client) == []

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from client_delivery.ledger.board import Board
+from client_delivery.ledger.expectations import Expectations
+from client_delivery.ledger.months import Months
 from client_delivery.run import detection, expected
 from client_delivery.web.access import Dag
 from client_delivery.web.standing import State, row_of
@@ -128,6 +130,29 @@ def test_late_files_that_a_person_acknowledges_are_not_reminded_of(scenario, clo
     clock.go_to(due + timedelta(hours=30))
     client.run()
     assert len(subjects(client)) == 1
+    standing = Board(client.stack.client("dynamodb"), LEDGER_TABLE).of(client.config.name)
+    row = row_of(Dag(client.config.name), standing, clock.now())
+    words = f"1 file like * by {due_at(due)} (UTC)"
+    assert (row.state, row.sentence) == (State.CALM, f"Late, as somebody knows: {words}.")
+
+
+def test_months_count_the_due_times_and_say_when_the_next_one_is(scenario, clock):
+    due = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    by = due_at(due).rsplit(" ", 3)[0] + " * * *"
+    client = scenario("s3", expected=[{"files": "elig_*.csv", "by": by}], expected_every_days=1)
+    dynamodb, key = client.stack.client("dynamodb"), client.config.delivery_key
+    client.run()
+    client.drop("elig_1.csv", "one")
+    client.run()
+    for days in range(3):
+        clock.go_to(due + timedelta(days=days, minutes=5))
+        client.run()
+        client.run()
+    found = Months(dynamodb, LEDGER_TABLE).of(key, "2020")
+    assert sum(month.on_time for month in found) == 1, "the day on which the file came, once"
+    assert sum(month.late for month in found) == 2
+    assert sum(month.runs for month in found) == 1
+    assert list(Expectations(dynamodb, LEDGER_TABLE, key).known().upcoming.values()) == [due + timedelta(days=3)]
 
 
 def test_the_board_says_what_is_late_until_it_has_come_or_nobody_expects_it(scenario, clock):

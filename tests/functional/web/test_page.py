@@ -12,12 +12,16 @@ from html.parser import HTMLParser
 
 import pytest
 
+from client_delivery.calendar.expectation import State as Line
 from client_delivery.ledger.acts import Act, Acts
 from client_delivery.ledger.board import Board
+from client_delivery.ledger.changes import Change, Changes, differences
+from client_delivery.ledger.expectations import Expectations, Known
 from client_delivery.ledger.mail_marks import MailMarks
 from client_delivery.ledger.months import Months
 from client_delivery.ledger.record import Request
-from client_delivery.ledger.table import Assignment, Ledger
+from client_delivery.ledger.table import GUARDED_BATCH, Assignment, Ledger
+from client_delivery.pickup.guards import MARK
 from client_delivery.transfer.contract import Receipt
 from client_delivery.web.access import Dag, Happened
 from tests.support.factories import RUN, a_file
@@ -103,7 +107,7 @@ def filled(path: str, name: str) -> str:
 
 def test_every_endpoint_asks_who_comes(page, acme):
     found = endpoints(page)
-    assert len(found) == 12
+    assert len(found) == 18
     for method, path in found:
         answer = page.request(method, filled(path, acme), headers=OURS)
         assert answer.status_code == 401, path
@@ -182,6 +186,27 @@ def test_an_action_is_a_run_with_the_reason_as_its_note(page, acme, airflow):
         ),
         ("operator", "acme", {"dismiss": ["e1"], "reason": "Dismiss: not ours"}, "Dismiss: not ours"),
     ]
+    del airflow.triggered[:]
+    answer = page.post(post + "test-destination", headers=OPERATOR | OURS, data={"reason": "new key"})
+    assert answer.headers["location"].endswith("?triggered=manual__1&answer=test_destination")
+    text = page.get(answer.headers["location"].removeprefix("/team"), headers=OPERATOR).text
+    assert 'href="/team/dags/acme/runs/manual__1/tasks/test_destination"' in text
+    assert "tasks/x" not in page.get("/deliveries/clients/acme?triggered=r&answer=x", headers=OPERATOR).text
+    page.post(post + "what-would-happen", headers=OPERATOR | OURS, data={"reason": "before noon"})
+    page.post(post + "let-through", headers=OPERATOR | OURS, data={"reason": "small month", "files": "e1"})
+    page.post(post + "acknowledge", headers=OPERATOR | OURS, data={"reason": "they called"})
+    outside = {"outside_window": "yes", "reason": "now"}
+    page.post(post + "send-now", headers=OPERATOR | OURS, data=outside)
+    page.post(post + "dismiss", headers=OPERATOR | OURS, data={**outside, "files": "e1"})
+    assert [{**conf, "reason": None} for _, _, conf, _ in airflow.triggered] == [
+        {"only_test_destination": True, "reason": None},
+        {"only_plan": True, "reason": None},
+        {"send_again": ["e1"], "reason": None},
+        {"acknowledge_late": "they called", "reason": None},
+        {"ignore_done_file": True, "ignore_window": True, "reason": None},
+        {"dismiss": ["e1"], "reason": None},
+    ]
+    del airflow.triggered[4:]
     for action, data in (
         ("resend-failed", {"reason": "  "}),
         ("send-again", {"reason": "x"}),
@@ -354,6 +379,152 @@ def test_a_held_file_is_chosen_and_dismissed(page, acme, ledger):
     assert "asked for by kim: month end" in life
 
 
+def test_what_a_guard_holds_is_let_through_or_dismissed(page, acme, ledger):
+    empty = Assignment(a_file("empty.csv", "empty"), "empty", GUARDED_BATCH)
+    ledger.hold([empty], {"empty": f"{MARK}the file is empty (guards.not_empty)."}, RUN, "acme")
+    ledger.close(list(ledger.find(["empty"]).values()), RUN)
+    fail(ledger, "bad.csv", "login refused")
+    text = page.get("/deliveries/clients/acme", headers=OPERATOR).text
+    guarded = text[text.index("<h2>Held by a guard</h2>") : text.index("<h2>Actions</h2>")]
+    assert 'aria-label="empty.csv"' in guarded
+    assert 'aria-label="bad.csv"' not in guarded
+    assert 'formaction="/team/deliveries/clients/acme/actions/let-through"' in guarded
+    for name, verb in (("empty.csv", "let-through"), ("bad.csv", "send-again")):
+        life = page.get("/deliveries/clients/acme/file", params={"file": name}, headers=OPERATOR).text
+        assert f'action="/team/deliveries/clients/acme/actions/{verb}"' in life
+
+
+def test_what_is_expected_is_shown_and_acknowledged(page, acme, ledger, dynamodb, ledger_table):
+    kept = Expectations(dynamodb, ledger_table, ledger.delivery_key)
+    line = "elig_*|<b>.csv|1|America/New_York|monthly, business day 5, 18:00"
+    due = datetime(2026, 3, 6, 23, tzinfo=UTC)
+    late = Line(since=due, due=due, missing=True)
+    kept.keep(Known(), due, {line: late}, {line: datetime(2026, 4, 7, 22, tzinfo=UTC)})
+    text = page.get("/deliveries/clients/acme", headers=OPERATOR).text
+    assert "1 file like elig_*|&lt;b&gt;.csv by monthly, business day 5, 18:00 (America/New_York)" in text
+    assert "2026-03-06 23:00" in text
+    assert "2026-04-07 22:00" in text
+    assert "not yet" in text
+    assert "actions/acknowledge" in text
+    assert "actions/acknowledge" not in page.get("/deliveries/clients/acme", headers=VIEWER).text
+    assert page.get("/deliveries/clients/acme/expected.json", headers=VIEWER).json() == [
+        {
+            "expected": "1 file like elig_*|<b>.csv by monthly, business day 5, 18:00 (America/New_York)",
+            "lastDue": "2026-03-06T23:00:00+00:00",
+            "nextDue": "2026-04-07T22:00:00+00:00",
+            "late": True,
+            "acknowledged": False,
+        }
+    ]
+    before = kept.known()
+    assert kept.keep(before, due, {line: late.acknowledge()})
+    assert kept.known().upcoming == before.upcoming, "who acknowledges does not forget when it is due next"
+    text = page.get("/deliveries/clients/acme", headers=OPERATOR).text
+    assert "as somebody knows" in text
+    assert "actions/acknowledge" not in text
+
+
+def alone(airflow, key: str) -> str:
+    """A configuration that no other test knows: what is kept by its name is this test's."""
+    name = f"c_{key.lower()}"
+    airflow.dags_there = {name: dag(name, key)}
+    airflow.may_read = {"operator": {name}, "viewer": {name}}
+    airflow.may_run = {"operator": {name}}
+    return name
+
+
+def test_a_window_may_be_disregarded_where_there_is_one(page, airflow, key, ledger, dynamodb, ledger_table):
+    name = alone(airflow, key)
+    deliver(ledger, "a.csv")
+    paths = (
+        f"/deliveries/clients/{name}",
+        f"/deliveries/clients/{name}/file?file=a.csv",
+        f"/deliveries/clients/{name}/again?begins=a",
+    )
+    for path in paths:
+        assert "outside_window" not in page.get(path, headers=OPERATOR).text
+    Board(dynamodb, ledger_table).looked(name, {"window": "06:00 to 22:00 (Europe/Berlin)"}, [])
+    for path in paths:
+        text = page.get(path, headers=OPERATOR).text
+        assert 'name="outside_window" value="yes"> Send outside the window' in text
+        assert "06:00 to 22:00 (Europe/Berlin)" in text
+
+
+def test_a_configurations_changes_are_shown_page_by_page(page, airflow, key, dynamodb, ledger_table):
+    name = alone(airflow, key)
+    changes = Changes(dynamodb, ledger_table)
+    for number in range(23):
+        told = differences({"schedule": None}, {"schedule": f"{number} * * * *", "pickup": {"prefix": "<b>/"}})
+        at = f"2026-03-01T12:{number:02d}:00.000Z"
+        changes.note(name, Change(at, f"{name}/r{number}/0", told if number else ()), 9999)
+        if number == 7:  # its task died, and was tried again
+            changes.note(name, Change(f"{at[:-5]}.500Z", f"{name}/r{number}/0", told), 9999)
+    text = page.get(f"/deliveries/clients/{name}/about", headers=VIEWER).text
+    assert "<code>schedule</code>: <bdi>null</bdi> → <bdi>&#34;22 * * * *&#34;</bdi>" in text
+    assert "<code>pickup.prefix</code>: <bdi>the default</bdi> → <bdi>&#34;&lt;b&gt;/&#34;</bdi>" in text
+    (older,) = re.findall(r'href="(\?after=[^"]+)#changes"', text)
+    rest = page.get(f"/deliveries/clients/{name}/about" + older.replace("&amp;", "&"), headers=VIEWER).text
+    runs = [re.findall(r"/runs/(r\d+)", one[one.index('id="changes"') :]) for one in (text, rest)]
+    assert [*runs[0], *runs[1]] == [f"r{number}" for number in range(22, -1, -1)]
+    assert "the first configuration" in rest
+    table = page.get(f"/deliveries/clients/{name}/changes.json", headers=VIEWER)
+    assert table.json()[0] == {
+        "at": "2026-03-01T12:22:00.000Z",
+        "run": f"{name}/r22/0",
+        "field": "pickup.prefix",
+        "before": None,
+        "after": '"<b>/"',
+    }
+    assert table.headers["x-next"] == older[1:]
+
+
+def test_two_configurations_are_told_apart_field_by_field():
+    long = "x" * 400
+    before = {
+        "a": 1,
+        "gone": [1],
+        "deep": {"same": 2, "other": "p"},
+        "long": long + "1",
+        "guards": {},
+        "of": [{"b": 1}],
+    }
+    after = {"a": 1, "deep": {"same": 2, "other": "q"}, "long": long + "2", "guards": {"x": True}, "of": [{"b": 2}]}
+    told = {one.field: (one.before, one.after) for one in differences(before, after)}
+    assert told.pop("long")[0].endswith("…")
+    assert told == {
+        "gone": ("[1]", None),
+        "deep.other": ('"p"', '"q"'),
+        "guards": ("{}", None),
+        "guards.x": (None, "true"),
+        "of[1].b": ("1", "2"),
+    }
+    assert differences(after, after) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/deliveries/board",
+        "/deliveries/search",
+        "/deliveries/clients/acme/files",
+        "/deliveries/clients/acme/months",
+        "/deliveries/clients/acme/people",
+        "/deliveries/clients/acme/expected",
+        "/deliveries/clients/acme/changes",
+        "/deliveries/clients/acme/life",
+        "/deliveries/runs/acme/files",
+    ],
+)
+def test_what_is_shown_can_be_taken_along(page, acme, ledger, path):
+    deliver(ledger, "a.csv")
+    query = {"file": "a.csv", "run_id": RUN.run_id, "q": "a.csv"}
+    rows = page.get(f"{path}.json", headers=VIEWER, params=query).json()
+    text = page.get(f"{path}.csv", headers=VIEWER, params=query)
+    assert text.headers["content-type"] == "text/csv; charset=utf-8"
+    assert len(list(csv.reader(io.StringIO(text.text.lstrip("\ufeff"))))[1:]) == len(rows)
+    assert page.get(f"{path}.exe", headers=VIEWER, params=query).status_code == 404
+
+
 def told_of(text: str) -> list[str]:
     timeline = text[text.index('<ol class="timeline">') :]
     return re.findall(r'<span class="state \w+">([^<]+)</span>', timeline)
@@ -476,7 +647,7 @@ def test_the_configuration_is_told_in_words_and_nothing_in_it_is_obeyed(page, ac
         "[click](javascript:alert(1)) <script>alert(1)</script> ![x](http://evil.example/x.png)"
     )
     text = page.get("/deliveries/clients/acme/about", headers=VIEWER).text
-    words = text[text.index('<div class="words">') :]
+    words = text[text.index('<div class="words">') : text.index('<h2 id="changes">')]
     assert "<td>s3://b/&lt;img src=x&gt;</td>" in words
     assert "History" not in words
     tags = Tags()
