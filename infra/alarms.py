@@ -108,6 +108,13 @@ CLIENT_WATCHES = (
         "Ask the client; the alarm's contributor names it.",
     ),
     ClientWatch(
+        "MessagesNotSent",
+        "message_not_sent",
+        "A message by a rule of notify, or about expected files, did not go out. The delivery is not affected; later "
+        "runs send it for three days.",
+        "The task's log (message_not_sent) says which channel refuses, and why: correct its connection, topic or bus.",
+    ),
+    ClientWatch(
         "TasksRed",
         "task_red",
         "A task other than report has failed after its last retry: the client that the contributor names gets nothing, "

@@ -28,7 +28,7 @@ def boundary(environment: Environment) -> list[dict[str, Any]]:
     are read.
     """
     place = Location("any", "")
-    everything = Needs({place}, {place}, {place}, {"any"}, {"any"})
+    everything = Needs({place}, {place}, {place}, {"any"}, {"any"}, topics={"any"}, buses={"any"})
     grants = [
         *permissions.worker(environment, everything),
         *permissions.container(environment, everything),

@@ -48,6 +48,10 @@ class Needs:
     """ARNs of the roles that configurations name."""
     kms_keys: set[str] = field(default_factory=set)
     """Destinations' keys that are used with our own identity: ARN, id or alias."""
+    topics: set[str] = field(default_factory=set)
+    """ARNs of the SNS topics that rules of ``notify`` name."""
+    buses: set[str] = field(default_factory=set)
+    """Names or ARNs of the EventBridge buses that they name."""
 
 
 def load_clients(environment: Environment, directory: Path = CONFIGS) -> list[ClientConfig]:
@@ -63,6 +67,9 @@ def needs_of(clients: Iterable[ClientConfig]) -> Needs:
     needs = Needs()
     for client in clients:
         pickup, destination = client.pickup, client.destination
+        own = [rule for rule in client.notify if rule.connection_id is None]
+        needs.topics |= {rule.topic_arn for rule in own if rule.topic_arn}
+        needs.buses |= {rule.event_bus or "default" for rule in own if rule.via == "eventbridge"}
         if pickup.role_arn:
             needs.roles.add(pickup.role_arn)
         else:

@@ -52,6 +52,7 @@ def worker(environment: Environment, needs: Needs) -> list[Grant]:
             {"StringEquals": {"ses:FromAddress": environment.mail_sender}},
             wildcard="the identity may be the address or its whole domain; the condition names the sender",
         ),
+        *_notify(environment, needs),
         Grant(
             "RunContainers",
             ("ecs:RunTask",),
@@ -88,6 +89,17 @@ def worker(environment: Environment, needs: Needs) -> list[Grant]:
             wildcard="every container has a log stream of its own",
         ),
     ]
+
+
+def _notify(environment: Environment, needs: Needs) -> list[Grant]:
+    """The topics and buses that rules of ``notify`` name, where they name no connection for them."""
+    grants = []
+    if needs.topics:
+        grants.append(Grant("NotifyTopics", ("sns:Publish",), tuple(sorted(needs.topics))))
+    if needs.buses:
+        arns = {one if one.startswith("arn:") else environment.arn("events", f"event-bus/{one}") for one in needs.buses}
+        grants.append(Grant("NotifyBuses", ("events:PutEvents",), tuple(sorted(arns))))
+    return grants
 
 
 def container(environment: Environment, needs: Needs) -> list[Grant]:

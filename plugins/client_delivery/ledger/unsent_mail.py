@@ -1,21 +1,27 @@
-"""E-mails that were due and did not go to everybody: what a later try, or a cleared task, has to send (R7.1, R7.3).
+"""Messages that were due and did not go to everybody: what a later try, or a later run, has to send (R7.1, R7.3).
 
-The entries that an e-mail is about are closed when its run ends, and nothing leads to a closed success any more. So
-what the e-mail is about is noted here, in a few items of the client's partition; DynamoDB removes them when they are
-old.
+The entries that a message is about are closed when its run ends, and nothing leads to a closed success any more. So
+what the message is about is noted here, in a few items of the client's partition; DynamoDB removes them when they are
+old. Those of the contacts' job e-mails are for another try, or life, of their run; those whose kind begins with ``@``
+are for whichever run of the client comes next.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterable, Sequence
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr
 
 from client_delivery.ledger import expressions
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.entry import RunRef, now
 from client_delivery.ledger.reads import Reader
 from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from client_delivery.ledger.writes import ConditionalWriter, Write
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,6 +30,8 @@ _KEPT_SECONDS = 400 * 86_400
 _ETAGS_IN_ITEM = 3_000
 """An item has 400 KB, and a sort key at most 1,024 bytes; ours have some 70."""
 _MOST_LIVES = 100
+_TAKEN_SECONDS = 86_400
+_FOR_LATER_RUNS = "@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class Unsent:
     """What is left of one e-mail."""
 
     kind: str
-    """``started`` or ``finished``."""
+    """``started`` or ``finished``; or, for later runs, what it is and whom it is for: ``@finished_<rule>``."""
     owner: RunRef
     """The life of the run that tried to send it."""
     etags: Sequence[str]
@@ -44,6 +52,12 @@ class Unsent:
     """Why the others have not."""
     done: bool = False
     """Nothing is left of it; or it is being sent just now: who dies then has not given it back (R7.2)."""
+    tries: int = 0
+    """How often it could not be sent; for later runs."""
+    about: Mapping[str, Any] | None = None
+    """What it is made of beside the entries; for later runs."""
+    noted_at: str | None = None
+    """When this was noted; for later runs."""
 
     def left(self, contacts: Iterable[str]) -> list[str]:
         """Whom of the contacts, as they are by now, it is to be sent to."""
@@ -60,7 +74,7 @@ class UnsentMail:
 
     def note(self, unsent: Unsent) -> None:
         """Keep, or replace, what is left of an e-mail. The item that leads to the others is written last."""
-        chunks = [unsent.etags[i : i + _ETAGS_IN_ITEM] for i in range(0, len(unsent.etags), _ETAGS_IN_ITEM)]
+        chunks = [unsent.etags[i : i + _ETAGS_IN_ITEM] for i in range(0, len(unsent.etags), _ETAGS_IN_ITEM)] or [[]]
         for number, chunk in reversed(list(enumerate(chunks))):
             first = {
                 "kind": unsent.kind,
@@ -71,6 +85,8 @@ class UnsentMail:
                 "done": unsent.done,
                 "chunks": len(chunks),
             }
+            if unsent.kind.startswith(_FOR_LATER_RUNS):
+                first |= {"tries": unsent.tries, "about": json.dumps(unsent.about), "notedAt": now()}
             item = {
                 **self._key(unsent.kind, unsent.owner, number),
                 "etags": list(chunk),
@@ -84,15 +100,52 @@ class UnsentMail:
         reader = Reader(self._dynamodb, self._table)
         first = max(0, owner.generation - _MOST_LIVES)
         lives = [replace(owner, generation=life) for life in range(first, owner.generation + 1)]
-        found = []
-        for item in reader.items(self._key(kind, life, 0) for kind in kinds for life in lives):
-            kind, life, chunks = item["kind"], RunRef.parse(item["run"]), int(item["chunks"])
-            more = reader.items(self._key(kind, life, number) for number in range(1, chunks))
-            rest = {one[SORT_KEY]: one["etags"] for one in more}
-            etags = [*item["etags"], *(etag for name in sorted(rest) for etag in rest[name])]
-            found.append(Unsent(kind, life, etags, item["has"], item["unknown"], item["reason"], item["done"]))
+        found = [
+            self._whole(item) for item in reader.items(self._key(kind, life, 0) for kind in kinds for life in lives)
+        ]
         return sorted(
             (one for one in found if not one.done or one.unknown), key=lambda one: (one.kind, one.owner.generation)
+        )
+
+    def for_later_runs(self) -> list[Unsent]:
+        """What whichever run comes next has to send, oldest first: one query, of half a read unit if there is none."""
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression=f"{PARTITION_KEY} = :key AND begins_with({SORT_KEY}, :prefix)",
+            ExpressionAttributeValues=expressions.to_item(
+                {":key": self._delivery_key, ":prefix": f"unsent#{_FOR_LATER_RUNS}"}
+            ),
+        )
+        items = [expressions.from_item(item) for page in pages for item in page["Items"]]
+        found = [self._whole(item) for item in items if "kind" in item and not item["done"]]
+        return sorted(found, key=lambda one: one.noted_at or "")
+
+    def take(self, unsent: Unsent) -> bool:
+        """Claim what :meth:`for_later_runs` found; False if another run has. Who dies then does not send it (R7.2)."""
+        write = Write.update(
+            self._table,
+            self._key(unsent.kind, unsent.owner, 0),
+            {"done": True, "takenAt": f"{now()} {uuid.uuid4()}", TTL_ATTRIBUTE: int(time.time()) + _TAKEN_SECONDS},
+            Attr("done").eq(False) & Attr("tries").eq(unsent.tries),
+        )
+        return ConditionalWriter(self._dynamodb).change(write) is not None
+
+    def _whole(self, item: Mapping[str, Any]) -> Unsent:
+        kind, life, chunks = item["kind"], RunRef.parse(item["run"]), int(item["chunks"])
+        more = Reader(self._dynamodb, self._table).items(self._key(kind, life, number) for number in range(1, chunks))
+        rest = {one[SORT_KEY]: one["etags"] for one in more}
+        etags = [*item["etags"], *(etag for name in sorted(rest) for etag in rest[name])]
+        return Unsent(
+            kind,
+            life,
+            etags,
+            item["has"],
+            item["unknown"],
+            item["reason"],
+            item["done"],
+            int(item.get("tries", 0)),
+            json.loads(item["about"]) if "about" in item else None,
+            item.get("notedAt"),
         )
 
     def _key(self, kind: str, owner: RunRef, number: int) -> dict[str, str]:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
-from zoneinfo import ZoneInfo
 
 from client_delivery.calendar.expectation import News
-from client_delivery.notify.messages import rendered
+from client_delivery.notify.messages import DELIVERIES, clock, rendered
 from client_delivery.notify.untrusted import elided, printable
 
 LISTED = 20
@@ -50,11 +49,34 @@ class About:
     run_id: str
     run_url: str | None
     environment: str | None
+    deliveries_url: str | None = None
 
 
-def message(late: Late, about: About, sender: str, recipients: Sequence[str]) -> EmailMessage:
-    """The e-mail about one expectation. File names are untrusted, and none reaches a header."""
-    title = _TITLES[late.news]
+TO_CLIENT = {
+    News.LATE: "These files have not reached us yet. They are delivered to you as soon as they come.",
+    News.CAME_LATE: "These files have come and have been delivered to you.",
+}
+"""What the e-mail says to the client instead of the advice to the team."""
+
+
+def title_of(news: News) -> str:
+    """What it is about, in a few words."""
+    return _TITLES[news]
+
+
+def advice_on(news: News) -> str:
+    """What the team is to do."""
+    return _ADVICE[News.CAME_LATE if news is News.CAME_LATE else News.LATE]
+
+
+def message(
+    late: Late, about: About, sender: str, recipients: Sequence[str], *, to_client: bool = False
+) -> EmailMessage:
+    """The e-mail about one expectation. File names are untrusted, and none reaches a header.
+
+    :param to_client: it speaks to the client: nothing of paths, runs and buttons.
+    """
+    title = title_of(late.news)
     names = [elided(printable(name), _LONGEST_NAME) for name in late.came]
     shown = {
         "title": title,
@@ -65,16 +87,26 @@ def message(late: Late, about: About, sender: str, recipients: Sequence[str]) ->
         "facts": [
             ("Client H number", printable(about.client)),
             ("Expected", printable(late.words)),
-            ("Was due", f"{late.due.astimezone(ZoneInfo(late.zone)):%Y-%m-%d %H:%M} {late.zone}"),
+            ("Was due", clock(late.due, late.zone)),
             ("Has come", f"{len(names)} of {late.at_least}"),
-            ("From", printable(about.source)),
-            ("Configuration", printable(about.configuration)),
-            ("Run", printable(about.run_id)),
+            *([] if to_client else _for_the_team(about)),
         ],
-        "run_url": about.run_url,
+        "run_url": None if to_client else about.run_url,
+        "deliveries_url": about.deliveries_url,
         "names": names[:LISTED],
         "more": max(0, len(names) - LISTED),
-        "advice": _ADVICE[News.CAME_LATE if late.news is News.CAME_LATE else News.LATE],
+        "advice": TO_CLIENT[News.CAME_LATE if late.news is News.CAME_LATE else News.LATE]
+        if to_client
+        else advice_on(late.news),
     }
     where = f"{about.environment}: " if about.environment else ""
     return rendered("expected", shown, f"{where}[{about.client}] {title}: {late.words}", sender, recipients)
+
+
+def _for_the_team(about: About) -> list[tuple[str, str]]:
+    return [
+        ("From", printable(about.source)),
+        ("Configuration", printable(about.configuration)),
+        ("Run", printable(about.run_id)),
+        *([(DELIVERIES, "every file of this client")] if about.deliveries_url else []),
+    ]

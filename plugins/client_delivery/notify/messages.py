@@ -13,6 +13,7 @@ from email.message import EmailMessage
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
@@ -20,6 +21,8 @@ from client_delivery.notify.csv_table import Cell, csv_table
 from client_delivery.notify.sizes import human_size
 from client_delivery.notify.untrusted import elided, printable
 
+DELIVERIES = "Deliveries page"
+"""The fact whose value is a link."""
 LISTED = 100
 """Files of this job in the body of an e-mail, failed ones first; the attached CSV has all (R7.4)."""
 LISTED_BESIDES = 20
@@ -58,7 +61,7 @@ class JobSummary:
     configuration: str
     run_id: str
     time: datetime
-    """With its time zone; shown in UTC."""
+    """With its time zone; shown by the client's clock."""
     source: str
     destination: str
     files: Sequence[FileLine]
@@ -72,6 +75,15 @@ class JobSummary:
     """What the trigger form asked for beyond the configuration."""
     run_url: str | None = None
     environment: str | None = None
+    zone: str = "UTC"
+    """The client's."""
+    deliveries_url: str | None = None
+    """Where people of the team see the client's files."""
+
+    @property
+    def client(self) -> str:
+        """The client as people call it."""
+        return f"{self.client_h_number} {self.feed}" if self.feed else self.client_h_number
 
 
 class Outcome(StrEnum):
@@ -88,7 +100,8 @@ class Outcome(StrEnum):
 _OF_STATUS = {"fail": Outcome.FAILED, "processing": Outcome.IN_PROGRESS, "success": Outcome.DELIVERED}
 
 
-def _outcome_of(file: FileLine) -> Outcome:
+def outcome_of(file: FileLine) -> Outcome:
+    """What became of a file."""
     return Outcome.REPLACED if file.replaced else _OF_STATUS[file.status]
 
 
@@ -109,7 +122,7 @@ class _Row(NamedTuple):
         """What it is called there, what failed, if it still matters, and the note."""
         texts = [f"arrives as {self.file.arrives_as}" if self.file.arrives_as else "", self.file.note or ""]
         if self.outcome in {Outcome.FAILED, Outcome.HELD, Outcome.REPLACED, Outcome.IN_PROGRESS}:
-            attempts = _count(self.file.attempts, "failed attempt") if self.file.attempts else ""
+            attempts = counted(self.file.attempts, "failed attempt") if self.file.attempts else ""
             texts = [": ".join(filter(None, (attempts, self.file.error))), *texts]
         one_line = (" ".join(text.split()) for text in texts)
         return [elided(printable(text), _LONGEST_DETAIL) for text in one_line if text]
@@ -162,12 +175,22 @@ class _Count(NamedTuple):
 
 def started(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
     """The 'Job started' e-mail (R7.1). Raises ``ValueError`` for a time without its zone."""
-    return _message("Job started", _count(len(summary.files), "file"), summary, sender, recipients)
+    return _message("Job started", counted(len(summary.files), "file"), summary, sender, recipients)
 
 
-def finished(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
-    """The 'Job finished' e-mail (R7.1). Raises ``ValueError`` for a time without its zone."""
-    outcomes = [_outcome_of(file) for file in summary.files]
+def finished(
+    summary: JobSummary, sender: str, recipients: Sequence[str], *, title: str = "Job finished", advice: str = ""
+) -> EmailMessage:
+    """The 'Job finished' e-mail (R7.1). Raises ``ValueError`` for a time without its zone.
+
+    :param advice: what the reader is to do.
+    """
+    return _message(title, outcome_in_words(summary), summary, sender, recipients, advice=advice)
+
+
+def outcome_in_words(summary: JobSummary) -> str:
+    """How many files came to what, as a headline has it."""
+    outcomes = [outcome_of(file) for file in summary.files]
     delivered, failed, replaced, unfinished = (
         outcomes.count(one) for one in (Outcome.DELIVERED, Outcome.FAILED, Outcome.REPLACED, Outcome.IN_PROGRESS)
     )
@@ -177,20 +200,22 @@ def finished(summary: JobSummary, sender: str, recipients: Sequence[str]) -> Ema
     outcome += [f"{failed:,} FAILED"] if failed else []
     outcome += [f"{unfinished:,} in progress"] if unfinished else []
     outcome += [f"{len(summary.held):,} held"] if summary.held else []
-    return _message("Job finished", ", ".join(outcome), summary, sender, recipients)
+    return ", ".join(outcome)
 
 
-def held(summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
+def held(summary: JobSummary, sender: str, recipients: Sequence[str], *, advice: str = "") -> EmailMessage:
     """The daily reminder of files that failed and still wait (R5.9). Raises ``ValueError`` for a time without zone."""
     count = len(summary.held) + summary.more_held
-    return _message("Still held", f"{count:,} held", summary, sender, recipients)
+    return _message("Still held", f"{count:,} held", summary, sender, recipients, advice=advice)
 
 
-def _message(title: str, headline: str, summary: JobSummary, sender: str, recipients: Sequence[str]) -> EmailMessage:
-    client = f"{summary.client_h_number} {summary.feed}" if summary.feed else summary.client_h_number
+def _message(
+    title: str, headline: str, summary: JobSummary, sender: str, recipients: Sequence[str], *, advice: str = ""
+) -> EmailMessage:
+    client = summary.client
     where = f"{summary.environment}: " if summary.environment else ""
     files = sorted(
-        (_Row(_outcome_of(file), file) for file in summary.files),
+        (_Row(outcome_of(file), file) for file in summary.files),
         key=lambda row: (_RANK[row.outcome], row.file.name),
     )
     held = [_Row(Outcome.HELD, file) for file in summary.held]
@@ -203,16 +228,23 @@ def _message(title: str, headline: str, summary: JobSummary, sender: str, recipi
         "client": printable(client),
         "environment": printable(summary.environment or ""),
         "facts": _facts(summary, client),
+        "advice": advice,
         "run_url": summary.run_url,
+        "deliveries_url": summary.deliveries_url,
         "counts": _counts(every),
         "sections": _sections(files, held, duplicates),
         "in_table": in_table,
         "files_in_all": len(every),
     }
     message = rendered("mail", shown, f"{where}[{client}] {title}: {headline}", sender, recipients)
+    attach(message, table, client)
+    return message
+
+
+def attach(message: EmailMessage, table: bytes, client: str) -> None:
+    """Give the e-mail its table of all files."""
     name = re.sub(r"[^\w.-]+", "-", f"{client}-files.csv", flags=re.ASCII)
     message.add_attachment(table, maintype="text", subtype="csv", filename=name, params={"charset": "utf-8"})
-    return message
 
 
 def rendered(
@@ -238,12 +270,19 @@ def rendered(
 _RANK = {outcome: rank for rank, outcome in enumerate(Outcome)}
 
 
+def clock(time: datetime, zone: str, form: str = "%Y-%m-%d %H:%M") -> str:
+    """A moment by the client's clock. Raises ``ValueError`` for one without its zone."""
+    if time.tzinfo is None:
+        raise ValueError(f"the time of a job needs its time zone; {time.isoformat()} has none")
+    if zone == "UTC":
+        return f"{time.astimezone(UTC):{form}} UTC"
+    return f"{time.astimezone(ZoneInfo(zone)):{form} %Z} ({zone})"
+
+
 def _facts(summary: JobSummary, client: str) -> list[tuple[str, str]]:
-    if summary.time.tzinfo is None:
-        raise ValueError(f"the time of a job needs its time zone; {summary.time.isoformat()} has none")
     facts = [
         ("Client H number", client),
-        ("Time", f"{summary.time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"),
+        ("Time", clock(summary.time, summary.zone, "%Y-%m-%d %H:%M:%S")),
         ("From", summary.source),
         ("To", summary.destination),
         ("Configuration", summary.configuration),
@@ -251,6 +290,8 @@ def _facts(summary: JobSummary, client: str) -> list[tuple[str, str]]:
     ]
     if summary.asked:
         facts.append(("Asked for", summary.asked))
+    if summary.deliveries_url:
+        facts.append((DELIVERIES, "every file of this client"))
     if summary.more_held:
         facts.append(("Not listed", f"{summary.more_held:,} more files that are held"))
     return [(label, printable(value)) for label, value in facts]
@@ -292,7 +333,8 @@ def _sections(files: Sequence[_Row], held: Sequence[_Row], duplicates: Sequence[
     ]
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number of things, in words."""
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

@@ -73,7 +73,7 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
     def _end(self, run: Run, found: Findings) -> NoReturn:
         """Skip the rest of the run. Raises instead while a failed file waits: the run stays red until it is solved."""
         try:
-            end = end_idle(run, found, lambda: post_of(run))
+            end = end_idle(run, found, lambda: post_of(self, run))
         except FormRefused as error:
             raise AirflowFailException(str(error)) from None
         look_for_late(self, run, delivered=False)

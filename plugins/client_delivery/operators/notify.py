@@ -1,4 +1,4 @@
-"""R7: the e-mails."""
+"""R7: the messages."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from client_delivery.operators.base import DeliveryOperator
+from client_delivery.run.addressees import Post
 from client_delivery.run.expected import look
-from client_delivery.run.mails import FinishedMail, JobMail, MailUnknown, Post, StartedMail
+from client_delivery.run.mails import FinishedMail, JobMail, MailUnknown, StartedMail, send_what_is_left
+from client_delivery.run.rules import tell_of_job
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from mypy_boto3_ses import SESClient
 
+    from client_delivery.config.notify import NotifyRule
+    from client_delivery.ledger.entry import RunRef
+    from client_delivery.notify.brief import Brief
     from client_delivery.run.context import Run
 
 
@@ -28,12 +33,14 @@ class NotifyOperator(DeliveryOperator):
     def execute(self, context: Context) -> None:
         """Send the e-mail if it is due."""
         run = self.run_of(context)
+        mail = self.mail(run, post_of(self, run))
+        tell_of_job(mail)
         if not run.notifies:
             # Not skipped: a task that is skipped would skip the wind-up after it.
             run.log_event("mail_switched_off", kind=self.mail.kind)
             return
         try:
-            self.mail(run, post_of(run)).send_due()
+            mail.send_due()
         except MailUnknown as error:
             raise AirflowFailException(str(error)) from error
         except Exception as error:
@@ -56,19 +63,35 @@ class NotifyFinishedOperator(NotifyOperator):
 
 
 def look_for_late(task: DeliveryOperator, run: Run, *, delivered: bool) -> None:
-    """As a run ends: tell of files that are expected and have not come (R7), and raise the client's alarm."""
-    if look(run, lambda: post_of(run), delivered=delivered):
+    """As a run ends: tell of files that are expected and have not come (R7), and raise the client's alarm; and tell
+    what earlier runs could not."""
+    if look(run, lambda: post_of(task, run), delivered=delivered):
         task.alarm("files_overdue")
+    if run.config.notify or run.config.expected:
+        send_what_is_left(run, post_of(task, run))
 
 
-def post_of(run: Run) -> Post:
-    """SES by Airflow's connection, and the run's page."""
-    base_url, owner = conf.get("api", "base_url", fallback="").rstrip("/"), run.owner
-    dag_id = owner.dag_id or run.config.name
+def post_of(task: DeliveryOperator, run: Run) -> Post:
+    """SES by Airflow's connection, channels by Airflow's hooks, and the pages of runs and of the client's files."""
+    base_url, name = conf.get("api", "base_url", fallback="").rstrip("/"), run.config.name
+
+    def run_url(of: RunRef) -> str | None:
+        return f"{base_url}/dags/{of.dag_id or name}/runs/{quote(of.run_id)}" if base_url else None
+
     return Post(
         ses=lambda: _ses(run.settings.ses_connection_id),
-        run_url=f"{base_url}/dags/{dag_id}/runs/{quote(owner.run_id)}" if base_url else None,
+        run_url=run_url,
+        deliveries_url=f"{base_url}/dags/{name}/plugin/deliveries-of-client" if base_url else None,
+        to_channel=_to_channel,
+        alarm=task.alarm,
     )
+
+
+def _to_channel(rule: NotifyRule, brief: Brief, seconds: float) -> None:
+    # Imported here: only the tasks of clients whose rules name a channel pay for its client library.
+    from client_delivery.operators.channels import send
+
+    send(rule, brief, seconds)
 
 
 def _ses(connection_id: str) -> SESClient:
@@ -76,6 +99,7 @@ def _ses(connection_id: str) -> SESClient:
     from botocore.config import Config
 
     # One call and no more: a call whose response was lost may have sent the e-mail (R7.2). Airflow retries the
-    # rest.
-    client: SESClient = SesHook(aws_conn_id=connection_id, config=Config(retries={"total_max_attempts": 1})).get_conn()
+    # rest. It responds in a second or does not: no task waits longer than this for it.
+    config = Config(connect_timeout=10, read_timeout=30, retries={"total_max_attempts": 1})
+    client: SESClient = SesHook(aws_conn_id=connection_id, config=config).get_conn()
     return client

@@ -11,6 +11,7 @@ from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.notify import look_for_late, post_of
 from client_delivery.run.closing import WoundUp, deactivate, failures, settle
 from client_delivery.run.mails import FinishedMail
+from client_delivery.run.rules import tell_of_job
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,16 +36,17 @@ class ReportOperator(DeliveryOperator):
         if failed:
             raise AirflowFailException(failed)
 
-    @staticmethod
-    def _wind_up(run: Run) -> WoundUp:
+    def _wind_up(self, run: Run) -> WoundUp:
         """What the tasks between transfers and report do, where they did not run in this life.
 
         The UI can clear only the failed tasks of a run: the transfers and this one, but none in between.
         """
         settle(run)
+        mail = FinishedMail(run, post_of(self, run))
+        tell_of_job(mail)
         if run.notifies:
             try:
-                FinishedMail(run, post_of(run)).send_due()
+                mail.send_due()
             except Exception as error:  # never the delivery's failure (R7.3)
                 run.log_event("mail_not_sent", level=logging.ERROR, kind="finished", error=str(error))
         return deactivate(run)

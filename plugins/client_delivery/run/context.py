@@ -102,8 +102,13 @@ class Run(Notes):
 
     @property
     def notifies(self) -> bool:
-        """Whether e-mails are sent (R7.1)."""
+        """Whether the contacts get e-mails (R7.1)."""
         return bool(self.params["send_notifications"])
+
+    @property
+    def silenced(self) -> bool:
+        """Whether the trigger form switched the messages of this run off that the configuration has on."""
+        return self.config.send_notifications and not self.notifies
 
     def others_under_way(self, entries: Iterable[Entry]) -> list[RunRef]:
         """The other runs that own some of these entries and that are not over, says Airflow (R4.1).

@@ -16,8 +16,8 @@ from client_delivery.run.mails import FinishedMail, mail_is_left
 
 if TYPE_CHECKING:
     from client_delivery.pickup.survey import Findings
+    from client_delivery.run.addressees import Post
     from client_delivery.run.context import Run
-    from client_delivery.run.mails import Post
 
 _HELD_NAMES = 20
 

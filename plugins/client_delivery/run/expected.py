@@ -11,14 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from client_delivery.calendar.expectation import Arrival, Expectation, Judgement, State, judge, words_of
+from client_delivery.calendar.expectation import Arrival, Expectation, Judgement, News, State, judge, words_of
 from client_delivery.ledger.entry import timestamp
+from client_delivery.run.addressees import OfLate
+from client_delivery.run.rules import tell_of_late
 
 if TYPE_CHECKING:
+    from client_delivery.ledger.entry import RunRef
+    from client_delivery.notify.expected import About
+    from client_delivery.run.addressees import Post
     from client_delivery.run.context import Run
-    from client_delivery.run.mails import Post
 
 _NOTED_AFTER = timedelta(hours=12)
 """How often it is noted that somebody has looked, where nothing else is to be noted."""
@@ -118,13 +122,9 @@ def _tell(run: Run, post: Callable[[], Post], expectation: Expectation, judgemen
         came=len(judgement.came),
         at_least=expectation.at_least,
     )
-    if not run.notifies:
-        return
-    from client_delivery.notify import expected
-    from client_delivery.notify.sending import send
+    from client_delivery.notify.expected import Late
 
-    config, contacts, where = run.config, run.config.contacts, post()
-    late = expected.Late(
+    late = Late(
         judgement.news,
         expectation.words,
         judgement.state.due,
@@ -132,21 +132,31 @@ def _tell(run: Run, post: Callable[[], Post], expectation: Expectation, judgemen
         expectation.at_least,
         judgement.came,
     )
-    about = expected.About(
+    where = post()
+    tell_of_late(run, where, OfLate(late, _about(run, where, run.owner)), expectation.key)
+
+
+def told_again(run: Run, post: Post, late: Mapping[str, Any], owner: RunRef) -> OfLate:
+    """What an earlier run noted, for it could not tell it."""
+    from client_delivery.notify.expected import Late
+
+    read = {**late, "news": News(late["news"]), "due": datetime.fromisoformat(late["due"])}
+    return OfLate(Late(**read), _about(run, post, owner))
+
+
+def _about(run: Run, post: Post, owner: RunRef) -> About:
+    from client_delivery.notify.expected import About
+
+    config = run.config
+    return About(
         f"{config.client_h_number} {config.feed}" if config.feed else config.client_h_number,
         config.name,
         f"s3://{config.pickup.bucket}/{config.pickup.prefix}",
-        run.owner.run_id,
-        where.run_url,
+        owner.run_id,
+        post.run_url(owner),
         run.settings.environment or None,
+        post.deliveries_url,
     )
-    kind = judgement.news.replace(" ", "_")
-    try:
-        message = expected.message(late, about, run.settings.mail_sender, contacts)
-        message_id = send(message, where.ses(), contacts, run.settings.ses_configuration_set)
-        run.log_event("mail_sent", kind=kind, recipients=len(contacts), message_id=message_id)
-    except Exception as error:  # never the delivery's failure (R7.3); the next reminder comes in a day
-        run.log_event("mail_not_sent", level=logging.ERROR, kind=kind, error=str(error))
 
 
 def _arrivals(run: Run, since: datetime) -> list[Arrival]:

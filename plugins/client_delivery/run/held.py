@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from client_delivery.ledger.entry import RunRef
+from client_delivery.run.rules import tell_of_held
 from client_delivery.runtime.events import as_json, one_line
 
 if TYPE_CHECKING:
@@ -37,18 +38,26 @@ def why(found: Findings, delivery_key: str) -> str:
 
 
 def remind(mail: FinishedMail, found: Findings) -> None:
-    """One e-mail a day (UTC) while something has been held for a day. Never fails the task (R7.3)."""
+    """One message a day (UTC) while something has been held for a day. Never fails the task (R7.3)."""
     now = datetime.now(UTC)
     held = [entry for entry, _ in found.some_held]
     known_long = any(now - datetime.fromisoformat(entry.timestamp) >= _TOLD_BY_FINISH_MAIL for entry in held)
     run = mail.run
     today = RunRef(f"held-{now:%Y-%m-%d}")
-    if not (run.notifies and known_long):
+    if not known_long:
+        return
+    not_listed = found.held - len(held)
+    tell_of_held(
+        mail,
+        lambda: mail.of_held(held, not_listed=not_listed, for_team=True),
+        [entry.identity for entry in held],
+    )
+    if not run.notifies:
         return
     try:
         if not run.mail_marks.claim("held", today):
             return
-        mail.remind(held, not_listed=found.held - len(held))
+        mail.remind(held, not_listed=not_listed)
     except Exception as error:
         run.log_event("mail_not_sent", level=logging.ERROR, kind="held", error=str(error))
         if not (getattr(error, "has", ()) or getattr(error, "unknown", ())):

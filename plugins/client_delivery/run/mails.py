@@ -1,15 +1,22 @@
-"""R7: the e-mails of a run. What they say is in ``notify``; here is when one is due, and to whom."""
+"""R7: the messages of a run about its files: when one is due, and what it is about.
+
+The contacts' e-mails are here; what rules are told besides is in ``run/rules.py``, and how either speaks and leaves in
+``run/addressees.py``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from client_delivery.config.notify import Occasion
 from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.ledger.manifest import HELD
 from client_delivery.ledger.unsent_mail import Unsent
+from client_delivery.run.addressees import Contacts, OfJob, Post, Told
+from client_delivery.run.rules import resend
 
 if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
@@ -20,16 +27,6 @@ if TYPE_CHECKING:
 
 class MailUnknown(Exception):
     """It is not known whether an e-mail reached its contacts; it is not sent to them again."""
-
-
-@dataclass(frozen=True)
-class Post:
-    """How e-mails leave, and where they point to."""
-
-    ses: Callable[[], SESClient]
-    """The mail service. Make each call only once: a call whose response was lost may have sent the e-mail."""
-    run_url: str | None
-    """Where the run is in the Airflow UI."""
 
 
 class JobMail:
@@ -44,7 +41,7 @@ class JobMail:
 
     def __init__(self, run: Run, post: Post) -> None:
         self.run = run
-        self._post = post
+        self.post = post
 
     def send_due(self) -> None:
         """Send what is due, and what an earlier try or life of this run could not send.
@@ -99,24 +96,39 @@ class JobMail:
         """What the e-mail lists as not sent, since its content had been."""
         return []
 
-    def summary(self, entries: Sequence[Entry], held: list[FileLine]) -> JobSummary:
-        """What the e-mail is made from."""
+    def summary(
+        self,
+        entries: Sequence[Entry],
+        held: list[FileLine],
+        *,
+        for_team: bool = False,
+        life: RunRef | None = None,
+        at: datetime | None = None,
+    ) -> JobSummary:
+        """What the message is made from.
+
+        :param for_team: with the way to the Deliveries page.
+        :param life: the life of the run that it is about, if it is not this one.
+        :param at: when what it tells of happened, if it is not now.
+        """
         from client_delivery.notify.messages import JobSummary
 
-        run = self.run
+        run, life = self.run, life or self.run.owner
         pickup = run.config.pickup
         return JobSummary(
             client_h_number=run.config.client_h_number,
             feed=run.config.feed,
             configuration=run.config.name,
-            run_id=run.owner.run_id,
-            asked=run.asked,
-            time=datetime.now(UTC),
+            run_id=life.run_id,
+            asked=run.asked if life == run.owner else "",
+            time=at or datetime.now(UTC),
             source=f"s3://{pickup.bucket}/{pickup.prefix}",
             destination=run.config.destination.uri,
             files=[file_line(e) for e in sorted(entries, key=lambda e: e.file_name) if not e.reopened],
-            run_url=self._post.run_url,
+            run_url=self.post.run_url(life),
             environment=run.settings.environment or None,
+            zone=run.config.timezone,
+            deliveries_url=self.post.deliveries_url if for_team else None,
             held=held,
             duplicates=self.duplicates(entries),
         )
@@ -157,7 +169,7 @@ class JobMail:
     def _ses_or_error(self) -> SESClient | Exception:
         """The mail service, or why there is none: it is told when what is due is known."""
         try:
-            return self._post.ses()
+            return self.post.ses()
         except Exception as error:
             return error
 
@@ -168,17 +180,11 @@ class JobMail:
         held: list[FileLine],
         recipients: Sequence[str],
     ) -> None:
-        from client_delivery.notify import messages
-        from client_delivery.notify.sending import send
-
         if isinstance(ses, Exception):
             raise ses
         assert ses is not None  # noqa: S101 - who has something to send has asked for it
-        run = self.run
-        build = messages.started if self.kind == "started" else messages.finished
-        message = build(self.summary(entries, held), run.settings.mail_sender, run.config.contacts)
-        message_id = send(message, ses, recipients, run.settings.ses_configuration_set)
-        run.log_event("mail_sent", kind=self.kind, recipients=len(recipients), message_id=message_id)
+        told = OfJob(Occasion(self.kind), self.summary(entries, held))
+        Contacts(self.run, self.post).mail(ses, told, recipients)
 
 
 class StartedMail(JobMail):
@@ -215,15 +221,13 @@ class FinishedMail(JobMail):
 
     def remind(self, entries: Sequence[Entry], *, not_listed: int = 0) -> None:
         """Send the reminder of what is held (R5.9): of the entries, and of so many more."""
-        from client_delivery.notify import messages
-        from client_delivery.notify.sending import send
+        told = OfJob(Occasion.HELD, self.of_held(entries, not_listed=not_listed))
+        Contacts(self.run, self.post).send(told, self.run.config.contacts)
 
-        run = self.run
-        contacts = run.config.contacts
-        summary = replace(self.summary([], [file_line(entry) for entry in entries]), more_held=not_listed)
-        message = messages.held(summary, run.settings.mail_sender, contacts)
-        message_id = send(message, self._post.ses(), contacts, run.settings.ses_configuration_set)
-        run.log_event("mail_sent", kind="held", recipients=len(contacts), message_id=message_id)
+    def of_held(self, entries: Sequence[Entry], *, not_listed: int = 0, for_team: bool = False) -> JobSummary:
+        """What a reminder of these, and of so many more, is made from."""
+        summary = self.summary([], [file_line(entry) for entry in entries], for_team=for_team)
+        return replace(summary, more_held=not_listed)
 
     def held(self) -> list[FileLine]:
         """What failed before and waits in the pick-up until somebody asks for it (R5.4)."""
@@ -241,6 +245,25 @@ class FinishedMail(JobMail):
             for entry in entries
             for name in sorted(entry.duplicate_names)
         ]
+
+
+def send_what_is_left(run: Run, post: Post) -> None:
+    """Send what earlier runs of this client could not. Never raises."""
+
+    def again(unsent: Unsent, entries: Sequence[Entry]) -> Told:
+        about = unsent.about or {}
+        if "late" in about:
+            from client_delivery.run.expected import told_again
+
+            return told_again(run, post, about["late"], unsent.owner)
+        occasion, at = Occasion(about["occasion"]), datetime.fromisoformat(about["since"])
+        mail = FinishedMail(run, post)
+        if occasion is Occasion.HELD:
+            held = [file_line(entry) for entry in entries if entry.status is Status.FAIL]
+            return OfJob(occasion, mail.summary([], held, for_team=True, life=unsent.owner, at=at))
+        return OfJob(occasion, mail.summary(entries, [], for_team=True, life=unsent.owner, at=at))
+
+    resend(run, post, again)
 
 
 def mail_is_left(run: Run) -> bool:

@@ -109,5 +109,10 @@ _SENTENCES: Mapping[str, Callable[[Fields], str]] = {
     "file_held": lambda f: f"{_name(f)} failed earlier and is held: it waits for somebody to solve it.",
     "batch_finished": _batch_end,
     "job_finished": _finished,
+    "message_sent": lambda f: f"Told ({f['kind']}): {one_line(f['rule'])}.",
+    "message_not_sent": lambda f: (
+        f"A message ({f['kind']}) was not sent, and a later run sends it: {one_line(f['error'])}"
+    ),
+    "message_given_up": lambda f: f"A message ({f['kind']}) is given up after three days: {one_line(f['error'])}",
     "mail_switched_off": lambda _: "E-mails are switched off for this run.",
 }

@@ -1,0 +1,278 @@
+"""What the rules of ``notify`` are told, each message once (R7.2), and never at a delivery's cost (R7.3).
+
+The right to send is claimed in the ledger first. What could not be sent is noted there, and a later run of the client
+sends it, idle or not, until it is three days old. Trouble is logged and raises an alarm; no task fails by it, and all
+rules together delay a task by half a minute at most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from client_delivery.config.notify import Occasion, rules_on
+from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.unsent_mail import Unsent
+from client_delivery.run.addressees import Addressee, Contacts, OfJob, OfLate, Post, Told, addressee_of, mark_of
+
+if TYPE_CHECKING:
+    from client_delivery.config.notify import NotifyRule
+    from client_delivery.ledger.entry import Entry
+    from client_delivery.notify.messages import FileLine, JobSummary
+    from client_delivery.run.context import Run
+
+PATIENCE = 30.0
+"""Seconds that all rules together may take of one task; what is left then is for a later run."""
+LONGEST_ATTEMPT = 15.0
+"""Seconds for one message by one rule. The last one begins before the patience ends."""
+TOLD_FOR = timedelta(days=3)
+"""What could not be sent for so long is news no more."""
+FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=6)
+_MOST_LOOKED_UP = 50
+"""Files of a run whose record is asked whether they had failed before."""
+
+
+class AboutFiles(Protocol):
+    """A message about files: :class:`~client_delivery.run.mails.JobMail`."""
+
+    kind: ClassVar[str]
+    run: Run
+    post: Post
+
+    def subjects(self) -> list[Entry]:
+        """The entries that it is about."""
+
+    def life(self, entry: Entry) -> RunRef:
+        """The life of a run in which it is due for an entry."""
+
+    def held(self) -> list[FileLine]:
+        """What it lists as held."""
+
+    def summary(self, entries: Sequence[Entry], held: list[FileLine], *, for_team: bool = False) -> JobSummary:
+        """What it is made from."""
+
+
+class Telling:
+    """What one task tells all rules, in the time that there is."""
+
+    def __init__(self, run: Run, post: Post) -> None:
+        self.run, self.post = run, post
+        self._end = time.monotonic() + PATIENCE
+
+    def seconds(self) -> float:
+        """For the next message; 0 when there is no time for another one."""
+        left = self._end - time.monotonic()
+        return min(left, LONGEST_ATTEMPT) if left > 1 else 0.0
+
+    def send_or_keep(self, to: Addressee, told: Told, unsent: Unsent) -> None:
+        """Send what has been claimed; note what is left of it."""
+        seconds = self.seconds()
+        if not seconds:
+            self._keep(to, unsent, TimeoutError("the messages before it took all the time that there was"))
+            return
+        try:
+            to.send(told, unsent.left(to.recipients), message_id(self.run, unsent), seconds)
+        except Exception as error:
+            self._keep(to, unsent, error)
+
+    def _keep(self, to: Addressee, unsent: Unsent, error: Exception) -> None:
+        has = (*unsent.has, *getattr(error, "has", ()))
+        unknown = () if to.repeatable else (*unsent.unknown, *getattr(error, "unknown", ()))
+        reason = str(error) or type(error).__name__
+        kept = replace(unsent, has=has, unknown=unknown, reason=reason, tries=unsent.tries + 1, done=False)
+        left = len(kept.left(to.recipients))
+        kind = plain(unsent.kind)
+        event = "message_not_sent" if to.mark else "mail_not_sent"
+        self.run.log_event(event, level=logging.ERROR, kind=kind, error=reason, left=left)
+        self.post.alarm("message_not_sent")
+        if left:
+            self.run.unsent_mail.note(kept)
+
+
+def tell_of_job(mail: AboutFiles) -> None:
+    """Tell the rules of what the e-mail of this kind is about. Never raises."""
+    run = mail.run
+    occasions = (Occasion.STARTED,) if mail.kind == "started" else (*_ENDS,)
+    rules = rules_on(run.config.notify, *occasions)
+    if not rules or run.silenced:
+        return
+    telling = Telling(run, mail.post)
+    with_trouble_told(run, lambda: _tell_of_job(mail, rules, telling))
+
+
+_ENDS = (Occasion.FAILED, Occasion.RECOVERED, Occasion.FINISHED)
+"""What the end of a delivery may be; of several a rule is told the first that it has."""
+
+
+def _tell_of_job(mail: AboutFiles, rules: Sequence[NotifyRule], telling: Telling) -> None:
+    run = mail.run
+    entries = mail.subjects()
+    if not entries:
+        return
+    happened = [Occasion.STARTED] if mail.kind == "started" else _happened(run, entries, rules)
+    held = mail.held() if mail.kind == "finished" else []
+    for rule in rules:
+        occasion = next((one for one in happened if one in rule.on), None)
+        if occasion is None:
+            continue
+        to = addressee_of(run, mail.post, rule)
+        lives = {mail.life(entry) for entry in entries}
+        claimed = _claim(run, f"{mail.kind}{to.mark}", lives, to.recipients)
+        about = [entry for entry in entries if mail.life(entry) in claimed]
+        if not about:
+            continue
+        unsent = Unsent(
+            f"@{mail.kind}{to.mark}",
+            run.owner,
+            [entry.identity for entry in about],
+            about={"occasion": str(occasion), "since": _now()},
+        )
+        told = OfJob(occasion, mail.summary(about, held, for_team=True))
+        telling.send_or_keep(to, told, unsent)
+
+
+def _happened(run: Run, entries: Sequence[Entry], rules: Sequence[NotifyRule]) -> list[Occasion]:
+    """What the end of this delivery is, what matters most first."""
+    happened = [Occasion.FINISHED]
+    if rules_on(rules, Occasion.RECOVERED) and _recovered(run, entries):
+        happened.insert(0, Occasion.RECOVERED)
+    if any(run.failed(entry) for entry in entries):
+        happened.insert(0, Occasion.FAILED)
+    return happened
+
+
+def _recovered(run: Run, entries: Sequence[Entry]) -> bool:
+    """Whether a file was delivered whose last outcome, in a run before, was a failure."""
+    again = [
+        entry
+        for entry in entries
+        if entry.status is Status.SUCCESS and not entry.reopened and entry.armed_at != entry.created_at
+    ]
+    for entry in again[:_MOST_LOOKED_UP]:
+        found = run.history.of_file(run.config.delivery_key, entry.file_name).found
+        before = [one for one in found if one.entry == entry.identity and one.run != str(run.owner)]
+        if before and before[-1].status == Status.FAIL:
+            return True
+    return False
+
+
+def tell_of_held(mail: AboutFiles, summary: Callable[[], Any], identities: Sequence[str]) -> None:
+    """Tell the rules of what is held, once a day (UTC). Never raises."""
+    run = mail.run
+    rules = rules_on(run.config.notify, Occasion.HELD)
+    if not rules or run.silenced:
+        return
+    telling = Telling(run, mail.post)
+
+    def tell() -> None:
+        day = RunRef(f"held-{datetime.now(UTC):%Y-%m-%d}")
+        for rule in rules:
+            to = addressee_of(run, mail.post, rule)
+            if _claim(run, f"held{to.mark}", {day}, to.recipients):
+                about = {"occasion": str(Occasion.HELD), "since": _now()}
+                unsent = Unsent(f"@held{to.mark}", run.owner, identities, about=about)
+                telling.send_or_keep(to, OfJob(Occasion.HELD, summary()), unsent)
+
+    with_trouble_told(run, tell)
+
+
+def tell_of_late(run: Run, post: Post, told: OfLate, key: str) -> None:
+    """Tell the contacts and the rules of files that are expected. Never raises.
+
+    Who has written the expectation's state into the ledger has claimed this: no other run tells.
+
+    :param key: of the expectation.
+    """
+    to: list[Addressee] = [Contacts(run, post)] if run.notifies else []
+    if not run.silenced:
+        to += [addressee_of(run, post, rule) for rule in rules_on(run.config.notify, told.occasion)]
+    telling = Telling(run, post)
+    one = hashlib.sha256(f"{key}|{told.late.due}|{told.late.news}".encode()).hexdigest()[:12]
+    about = {"late": {**asdict(told.late), "due": told.late.due.isoformat(), "came": list(told.late.came[:100])}}
+    for addressee in to:
+        unsent = Unsent(f"@late-{one}{addressee.mark}", run.owner, [], about={**about, "since": _now()})
+        with_trouble_told(run, partial(telling.send_or_keep, addressee, told, unsent))
+
+
+def resend(run: Run, post: Post, make: Callable[[Unsent, Sequence[Entry]], Told]) -> None:
+    """Send what earlier runs of this client could not. Never raises.
+
+    :param make: the message again, from what was noted and the entries that it is about.
+    """
+    if run.config.notify or run.config.expected:
+        with_trouble_told(run, lambda: _resend(run, post, make))
+
+
+def _resend(run: Run, post: Post, make: Callable[[Unsent, Sequence[Entry]], Told]) -> None:
+    by_mark: dict[str, Addressee] = {"": Contacts(run, post)}
+    by_mark |= {mark_of(rule): addressee_of(run, post, rule) for rule in run.config.notify}
+    telling, now = Telling(run, post), datetime.now(UTC)
+    for unsent in run.unsent_mail.for_later_runs():
+        to = by_mark.get(_mark_in(unsent.kind))
+        if to is None or not unsent.left(to.recipients) or now - _since(unsent) > TOLD_FOR:
+            if run.unsent_mail.take(unsent) and to is not None:
+                run.log_event("message_given_up", level=logging.ERROR, kind=plain(unsent.kind), error=unsent.reason)
+            continue
+        if now < _due(unsent) or not telling.seconds() or not run.unsent_mail.take(unsent):
+            continue
+        entries = list(run.ledger.find(unsent.etags).values())
+        telling.send_or_keep(to, make(unsent, entries), unsent)
+
+
+def message_id(run: Run, unsent: Unsent) -> str:
+    """The same for each try at a message, and for no other message."""
+    text = f"{run.config.delivery_key}|{unsent.kind}|{unsent.owner}"
+    return f"msg_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def with_trouble_told(run: Run, tell: Callable[[], None]) -> None:
+    """Whatever goes wrong is logged and nothing else (R7.3)."""
+    try:
+        tell()
+    except Exception as error:
+        run.log_event("message_not_sent", level=logging.ERROR, kind="any", error=f"{type(error).__name__}: {error}")
+
+
+def _claim(run: Run, kind: str, lives: Iterable[RunRef], recipients: Sequence[str]) -> set[RunRef]:
+    """The lives whose message of this kind is ours to send; where that cannot be known, none is."""
+    claimed: set[RunRef] = set()
+    try:
+        for life in lives:
+            if run.mail_marks.claim(kind, life, recipients):
+                claimed.add(life)
+    except Exception:
+        for life in lives:
+            run.mail_marks.release(kind, life)
+        raise
+    return claimed
+
+
+def _due(unsent: Unsent) -> datetime:
+    """When it is tried again: later after each try."""
+    noted = datetime.fromisoformat(unsent.noted_at) if unsent.noted_at else _since(unsent)
+    return noted + min(FIRST_RETRY * (1 << min(unsent.tries - 1, 20)), _LONGEST_RETRY)
+
+
+def _since(unsent: Unsent) -> datetime:
+    return datetime.fromisoformat(str((unsent.about or {})["since"]))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _mark_in(kind: str) -> str:
+    """The addressee's part of ``@finished_0123456789ab``."""
+    _, line, mark = kind.partition("_")
+    return f"{line}{mark}"
+
+
+def plain(kind: str) -> str:
+    """What a message is about: ``finished`` of ``@finished_0123456789ab``."""
+    return kind.removeprefix("@").partition("_")[0].partition("-")[0]
