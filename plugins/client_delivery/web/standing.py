@@ -19,6 +19,7 @@ class State(StrEnum):
 
     WRONG = "wrong configuration"
     TROUBLE = "red"
+    FROZEN = "frozen"
     HINDERED = "cannot start"
     HELD = "held"
     WANTED = "dropped again?"
@@ -96,10 +97,17 @@ def _state(dag: Dag, standing: Standing, now: datetime) -> tuple[State, str]:
     """The worst of what is the matter, and a sentence for each."""
     if matters := list(_matters(dag, standing, now)):
         return matters[0][0], " ".join(sentence for _, sentence in matters)
-    if way := standing.under_way:
-        files = "1 file" if way["files"] == 1 else f"{way['files']} files"
-        return State.UNDER_WAY, f"Sends {files}, {human_size(int(way['bytes']))}, since {moment(way['since'])}."
+    if standing.under_way:
+        gone = " Its file was removed: the run ends as it began." if "removed" in dag.tags else ""
+        return State.UNDER_WAY, f"Sends {_way(standing)}{gone}"
     return _calm(dag, standing)
+
+
+def _way(standing: Standing) -> str:
+    """How much a run has in hand, and since when."""
+    way = standing.under_way or {}
+    files = "1 file" if way["files"] == 1 else f"{way['files']} files"
+    return f"{files}, {human_size(int(way['bytes']))}, since {moment(way['since'])}."
 
 
 def _matters(dag: Dag, standing: Standing, now: datetime) -> Iterator[tuple[State, str]]:
@@ -110,6 +118,9 @@ def _matters(dag: Dag, standing: Standing, now: datetime) -> Iterator[tuple[Stat
         )
     if trouble := standing.trouble:
         yield State.TROUBLE, f"{trouble['task']} ended red at {moment(trouble['at'])}, in the run {trouble['run']}."
+    if dag.paused and standing.under_way:
+        # Airflow begins no further task of a paused DAG, of a run that is under way neither.
+        yield State.FROZEN, f"Paused in Airflow in the middle of a run. {_way(standing)} Unpause it, and it ends."
     if hindered := standing.hindered:
         yield State.HINDERED, f"Containers do not do their work since {moment(hindered['at'])}: {hindered['why']}"
     if standing.held:

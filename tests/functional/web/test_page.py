@@ -266,10 +266,15 @@ def test_a_question_about_a_file_is_answered_by_one_search(page, acme, ledger):
 def test_the_board_says_who_needs_a_person_and_why(page, airflow, dynamodb, ledger_table):
     board, facts = Board(dynamodb, ledger_table), {"deliveryKey": "H1", "destination": "gs://x/"}
     run = {"run": "acme/one"}
-    names = ["b_held", "b_late", "b_wrong", "b_red", "b_calm", "b_busy", "b_paused"]
+    names = ["b_held", "b_late", "b_wrong", "b_red", "b_calm", "b_busy", "b_paused", "b_frozen", "b_gone", "b_off"]
     airflow.dags_there = {name: dag(name, "H1") for name in names}
     airflow.dags_there["b_wrong"] = dag("b_wrong", "H1", "config-error")
     airflow.dags_there["b_paused"] = dag("b_paused", "H1", paused=True)
+    airflow.dags_there["b_frozen"] = dag("b_frozen", "H1", paused=True)
+    airflow.dags_there["b_gone"] = dag("b_gone", "H1", "removed")
+    airflow.dags_there["b_off"] = dag("b_off", "H1", "paused")
+    for name in ("b_frozen", "b_gone"):
+        board.begun(name, facts, run="one", files=1, size=2048)
     airflow.may_read = {"viewer": set(names)}
     board.begun("b_busy", facts, run="one", files=3, size=2048)
     board.ended("b_held", **run, last_file="ok.csv", held=[("bad.csv", "login refused")])
@@ -291,9 +296,16 @@ def test_the_board_says_who_needs_a_person_and_why(page, airflow, dynamodb, ledg
         "b_late": "overdue",
         "b_busy": "under way",
         "b_paused": "paused",
+        "b_frozen": "frozen",
+        "b_gone": "under way",
+        "b_off": "paused",
         "b_calm": "calm",
     }
-    assert list(found)[:4] == ["b_wrong", "b_red", "b_held", "b_late"]
+    assert list(found)[:5] == ["b_wrong", "b_red", "b_frozen", "b_held", "b_late"]
+    assert "1 file, 2.0 KiB, since" in found["b_frozen"]["sentence"]
+    assert "removed: the run ends as it began" in found["b_gone"]["sentence"]
+    assert "in its configuration" in found["b_off"]["sentence"]
+    board.ended("b_frozen", **run, last_file=None, held=[])
     assert "login refused" in found["b_held"]["sentence"]
     needs = page.get("/deliveries/board.json?show=needs", headers=VIEWER).json()
     assert {row["configuration"] for row in needs} == {"b_wrong", "b_red", "b_held", "b_late"}
