@@ -54,7 +54,8 @@ def measure(configs: Path, selected: str | None = None) -> tuple[float, float, i
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
     }
     if selected:
-        environment |= {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": selected, "_AIRFLOW_PARSING_CONTEXT_TASK_ID": "health_check"}
+        environment["_AIRFLOW_PARSING_CONTEXT_DAG_ID"] = selected
+        environment["_AIRFLOW_PARSING_CONTEXT_TASK_ID"] = "register_files"
     found = []
     for _ in range(ROUNDS):
         command = [sys.executable, "-c", _PROBE, str(ROOT / "dags" / "client_deliveries.py")]

@@ -1,4 +1,4 @@
-"""What the sensor and the registering task need where very many files wait in one pick-up: memory, seconds, requests.
+"""What a run's first task needs where very many files wait in one pick-up: memory, seconds, requests.
 
 Each measurement is a process of its own, with the product's tasks in it. S3 and DynamoDB are stood in for at the edge
 of our code (:mod:`tests.support.many_waiting`), so neither the network nor botocore is in the seconds; the requests are
@@ -31,7 +31,7 @@ SCENES: dict[str, dict[str, Any]] = {
     "left by a run that died": {"known": "processing", "open": True},
     "failed before": {"known": "fail"},
 }
-_TASKS = ("detect_files", "register_files")
+_TASK = "register_files"
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ def client(**changes: Any) -> ClientConfig:
     return ClientConfig.model_validate(fields | changes)
 
 
-def measure(task: str, files: int, scene: dict[str, Any]) -> Figures:
+def measure(files: int, scene: dict[str, Any]) -> Figures:
     """In a process of its own."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_measure, args=(task, files, scene, there))
+    process = multiprocessing.get_context("spawn").Process(target=_measure, args=(files, scene, there))
     process.start()
     there.close()
     try:
@@ -79,7 +79,7 @@ def measure(task: str, files: int, scene: dict[str, Any]) -> Figures:
     return found
 
 
-def _measure(task: str, files: int, scene: dict[str, Any], pipe: Connection) -> None:
+def _measure(files: int, scene: dict[str, Any], pipe: Connection) -> None:
     from tests.support.many_waiting import Waiting, none, standing_in
     from tests.support.runs import Runs
 
@@ -89,14 +89,14 @@ def _measure(task: str, files: int, scene: dict[str, Any], pipe: Connection) -> 
     runs = Runs(client())
     waiting = Waiting(runs.config, files, **scene)
     with standing_in(none(waiting), TABLE):
-        runs.only(task)
+        runs.only(_TASK)
     before = peak("self")
     began, cpu = time.monotonic(), time.process_time()
     with standing_in(waiting, TABLE) as (s3, dynamodb):
-        result = runs.only(task)
+        result = runs.only(_TASK)
     seconds, cpu = time.monotonic() - began, time.process_time() - cpu
     highest = peak("self")
-    state = result.states[task] + "".join(f": {error}"[:200] for error in result.errors.values())
+    state = result.states[_TASK] + "".join(f": {error}"[:200] for error in result.errors.values())
     calls = {**s3.calls, **dynamodb.calls}
     pipe.send(Figures(state, seconds, cpu, before, highest, calls, dict(dynamodb.written), waiting.contents))
 
@@ -105,17 +105,14 @@ def main() -> None:
     sizes = [int(argument) for argument in sys.argv[1:]] or FILES
     for files in sizes:
         for name, scene in SCENES.items():
-            for task in _TASKS:
-                if task == "register_files" and scene.get("known") in ("success", "fail"):
-                    continue  # the sensor has ended the run
-                found = measure(task, files, scene)
-                calls = ", ".join(f"{count:,} {call}" for call, count in sorted(found.calls.items()))
-                print(
-                    f"{files:,} files, {name}; {task}: {found.seconds:.0f} s ({found.cpu:.0f} CPU), "
-                    f"peak {found.peak / MIB:.0f} MiB (before: {found.before / MIB:.0f}), {calls}; "
-                    f"{found.written}; {found.state}",
-                    flush=True,
-                )
+            found = measure(files, scene)
+            calls = ", ".join(f"{count:,} {call}" for call, count in sorted(found.calls.items()))
+            print(
+                f"{files:,} files, {name}: {found.seconds:.0f} s ({found.cpu:.0f} CPU), "
+                f"peak {found.peak / MIB:.0f} MiB (before: {found.before / MIB:.0f}), {calls}; "
+                f"{found.written}; {found.state}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

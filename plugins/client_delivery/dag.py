@@ -19,15 +19,12 @@ from client_delivery.ledger.view import LedgerView
 from client_delivery.operators.base import note_red_task
 from client_delivery.operators.configuration_error import ConfigurationErrorOperator
 from client_delivery.operators.database_cleanup import DatabaseCleanupOperator, note_red_cleanup
-from client_delivery.operators.deactivate import DeactivateOperator
 from client_delivery.operators.destination_test import DestinationTestOperator
-from client_delivery.operators.detect_files import DetectFilesSensor
-from client_delivery.operators.health_check import ERROR_TASK, HealthCheckOperator
 from client_delivery.operators.notify import NotifyFinishedOperator, NotifyStartedOperator
 from client_delivery.operators.plan import PlanOperator
-from client_delivery.operators.register_files import RegisterFilesOperator
+from client_delivery.operators.register_files import RegisterFilesSensor
 from client_delivery.operators.report import ReportOperator
-from client_delivery.operators.settle import SettleOperator
+from client_delivery.operators.tasks import ERROR_TASK, FINISHED_TASK, FIRST_TASK
 from client_delivery.operators.transfer_batch import TransferBatchOperator
 from client_delivery.run.again import MOST
 from client_delivery.run.questions import SAY_PLAN, TEST_DESTINATION
@@ -200,34 +197,36 @@ def _due(timing: Timing) -> CronTriggerTimetable | None:
     return CronTriggerTimetable(timing.schedule, timezone=timing.timezone, run_immediately=patience)
 
 
-def _delivery(config: ClientConfig | None, problem: str) -> HealthCheckOperator:
-    """The tasks of a delivery, in the DAG at hand; returns the first. Without a configuration there is a problem."""
+def _delivery(config: ClientConfig | None, problem: str) -> RegisterFilesSensor:
+    """The tasks of a delivery, in the DAG at hand; returns the first. Without a configuration there is a problem.
+
+    A step is a task of its own only where people see to it by itself, or where Airflow tries it again by itself: each
+    task costs seconds (``docs/decisions/0034-four-tasks-in-a-row.md``).
+    """
     known: dict[str, Any] = {"config": config, "problem": problem}
-    health_check = HealthCheckOperator(**known, task_id="health_check")
-    detect = DetectFilesSensor(**known, task_id="detect_files")
-    register = RegisterFilesOperator(**known, task_id="register_files")
+    register = RegisterFilesSensor(
+        **known, task_id=FIRST_TASK, task_display_name="health check, detection, registration"
+    )
     started = NotifyStartedOperator(**known, task_id="notify_started")
     transfer = TransferBatchOperator.partial(
         task_id="transfer_batch", **known, map_index_template="{{ task.batch['label'] }}"
     ).expand(batch=register.output)
     # From here on the run is wound up, whatever became of mail and transfers; but only if files were registered.
     wind_up: dict[str, Any] = {**known, "trigger_rule": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS}
-    settle = SettleOperator(**wind_up, task_id="settle")
-    finished = NotifyFinishedOperator(**known, task_id="notify_finished")
-    deactivate = DeactivateOperator(**wind_up, task_id="deactivate")
-    # It waits for the transfers as well: where only the failed tasks were cleared, nothing in between runs again.
+    finished = NotifyFinishedOperator(**wind_up, task_id=FINISHED_TASK)
+    # It waits for all of them: for the transfers, since nothing in between runs again where only the failed tasks were
+    # cleared; for the first task, since transfers and e-mail may both have failed.
     report = ReportOperator(**wind_up, task_id="report")
 
     # What answers the form's questions runs only where the first task has skipped all that delivers: Airflow skips it
     # in every other run, without a process.
     answers: dict[str, Any] = {**known, "trigger_rule": TriggerRule.ALL_SKIPPED, "retries": 0}
-    detect >> [DestinationTestOperator(**answers, task_id=TEST_DESTINATION), PlanOperator(**answers, task_id=SAY_PLAN)]
+    started >> [DestinationTestOperator(**answers, task_id=TEST_DESTINATION), PlanOperator(**answers, task_id=SAY_PLAN)]
 
-    health_check >> detect >> register >> [started, transfer]
-    [register, started, transfer] >> settle >> finished
-    [settle, finished] >> deactivate
-    [deactivate, transfer] >> report
-    return health_check
+    register >> [started, transfer]
+    [register, started, transfer] >> finished
+    [register, transfer, finished] >> report
+    return register
 
 
 def build_cleanup_dag(environment: str, *, keep_days: int) -> DAG:

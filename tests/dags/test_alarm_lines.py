@@ -22,13 +22,13 @@ def dag():
     return build_dag(load_file(ROOT / "include" / "client_configs" / "pinnacle_plan.yaml"))
 
 
-@pytest.mark.parametrize("task_id", ["health_check", "detect_files", "transfer_batch", "notify_finished"])
+@pytest.mark.parametrize("task_id", ["register_files", "transfer_batch", "notify_finished"])
 def test_a_red_task_names_its_client_in_fields_that_cloudwatch_finds(dag, task_id, monkeypatch):
     """MWAA writes a structlog event as one JSON object (its public images: ``CloudWatchRemoteTaskLogger``)."""
     task = dag.get_task(task_id)
     if task_id == "transfer_batch":
         (callback,) = task.partial_kwargs["on_failure_callback"]
-        task = dag.get_task("settle")  # a mapped task is made when it runs; any other stands for it here
+        task = dag.get_task("notify_started")  # a mapped task is made when it runs; any other stands for it here
     else:
         (callback,) = task.on_failure_callback
     noted = []
@@ -50,9 +50,9 @@ def test_the_report_has_an_event_of_its_own(dag):
 
 def test_a_worker_without_its_packages_says_which_and_touches_nothing(dag, monkeypatch, caplog):
     monkeypatch.setattr(packages, "REQUIRED", (*packages.REQUIRED, "never-heard-of"))
-    execute = type(dag.get_task("health_check")).execute
+    execute = type(dag.get_task("register_files")).execute
     with pytest.raises(PackagesMissingError, match=r"never-heard-of.*requirements_install"):
-        getattr(execute, "__wrapped__", execute)(dag.get_task("health_check"), {})
+        getattr(execute, "__wrapped__", execute)(dag.get_task("register_files"), {})
     assert '"packages_missing"' in caplog.text
 
 

@@ -104,12 +104,21 @@ class TestEachDag:
         for name in QUESTIONS.values():
             task = dag.get_task(name)
             assert (task.trigger_rule, task.retries) == ("all_skipped", 0), "It answers, where nothing is delivered."
-            assert task.upstream_task_ids == {"detect_files"}
+            assert task.upstream_task_ids == {"notify_started"}
 
-    def test_r4_4_an_idle_run_is_two_task_instances(self, dags, dag_id):
+    def test_r4_4_an_idle_run_is_one_task_instance_that_says_what_it_does(self, dags, dag_id):
         dag = dags[dag_id]
-        after_detection = dag.get_task("detect_files").get_flat_relative_ids(upstream=False)
-        assert set(dag.task_ids) - after_detection == {"health_check", "detect_files"}
+        (first,) = dag.roots
+        assert (first.task_id, first.task_display_name) == ("register_files", "health check, detection, registration")
+        assert set(dag.task_ids) - first.get_flat_relative_ids(upstream=False) == {first.task_id}
+
+    def test_r9_4_four_tasks_are_in_a_row(self, dags, dag_id):
+        """Each costs seconds, whatever it does."""
+
+        def longest(task) -> int:
+            return 1 + max([longest(after) for after in task.downstream_list], default=0)
+
+        assert longest(*dags[dag_id].roots) == 4
 
 
 def imported(dag_id: str | None, task_id: str | None = None, configs: Path = CONFIGS) -> list[str]:
@@ -143,7 +152,7 @@ def test_r2_1_paused_takes_the_schedule_away_and_is_never_a_matter_of_first_sigh
 
 def test_a_task_builds_only_its_own_dag():
     dag_id = YAML_FILES[0].stem
-    assert imported(dag_id, "health_check") == [dag_id]
+    assert imported(dag_id, "register_files") == [dag_id]
 
 
 def test_r2_6_a_broken_file_keeps_its_dag_and_harms_no_other(tmp_path):
@@ -180,7 +189,7 @@ def test_nothing_waits_for_ever(dags):
     for dag in dags.values():
         assert dag.dagrun_timeout == timedelta(days=14)
         assert {task.execution_timeout for task in dag.tasks} == {timedelta(hours=3)}, dag.dag_id
-    config = dags[YAML_FILES[0].stem].get_task("settle").config
+    config = dags[YAML_FILES[0].stem].get_task("report").config
     batch = {"batch": 0, "files": 2, "bytes": 10 * 1024**4, "label": "", "owner": "r/0", "offloaded": False}
     transfer = TransferBatchOperator(task_id="transfer_batch", config=config, batch=batch)
     allowed = longest(2, 10 * 1024**4, config.destination.max_bytes_per_second)

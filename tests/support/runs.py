@@ -39,8 +39,8 @@ class RunResult:
     """What tasks pushed to XCom under a key of their own."""
     of_wrong_file: dict[str, str] = field(default_factory=dict)
     """The state of the task that only a wrong file's DAG has, where the run began while the file was wrong."""
-    returned: dict[str, Any] = field(default_factory=dict)
-    """What each task pushed to XCom."""
+    xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """The same and what each task returned, by task and key."""
 
     @property
     def state(self) -> str:
@@ -92,7 +92,7 @@ class Runs:
         """Clear the transfer tasks of a run with everything downstream, as the UI's button on them does."""
         result = self._begin(of)
         result.batches = of.batches
-        result.states |= dict.fromkeys(("health_check", "detect_files", "register_files", "notify_started"), "success")
+        result.states |= dict.fromkeys(("register_files", "notify_started"), "success")
         self._transfer(result, params)
         self._wind_up(result, params)
         return result
@@ -100,18 +100,20 @@ class Runs:
     def clear_failed(self, of: RunResult, **params: Any) -> RunResult:
         """Clear only the failed tasks of a run, as the UI's dialog offers."""
         result = self._begin(of)
-        result.batches, result.returned = of.batches, dict(of.returned)
+        result.batches, result.xcoms = of.batches, dict(of.xcoms)
         result.states |= {
             name: state for name, state in of.states.items() if state not in ("failed", "upstream_failed")
         }
         self._transfer(result, params)
-        self._by_rule(result, "report", ["deactivate", *_transfers(result)], params)
+        if "notify_finished" not in result.states:
+            self._by_rule(result, "notify_finished", ["register_files", "notify_started", *_transfers(result)], params)
+        self._by_rule(result, "report", ["register_files", "notify_finished", *_transfers(result)], params)
         return result
 
     def clear_task(self, of: RunResult, name: str, **params: Any) -> RunResult:
         """Clear one task of a run and nothing else."""
         result = self._begin(of)
-        result.batches, result.returned, result.states = of.batches, dict(of.returned), dict(of.states)
+        result.batches, result.xcoms, result.states = of.batches, dict(of.xcoms), dict(of.states)
         self._task(result, name, params)
         return result
 
@@ -127,18 +129,16 @@ class Runs:
         return RunResult(f"manual__2026-03-01T12:00:00.{next(_numbers):06d}+00:00", 0)
 
     def _go(self, result: RunResult, params: Mapping[str, Any]) -> RunResult:
-        for task_id in ("health_check", "detect_files", "register_files"):
-            value = self._task(result, task_id, params)
-            if result.states[task_id] == "failed":
-                result.states["report"] = "upstream_failed"
-                return result
-            if value is DownstreamTasksSkipped:
-                result.states["report"] = "skipped"
-                if task_id == "health_check":
-                    for answering in answering_tasks(params):
-                        self._task(result, answering, params)
-                return result
-            result.batches = value if task_id == "register_files" else []
+        value = self._task(result, "register_files", params)
+        if result.states["register_files"] == "failed":
+            result.states["report"] = "upstream_failed"
+            return result
+        if value is DownstreamTasksSkipped:
+            result.states["report"] = "skipped"
+            for answering in answering_tasks(params):
+                self._task(result, answering, params)
+            return result
+        result.batches = value
         self._task(result, "notify_started", params)
         self._transfer(result, params)
         self._wind_up(result, params)
@@ -155,13 +155,8 @@ class Runs:
             self._task(result, f"transfer_batch[{number}]", params, task)
 
     def _wind_up(self, result: RunResult, params: Mapping[str, Any]) -> None:
-        self._by_rule(result, "settle", ["register_files", "notify_started", *_transfers(result)], params)
-        if result.states["settle"] == "success":
-            self._task(result, "notify_finished", params)
-        else:
-            result.states["notify_finished"] = "skipped" if result.states["settle"] == "skipped" else "upstream_failed"
-        self._by_rule(result, "deactivate", ["settle", "notify_finished"], params)
-        self._by_rule(result, "report", ["deactivate", *_transfers(result)], params)
+        self._by_rule(result, "notify_finished", ["register_files", "notify_started", *_transfers(result)], params)
+        self._by_rule(result, "report", ["register_files", "notify_finished", *_transfers(result)], params)
 
     def _by_rule(self, result: RunResult, name: str, upstream: list[str], params: Mapping[str, Any]) -> None:
         """As Airflow does by ALL_DONE_MIN_ONE_SUCCESS: one that was skipped skips it."""
@@ -185,7 +180,11 @@ class Runs:
 
     def _task(self, result: RunResult, name: str, params: Mapping[str, Any], task: Any = None) -> Any:
         task = task or self.dag.get_task(name)
-        context = {
+
+        def push(key: str, value: Any) -> None:
+            result.pushed[key] = result.xcoms[name, key] = value
+
+        context: dict[str, Any] = {
             "dag_run": SimpleNamespace(
                 dag_id=self.config.name,
                 run_id=result.run_id,
@@ -195,8 +194,9 @@ class Runs:
             ),
             "params": {**self.dag.params.dump(), **params},
             "ti": SimpleNamespace(
-                xcom_pull=lambda task_ids, default=None: result.returned.get(task_ids, default),
-                xcom_push=lambda key, value: result.pushed.update({key: value}),
+                xcom_pull=lambda task_ids, key="return_value": result.xcoms.get((task_ids, key)),
+                xcom_push=push,
+                try_number=1,
                 get_dagrun_state=self._state_of,
                 get_task_states=lambda dag_id, task_ids, run_ids: {result.run_id: result.of_wrong_file},
                 dag_id=self.config.name,
@@ -206,7 +206,9 @@ class Runs:
             ),
         }
         for attempt in range(1, task.retries + 2):
-            result.tries[name] = attempt
+            result.tries[name] = context["ti"].try_number = attempt
+            # Airflow forgets what the try before has pushed (``ti_run`` of its Execution API, 3.2.1).
+            result.xcoms = {at: value for at, value in result.xcoms.items() if at[0] != name}
             try:
                 value = _execute(task, context)
             except DownstreamTasksSkipped as skipped:
@@ -230,7 +232,7 @@ class Runs:
             except Exception as error:
                 result.states[name], result.errors[name] = "failed", error
                 continue
-            result.states[name], result.returned[name] = "success", value
+            result.states[name], result.xcoms[name, "return_value"] = "success", value
             result.errors.pop(name, None)
             return value
         return None

@@ -15,7 +15,7 @@ from tests.system.test_scheduler import ledger, received
 
 # Four runs through a scheduler; on a busy machine each takes a minute or two.
 pytestmark = pytest.mark.timeout(900)
-WOUND_UP = ("settle", "notify_finished", "deactivate", "report")
+WOUND_UP = ("notify_finished", "report")
 
 
 def delay(system: System, file: SampleFile, seconds: int) -> None:

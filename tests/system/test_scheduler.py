@@ -101,13 +101,13 @@ def test_r4_1_the_scheduler_starts_runs_and_r4_3_the_done_file_lets_them_go(syst
     assert subjects == ["[H1002] Job started: 3 files", "[H1002] Job finished: 3 delivered"]
 
 
-def test_r4_4_an_idle_run_is_two_task_instances_and_the_rest_skipped(system):
+def test_r4_4_an_idle_run_is_one_task_instance_and_the_rest_skipped(system):
     run_id = system.airflow.trigger("meadow_dental")
     assert system.airflow.finished_run("meadow_dental", run_id) == "success"
     states: dict[str, set[str]] = {}
     for task in system.airflow.tasks("meadow_dental", run_id):
         states.setdefault(task["state"], set()).add(task["task_id"])
-    assert states["success"] == {"health_check", "detect_files"}
+    assert states["success"] == {"register_files"}
     assert set(states) == {"success", "skipped"}
 
 

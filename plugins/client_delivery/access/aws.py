@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_ses import SESClient
 
     from client_delivery.config.destinations import S3Section
     from client_delivery.config.model import PickupSection
@@ -77,6 +78,15 @@ def dynamodb_client(*, patient: bool = True) -> DynamoDBClient:
 def secrets_manager_client(region: str | None = None) -> SecretsManagerClient:
     """A Secrets Manager client for the destinations' credentials."""
     client: SecretsManagerClient = _session(None, None).client("secretsmanager", region_name=region, config=_config(1))
+    return client
+
+
+def ses_client(region: str | None = None) -> SESClient:
+    """An SES client that makes one call and no more: a call whose response was lost may have sent the e-mail (R7.2)."""
+    from botocore.config import Config
+
+    config = _config(1).merge(Config(retries={"total_max_attempts": 1}))
+    client: SESClient = _session(None, None).client("ses", region_name=region, config=config)
     return client
 
 

@@ -37,7 +37,7 @@ class DeliveryOperator(BaseOperator):
     """
 
     as_begun = True
-    """Whether the task goes by what its run began with; not the first ones, which decide whether anything begins."""
+    """Whether the task goes by what its run began with; not one that only answers a question."""
     winds_up = False
     """Whether the task may go by what an earlier life of its run began with, where the file is wrong: it sends
     nothing, but sets inactive what was in hand."""
@@ -47,6 +47,12 @@ class DeliveryOperator(BaseOperator):
         self.config = config
         self.problem = problem
         self._acting_for: ClientConfig | None = None
+        self.has_begun = False
+        """Whether the task goes by what this life of its run began with; known once :meth:`run_of` has been called."""
+
+    def goes_by_begin(self, context: Context) -> bool:
+        """Whether the task looks for what its run began with; not before anything can have begun."""
+        return self.as_begun
 
     def pre_execute(self, context: Any) -> None:
         """Make the task's log one for people, before anything is said in it."""
@@ -56,12 +62,12 @@ class DeliveryOperator(BaseOperator):
     def run_of(self, context: Context) -> Run:
         """What this task knows of its run. Raises AirflowFailException if nobody knows its configuration."""
         owner = run_ref(context)
-        begun = Run.begun(owner) if self.as_begun else None
+        begun = Run.begun(owner) if self.goes_by_begin(context) else None
         config = self.config
         params: Mapping[str, Any] = context["params"]
+        self.has_begun = begun is not None and begun.life.is_same_life(owner)
         if begun is not None and (
-            begun.life.is_same_life(owner)
-            or (config is None and self.winds_up and begun.life.is_earlier_life_of(owner))
+            self.has_begun or (config is None and self.winds_up and begun.life.is_earlier_life_of(owner))
         ):
             config, params = configuration_of(begun) or config, {**params, **begun.params}
         if config is None:

@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from client_delivery.operators.run import run_in, run_ref
+from client_delivery.operators.tasks import FIRST_TASK, FORMER_FIRST_TASK
 from client_delivery.run.context import Run, configuration_of
 from client_delivery.runtime.events import LOGGER, log_event
 
@@ -50,8 +51,9 @@ class ConfigurationErrorOperator(BaseOperator):
 
     def _run_has_begun(self, context: Context) -> bool:
         run_id = run_ref(context).run_id
-        states: Any = context["ti"].get_task_states(dag_id=self.dag_id, task_ids=["health_check"], run_ids=[run_id])
-        return states.get(run_id, {}).get("health_check") not in _NOT_BEGUN
+        first = [FIRST_TASK, FORMER_FIRST_TASK]
+        states: Any = context["ti"].get_task_states(dag_id=self.dag_id, task_ids=first, run_ids=[run_id])
+        return any(states.get(run_id, {}).get(task) not in _NOT_BEGUN for task in first)
 
     def _deactivate(self, context: Context) -> str:
         """What the last run of a removed file has left active, if it is over; returns what was done."""

@@ -1,4 +1,4 @@
-"""R8.3: the run's colour."""
+"""R8: the run's end, and its colour."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.notify import look_for_late, post_of
-from client_delivery.run.closing import WoundUp, deactivate, failures, settle
+from client_delivery.operators.tasks import FINISHED_TASK, LIFE
+from client_delivery.run.closing import deactivate, failures, settle
 from client_delivery.run.mails import FinishedMail
 from client_delivery.run.rules import tell_of_job
 
@@ -20,33 +21,34 @@ if TYPE_CHECKING:
 
 
 class ReportOperator(DeliveryOperator):
-    """The run's last word: red, with names and reasons, if any file of this run ended in ``fail`` (R8.3)."""
+    """The run's last word: sets its files inactive (R8.2), and is red, with names and reasons, if any failed (R8.3).
+
+    It settles what is not settled and sends the finish e-mail that nobody has tried to send in this life of the run:
+    the UI can clear only the failed tasks of a run, the transfers and this one, but not the e-mail between them.
+    """
 
     winds_up = True
 
     def execute(self, context: Context) -> None:
         """Raises if any file failed."""
         run = self.run_of(context)
-        wound_up: WoundUp | None = context["ti"].xcom_pull(task_ids="deactivate")
-        if wound_up is None or wound_up.get("life") != str(run.owner):
-            wound_up = self._wind_up(run)
+        settled = settle(run)
+        if context["ti"].xcom_pull(task_ids=FINISHED_TASK, key=LIFE) != str(run.owner):
+            self._tell(run)
+        closed = deactivate(run, settled)
         look_for_late(self, run, delivered=True)
-        failed = failures(run, wound_up)
+        failed = failures(run, closed)
         run.end()
         if failed:
             raise AirflowFailException(failed)
 
-    def _wind_up(self, run: Run) -> WoundUp:
-        """What the tasks between transfers and report do, where they did not run in this life.
-
-        The UI can clear only the failed tasks of a run: the transfers and this one, but none in between.
-        """
-        settle(run)
+    def _tell(self, run: Run) -> None:
+        """What the task of the finish e-mail does, where it did not run in this life of the run."""
         mail = FinishedMail(run, post_of(self, run))
         tell_of_job(mail)
-        if run.notifies:
-            try:
-                mail.send_due()
-            except Exception as error:  # never the delivery's failure (R7.3)
-                run.log_event("mail_not_sent", level=logging.ERROR, kind="finished", error=str(error))
-        return deactivate(run)
+        if not run.notifies:
+            return
+        try:
+            mail.send_due()
+        except Exception as error:  # never the delivery's failure (R7.3)
+            run.log_event("mail_not_sent", level=logging.ERROR, kind="finished", error=str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from client_delivery.ledger.entry import Entry, Status
 from client_delivery.run.again import what_is_nowhere
@@ -21,55 +21,31 @@ _NO_OUTCOME = (
 _NAMED = 20
 
 
-class WoundUp(TypedDict):
-    """That a run set its files inactive."""
+def settle(run: Run) -> list[Entry]:
+    """When the tries are over, end what is still ``processing`` in ``fail`` (R6.2, R7.2); returns what is to be closed.
 
-    life: str
-    """Which life of the run: clearing only its failed tasks gives it a new one in which nobody does."""
-    failed: int
-    """How many files make it red."""
-
-
-def settle(run: Run) -> dict[str, int]:
-    """When the tries are over, end what is still ``processing`` in ``fail`` (R6.2, R7.2); returns counts by status.
-
-    Logs the final state of each file that failed, and the job's counts (R8.1).
+    Safe to run again: a second time there is nothing left to end.
     """
     entries = run.to_wind_up(run.ledger.open_now(run.owner))
     unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
     run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME)
-    final = list(run.ledger.find(entry.identity for entry in entries).values())
-    _clean_up(run, [entry for entry in final if entry.status is Status.FAIL and entry.resume])
-    for entry in final:
-        if run.failed(entry):
-            run.log_event("file_final", level=logging.ERROR, **file_fields(entry), error=entry.last_error)
-    ours = [entry for entry in final if not entry.reopened]
-    counts = {status.value: sum(entry.status is status for entry in ours) for status in Status}
-    counts["replaced"] = sum(entry.status is Status.FAIL and not run.failed(entry) for entry in ours)
-    counts[Status.FAIL.value] -= counts["replaced"]
-    counts["not_sent"] = sum(len(entry.duplicate_names) for entry in final)
-    sent = [entry for entry in ours if entry.status is Status.SUCCESS]
-    if ours:
-        # By what does not change when the task is tried again.
-        began = min(entry.armed_at or entry.created_at or entry.timestamp for entry in ours)
-        size = sum(entry.size for entry in sent)
-        run.note_month(began=began, files=len(sent), size=size, failed=counts[Status.FAIL.value])
-    run.log_event(
-        "job_finished", run=str(run.owner), **counts, bytes=sum(entry.size for entry in ours), files=len(ours)
-    )
-    return counts
+    return list(run.ledger.find(entry.identity for entry in entries).values())
 
 
-def deactivate(run: Run) -> WoundUp:
-    """Set all of the client's entries inactive (R8.2): what is sent is closed, what failed is held (R5.4).
+def deactivate(run: Run, settled: Sequence[Entry]) -> int:
+    """Say what came of each file (R8.1), and set all of the client's entries inactive (R8.2).
 
-    An entry that still is ``processing`` stays open, for the next run to resume (R4.6).
+    What is sent is closed, what failed is held (R5.4). An entry that still is ``processing`` stays open, for the next
+    run to resume (R4.6). Returns how many files make the run red.
+
+    :param settled: what :func:`settle` returned.
     """
-    entries = run.to_wind_up(run.ledger.open_now(run.owner))
-    terminal = [entry for entry in entries if entry.status is not Status.PROCESSING]
-    unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
-    delivered = any(entry.status is Status.SUCCESS and not entry.reopened for entry in terminal)
-    if run.config.expected_every_days and delivered:
+    _clean_up(run, [entry for entry in settled if entry.status is Status.FAIL and entry.resume])
+    _tell(run, settled)
+    terminal = [entry for entry in settled if entry.status is not Status.PROCESSING]
+    unfinished = [entry for entry in settled if entry.status is Status.PROCESSING and entry.active]
+    sent = [entry for entry in terminal if entry.status is Status.SUCCESS and not entry.reopened]
+    if run.config.expected_every_days and sent:
         run.last_delivery.note()  # first: what is closed is not seen again by another try
     counts = {
         "closed": len(run.ledger.close(terminal, run.owner)),
@@ -77,21 +53,23 @@ def deactivate(run: Run) -> WoundUp:
         "unfinished": len(run.ledger.deactivate(unfinished)),
     }
     failed = [(entry.file_name, entry.last_error) for entry in terminal if entry.status is Status.FAIL]
-    sent = [entry for entry in terminal if entry.status is Status.SUCCESS and not entry.reopened]
     last = max(sent, key=lambda entry: entry.timestamp).file_name if sent else None
     ref = f"{run.owner.dag_id}/{run.owner.run_id}"
     arrived = [entry.file_name for entry in sent]
     run.note_on_board(lambda board: board.ended(run.config.name, run=ref, last_file=last, held=failed, arrived=arrived))
     run.log_event("entries_deactivated", **counts)
-    return WoundUp(life=str(run.owner), failed=counts["failed"])
+    return counts["failed"]
 
 
-def failures(run: Run, wound_up: WoundUp) -> str | None:
-    """What to tell of the files that make this run red (R8.3); None if there are none."""
+def failures(run: Run, closed: int) -> str | None:
+    """What to tell of the files that make this run red (R8.3); None if there are none.
+
+    :param closed: how many of them were set inactive just now.
+    """
     entries = run.ledger.of_run(run.owner)
     failed = [entry for entry in entries if run.failed(entry) and not entry.active]
     # The ledger may hold more of this run: another batch's files, or files that an earlier try closed.
-    count = max(len(failed), wound_up["failed"])
+    count = max(len(failed), closed)
     nowhere = what_is_nowhere(run)
     if not count:
         return nowhere
@@ -105,6 +83,27 @@ def failures(run: Run, wound_up: WoundUp) -> str | None:
         + "\n".join(lines)
         + "\nFollow the advice in each reason, then clear this run. Only the files that failed are sent again."
         + (f"\n{nowhere}" if nowhere else "")
+    )
+
+
+def _tell(run: Run, settled: Sequence[Entry]) -> None:
+    """The final state of each file that failed, and the job's counts (R8.1)."""
+    for entry in settled:
+        if run.failed(entry):
+            run.log_event("file_final", level=logging.ERROR, **file_fields(entry), error=entry.last_error)
+    ours = [entry for entry in settled if not entry.reopened]
+    counts = {status.value: sum(entry.status is status for entry in ours) for status in Status}
+    counts["replaced"] = sum(entry.status is Status.FAIL and not run.failed(entry) for entry in ours)
+    counts[Status.FAIL.value] -= counts["replaced"]
+    counts["not_sent"] = sum(len(entry.duplicate_names) for entry in settled)
+    sent = [entry for entry in ours if entry.status is Status.SUCCESS]
+    if ours:
+        # By what does not change when the task is tried again.
+        began = min(entry.armed_at or entry.created_at or entry.timestamp for entry in ours)
+        size = sum(entry.size for entry in sent)
+        run.note_month(began=began, files=len(sent), size=size, failed=counts[Status.FAIL.value])
+    run.log_event(
+        "job_finished", run=str(run.owner), **counts, bytes=sum(entry.size for entry in ours), files=len(ours)
     )
 
 

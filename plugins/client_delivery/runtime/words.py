@@ -37,6 +37,11 @@ def _detected(fields: Fields) -> str:
     return f"Found in the pick-up: {', '.join(found) or 'nothing to send'}.{done_file}"
 
 
+def _health(fields: Fields) -> str:
+    left = fields.get("left_active", 0)
+    return f"Health check: {f'a run that died left {_files(left)} active' if left else 'no run has left files active'}."
+
+
 def _nothing(fields: Fields) -> str:
     if (waiting := fields.get("waiting_for_window")) is not None:
         more = "more than " if fields.get("and_more") else ""
@@ -88,6 +93,7 @@ def _name(fields: Fields) -> str:
 
 
 _SENTENCES: Mapping[str, Callable[[Fields], str]] = {
+    "health_checked": _health,
     "files_detected": _detected,
     "nothing_to_do": _nothing,
     "destination_tested": lambda f: f"The destination was tested. {f['verdict']}",

@@ -34,7 +34,7 @@ def test_r5_8_delete_removes_the_source_at_once(client_with):
     client.drop_done()
     assert client.run().state == "success"
     assert (client.waiting(), client.delivered()) == ([], {"a.csv": b"rows"})
-    assert client.run().executed == ["health_check", "detect_files"]
+    assert client.run().executed == ["register_files"]
 
 
 def test_r5_8_archive_keeps_a_copy_and_then_removes_the_source(client_with):
@@ -69,11 +69,11 @@ def test_r5_8_keep_removes_nothing_and_sends_nothing_twice(client_with, bypass):
     client = client_with("keep", bypass_file_checks=bypass)
     client.drop("a.csv", "rows")
     client.run()
-    assert [client.run().executed for _ in range(2)] == [["health_check", "detect_files"]] * 2
+    assert [client.run().executed for _ in range(2)] == [["register_files"]] * 2
     client.drop("b.csv", "rows")
     client.run()
     idle = client.run()
-    assert idle.executed == ["health_check", "detect_files"]
+    assert idle.executed == ["register_files"]
     assert client.waiting() == ["a.csv", "b.csv"]
     sent = sorted(name for name, _, _ in client.became_visible())
     assert sent == (["a.csv", "b.csv"] if bypass else ["a.csv"])

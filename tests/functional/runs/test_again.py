@@ -164,10 +164,10 @@ def held(client, *names: str):
 def test_r5_9_a_held_file_is_dismissed_and_stays_unsent(client_of):
     client = client_of()
     failed = held(client, "a.csv", "b.csv")
-    assert "a.csv" in str(client.run().errors["detect_files"])
+    assert "a.csv" in str(client.run().errors["register_files"])
     run = client.run(dismiss=[key_of(client, "a.csv"), key_of(client, "b.csv")], resend_failed=True)
     assert run.state == "success", "nothing is held any more"
-    assert client.run().executed == ["health_check", "detect_files"]
+    assert client.run().executed == ["register_files"]
     assert standing(client).held == 0
     assert client.delivered() == {}
     assert client.waiting() == ["a.csv", "b.csv"], "who may delete it decides on it"

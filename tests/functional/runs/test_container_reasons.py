@@ -167,10 +167,10 @@ def test_r1_4_a_configuration_that_ecs_cannot_carry_goes_by_the_ledger(scenario)
 
 
 def test_no_cluster_any_more_is_an_attempt_with_its_reason(client, monkeypatch):
-    from client_delivery.operators.register_files import RegisterFilesOperator
+    from client_delivery.operators.register_files import RegisterFilesSensor
     from tests.functional.runs.trouble import after
 
-    after(monkeypatch, RegisterFilesOperator, lambda: monkeypatch.setenv("AIRFLOW__DELIVERY__ECS_CLUSTER", ""))
+    after(monkeypatch, RegisterFilesSensor, lambda: monkeypatch.setenv("AIRFLOW__DELIVERY__ECS_CLUSTER", ""))
     run = client.run()
     for where, text in told(client, run).items():
         assert "delivery.ecs_cluster and delivery.ecs_task_definition are no longer set" in text, where

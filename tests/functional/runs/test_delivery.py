@@ -40,7 +40,7 @@ def test_r6_a_file_in_parts_arrives_whole(scenario, destination):
 def test_r4_4_an_idle_run_is_two_task_instances_and_writes_nothing(scenario):
     client = scenario("gcs")
     run = client.run()
-    assert run.executed == ["health_check", "detect_files"]
+    assert run.executed == ["register_files"]
     assert run.state == "success"
     assert client.entries() == {}
     assert client.mails() == []
@@ -53,15 +53,15 @@ def test_r5_2_the_next_run_removes_what_was_sent_and_the_one_after_is_idle(scena
     assert client.waiting() == ["a.csv"]
     second = client.run()
     assert client.waiting() == []
-    assert second.executed == ["health_check", "detect_files", "register_files"]
-    assert client.run().executed == ["health_check", "detect_files"]
+    assert second.executed == ["register_files"]
+    assert client.run().executed == ["register_files"]
     assert len(client.mails()) == 2
 
 
 def test_r4_5_the_done_file_starts_the_run_and_is_removed_but_never_delivered(scenario):
     client = scenario("gcs", trigger_on_done_file=True)
     client.drop("a.csv")
-    assert client.run().executed == ["health_check", "detect_files"]
+    assert client.run().executed == ["register_files"]
     client.drop_done()
     assert client.run().state == "success"
     assert client.delivered() == {"a.csv": b"content"}
@@ -89,7 +89,7 @@ def test_r5_3_bypass_sends_again_and_r5_6_removes_the_source(scenario):
     client.run()
     assert client.waiting() == []
     first = client.entries()["a.csv"]
-    assert client.run().executed == ["health_check", "detect_files"]
+    assert client.run().executed == ["register_files"]
     client.drop("a.csv")
     client.run()
     assert client.waiting() == []

@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 
 from client_delivery.ledger.entry import Status
-from client_delivery.operators.deactivate import DeactivateOperator
-from client_delivery.operators.register_files import RegisterFilesOperator
-from client_delivery.operators.settle import SettleOperator
+from client_delivery.operators.notify import NotifyFinishedOperator
+from client_delivery.operators.register_files import RegisterFilesSensor
+from client_delivery.operators.report import ReportOperator
 from client_delivery.operators.transfer_batch import TransferBatchOperator
 
 
@@ -33,14 +33,14 @@ def die_in(monkeypatch, operator, *, before: bool = True) -> None:
 @pytest.mark.parametrize(
     ("operator", "before"),
     [
-        (RegisterFilesOperator, True),
-        (RegisterFilesOperator, False),
+        (RegisterFilesSensor, True),
+        (RegisterFilesSensor, False),
         (TransferBatchOperator, True),
         (TransferBatchOperator, False),
-        (SettleOperator, True),
-        (SettleOperator, False),
-        (DeactivateOperator, True),
-        (DeactivateOperator, False),
+        (NotifyFinishedOperator, True),
+        (NotifyFinishedOperator, False),
+        (ReportOperator, True),
+        (ReportOperator, False),
     ],
 )
 @pytest.mark.parametrize("done_file", [True, False])

@@ -7,8 +7,8 @@ import pytest
 from client_delivery.ledger.changes import Changes
 from client_delivery.ledger.configurations import Configurations
 from client_delivery.ledger.entry import Status
-from client_delivery.operators.register_files import RegisterFilesOperator
-from client_delivery.operators.settle import SettleOperator
+from client_delivery.operators.notify import NotifyFinishedOperator
+from client_delivery.operators.register_files import RegisterFilesSensor
 from client_delivery.operators.transfer_batch import TransferBatchOperator
 from local.stand_ins import LEDGER_TABLE
 from tests.functional.runs.trouble import after
@@ -21,7 +21,7 @@ def under_way(client) -> list[str]:
 
 
 @pytest.mark.parametrize("what", ["breaks", "file_removed"])
-@pytest.mark.parametrize("when", [RegisterFilesOperator, TransferBatchOperator, SettleOperator])
+@pytest.mark.parametrize("when", [RegisterFilesSensor, TransferBatchOperator, NotifyFinishedOperator])
 def test_r4_7_a_slip_or_a_removal_does_not_touch_a_run_under_way(scenario, monkeypatch, what, when):
     client = scenario("s3", trigger_on_done_file=True)
     client.drop("a.csv", "a")
@@ -74,7 +74,7 @@ def test_r4_7_an_edit_holds_from_the_next_run_on(scenario, monkeypatch):
     client.drop("a.csv", "a")
     there = {**client.config.destination.model_dump(), "prefix": f"{client.config.name}-moved/"}
     with monkeypatch.context() as patch:
-        after(patch, RegisterFilesOperator, lambda: client.edit_under_way(destination=there, send_notifications=False))
+        after(patch, RegisterFilesSensor, lambda: client.edit_under_way(destination=there, send_notifications=False))
         assert client.run().state == "success"
     assert client.delivered() == {"a.csv": b"a"}
     assert f"{client.config.name}/" in client.mails()[-1].text, "the finish e-mail goes out, and names the old place"
@@ -87,7 +87,7 @@ def test_r4_7_an_edit_holds_from_the_next_run_on(scenario, monkeypatch):
 def test_r4_7_nor_do_the_switches_of_the_form_change_with_the_yaml(scenario, monkeypatch):
     client = scenario("s3", bypass_file_checks=True)
     client.drop("a.csv", "a")
-    after(monkeypatch, RegisterFilesOperator, lambda: client.edit_under_way(bypass_file_checks=False))
+    after(monkeypatch, RegisterFilesSensor, lambda: client.edit_under_way(bypass_file_checks=False))
     client.run()
     assert client.waiting() == [], "R5.6: it began with the checks bypassed, so it removes what it delivered"
 
@@ -134,10 +134,10 @@ def test_r2_6_a_run_of_a_wrong_file_does_not_turn_into_a_delivery_when_it_is_cor
     client = scenario("s3")
     client.drop("a.csv", "a")
     run = RunResult("scheduled__2026-03-01T12:00:00+00:00", 0, of_wrong_file={"configuration_error": "removed"})
-    client.execute("health_check", run)
-    assert run.states == {"health_check": "failed"}
-    assert run.tries == {"health_check": 1}
-    assert "began while the file" in str(run.errors["health_check"])
+    client.execute("register_files", run)
+    assert run.states == {"register_files": "failed"}
+    assert run.tries == {"register_files": 1}
+    assert "began while the file" in str(run.errors["register_files"])
     assert client.clear(run).state == "success", "whoever clears it asks for it"
     assert client.delivered() == {"a.csv": b"a"}
 
@@ -149,9 +149,10 @@ def test_r2_6_a_new_run_of_a_wrong_file_is_red_and_a_run_under_way_is_not(scenar
     client.execute("configuration_error", new)
     assert new.states == {"configuration_error": "failed"}
     assert "contacts: found nothing" in str(new.errors["configuration_error"])
-    begun = RunResult("scheduled__2026-03-01T12:00:00+00:00", 0, of_wrong_file={"health_check": "success"})
-    client.execute("configuration_error", begun)
-    assert begun.states == {"configuration_error": "skipped"}
+    for first in ("register_files", "health_check"):  # and one that an older release began
+        begun = RunResult("scheduled__2026-03-01T12:00:00+00:00", 0, of_wrong_file={first: "success"})
+        client.execute("configuration_error", begun)
+        assert begun.states == {"configuration_error": "skipped"}
 
 
 def test_r4_7_a_removed_clients_run_that_was_ended_by_hand_is_set_inactive_by_a_trigger(scenario, monkeypatch):

@@ -47,7 +47,7 @@ def test_an_idle_run_says_that_files_are_overdue_and_stays_green(scenario, event
     assert events("files_overdue") == []
     delivered_days_ago(client, 35.2)
     with capture_logs() as lines:
-        assert client.run().executed == ["health_check", "detect_files"]
+        assert client.run().executed == ["register_files"]
     (alarm,) = [line for line in lines if line["event"] == "alarm"]
     assert (alarm["alarm"], alarm["client"]) == ("files_overdue", client.config.delivery_key)
     (line,) = events("files_overdue")

@@ -70,7 +70,7 @@ def test_late_files_are_told_once_then_daily_and_when_they_have_come(scenario, c
     client = scenario("s3", expected=[{"files": "elig_*.csv", "by": due_at(due)}])
     assert client.run().state == "success"
     clock.go_to(due + timedelta(minutes=5))
-    assert client.run().executed == ["health_check", "detect_files"]
+    assert client.run().executed == ["register_files"]
     assert client.run().state == "success"
     words = f"1 file like elig_*.csv by {due_at(due)} (UTC)"
     assert subjects(client) == [f"Files are late: {words}"]
@@ -218,12 +218,12 @@ def test_outside_the_window_files_wait_and_the_run_says_until_when(scenario, clo
     client = scenario("s3", timezone="America/Chicago", window={"from": "06:00", "to": "22:00"})
     client.drop("a.csv", "a")
     clock.go_to(datetime(2027, 3, 1, 5, tzinfo=UTC))  # 23:00 there
-    assert client.run().executed == ["health_check", "detect_files"]
+    assert client.run().executed == ["register_files"]
     (line,) = events("nothing_to_do")
     assert (line["waiting_for_window"], line["opens"]) == (1, "2027-03-01 06:00:00-06:00")
     assert client.delivered() == {}
     refused = client.run(file_pattern="a.csv")
-    assert "closed until 2027-03-01 06:00" in str(refused.errors["detect_files"])
+    assert "closed until 2027-03-01 06:00" in str(refused.errors["register_files"])
     clock.go_to(datetime(2027, 3, 1, 12, 1, tzinfo=UTC))
     assert client.run().state == "success"
     assert client.delivered() == {"a.csv": b"a"}

@@ -11,8 +11,8 @@ def test_r9_1_a_run_that_was_asked_for_files_and_found_none_is_red_and_says_why(
     client.drop("claims_1.csv")
     run = client.run(file_pattern=pattern)
     assert run.state == "failed"
-    assert run.tries["detect_files"] == 1
-    assert str(run.errors["detect_files"]).startswith("Only files like: ")
+    assert run.tries["register_files"] == 1
+    assert str(run.errors["register_files"]).startswith("Only files like: ")
     assert client.waiting() == ["claims_1.csv"]
     assert client.run(file_pattern="claims_*.csv").state == "success"
 
@@ -41,7 +41,7 @@ def test_r9_1_files_that_are_held_are_named_with_what_to_tick(scenario):
     client.run()
     client.gcs_faults()
     run = client.run(file_pattern="a.csv")
-    assert "Tick 'Resend failed files' to send them." in str(run.errors["detect_files"])
+    assert "Tick 'Resend failed files' to send them." in str(run.errors["register_files"])
     assert client.run(file_pattern="a.csv", resend_failed=True).state == "success"
 
 

@@ -64,8 +64,8 @@ def test_only_held_files_wait_and_the_run_that_finds_them_reports_once(scenario)
     client.run()  # removes what it has delivered
     mails = len(client.mails())
     idle = client.run()
-    assert idle.executed == ["health_check", "detect_files"]
-    assert "the file has 1 bytes" in str(idle.errors["detect_files"])
+    assert idle.executed == ["register_files"]
+    assert "the file has 1 bytes" in str(idle.errors["register_files"])
     assert len(client.mails()) == mails
 
 

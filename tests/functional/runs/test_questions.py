@@ -25,7 +25,7 @@ def test_r9_1_a_test_of_the_destination_delivers_nothing(scenario, kind):
     before = client.elsewhere()
     run = client.run(only_test_destination=True)
     assert run.state == "success", run.errors
-    assert run.executed == ["health_check", "test_destination"]
+    assert run.executed == ["register_files", "test_destination"]
     assert "Files can be delivered." in run.pushed["table"]
     assert (client.waiting(), client.entries(), client.delivered(), client.mails()) == (["a.csv"], {}, {}, [])
     assert client.elsewhere() == before
@@ -91,7 +91,7 @@ def test_r9_1_a_plan_says_of_each_file_what_happens_and_why_and_changes_nothing(
     run = client.run(only_plan=True)
 
     assert run.state == "success", run.errors
-    assert run.executed == ["health_check", "say_plan"]
+    assert run.executed == ["register_files", "say_plan"]
     fates = planned(run)
     assert fates["new.csv"] == ("send", "new: this content was never sent to this client")
     assert fates["twin.csv"] == ("removed", "the same content as new.csv, which is sent")
@@ -155,7 +155,7 @@ def test_a_plan_knows_what_an_earlier_delivery_key_was_sent_and_takes_nothing_ov
 def test_r9_1_both_questions_are_answered_at_once(scenario):
     client = scenario("s3")
     run = client.run(only_plan=True, only_test_destination=True)
-    assert run.executed == ["health_check", "test_destination", "say_plan"]
+    assert run.executed == ["register_files", "test_destination", "say_plan"]
     assert run.returned["say_plan"]["summary"] == "No file waits: nothing would happen."
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from client_delivery.ledger.entry import Status
-from client_delivery.operators.register_files import RegisterFilesOperator
+from client_delivery.operators.register_files import RegisterFilesSensor
 from tests.functional.runs.trouble import after
 from tests.support.pickups import make_bucket
 
@@ -248,7 +248,7 @@ def test_r3_7_what_was_half_done_under_the_old_key_is_finished_under_the_new_one
         patch.setattr(
             "client_delivery.run.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed"))
         )
-        for task in ("settle.SettleOperator", "deactivate.DeactivateOperator", "report.ReportOperator"):
+        for task in ("notify.NotifyFinishedOperator", "report.ReportOperator"):
             patch.setattr(f"client_delivery.operators.{task}.execute", lambda *_: None)
         client.run()
     client.edit(feed="claims")
@@ -267,7 +267,7 @@ def test_r3_7_another_client_number_on_the_same_pickup_is_refused_with_advice(km
     client.drop("b.csv", "b")
     run = client.run()
     assert run.state == "failed"
-    assert f"formerly: [{number}]" in str(run.errors["health_check"])
+    assert f"formerly: [{number}]" in str(run.errors["register_files"])
     assert visible(client) == ["a.csv"]
     client.edit(formerly=[number])
     assert client.run().state == "success"
@@ -311,7 +311,7 @@ def test_r5_9_a_failed_file_dropped_again_is_sent_and_one_left_alone_is_held(sce
     client.gcs_faults({"call": "", "status": 400, "code": "InvalidArgument", "times": 0})
     assert client.run().state == "failed"
     client.gcs_faults()
-    assert client.run().executed == ["health_check", "detect_files"]
+    assert client.run().executed == ["register_files"]
     client.drop("a.csv", "rows")
     assert client.run().state == "success"
     assert visible(client) == ["a.csv"]
@@ -332,7 +332,7 @@ def test_r5_9_a_content_that_fails_under_one_name_is_not_tried_under_the_others_
     client.drop("b.csv", "rows")
     client.gcs_faults({"call": "", "status": 400, "code": "InvalidArgument", "times": 0})
     client.run()
-    assert [client.run().executed for _ in range(3)] == [["health_check", "detect_files"]] * 3
+    assert [client.run().executed for _ in range(3)] == [["register_files"]] * 3
     assert len(client.mails()) == 2
 
 
@@ -344,9 +344,9 @@ def test_r5_9_an_idle_run_is_red_and_names_what_is_held_until_it_is_solved(kms, 
         client.drop_done()
     client.run()
     idle = client.run()
-    assert (idle.state, idle.executed) == ("failed", ["health_check", "detect_files"])
-    assert idle.tries["detect_files"] == 1
-    assert "'a\\tb.csv'" in str(idle.errors["detect_files"])
+    assert (idle.state, idle.executed) == ("failed", ["register_files"])
+    assert idle.tries["register_files"] == 1
+    assert "'a\\tb.csv'" in str(idle.errors["register_files"])
     assert len(client.mails()) == 2, "the finish e-mail has said so today"
     client.withdraw("a\tb.csv")
     assert client.run().state == "success"
@@ -387,7 +387,7 @@ def test_r4_2_what_the_lagging_index_hides_from_the_health_check_is_taken_over_a
         patch.setattr(
             "client_delivery.run.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed"))
         )
-        for task in ("settle.SettleOperator", "deactivate.DeactivateOperator", "report.ReportOperator"):
+        for task in ("notify.NotifyFinishedOperator", "report.ReportOperator"):
             patch.setattr(f"client_delivery.operators.{task}.execute", lambda *_: None)
         client.run()
     monkeypatch.setattr("client_delivery.ledger.reads.Reader.indexed", lambda *_: iter(()))
@@ -439,7 +439,7 @@ def test_r4_2_a_run_that_died_after_registering_is_resumed_once(kms, monkeypatch
     client = kms()
     client.drop("a.csv", "rows")
     with monkeypatch.context() as patch:
-        after(patch, RegisterFilesOperator, lambda: (_ for _ in ()).throw(RuntimeError("killed")))
+        after(patch, RegisterFilesSensor, lambda: (_ for _ in ()).throw(RuntimeError("killed")))
         client.run()
     assert client.run().state == "success"
     assert visible(client) == ["a.csv"]

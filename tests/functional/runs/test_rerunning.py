@@ -27,7 +27,7 @@ def broken_then_mended(scenario, monkeypatch, **changes):
 def test_r5_4_a_failed_file_is_held_until_someone_asks(scenario, monkeypatch):
     client, _ = broken_then_mended(scenario, monkeypatch)
     idle = client.run()
-    assert idle.executed == ["health_check", "detect_files"]
+    assert idle.executed == ["register_files"]
     assert client.waiting() == ["a.csv"]
     client.drop("b.csv", "b")
     client.run()
@@ -52,7 +52,7 @@ def test_r5_4_clearing_only_the_transfer_task_does_too(scenario, monkeypatch):
 
 
 def test_r5_4_clearing_only_the_failed_tasks_does_too_and_winds_the_run_up(scenario, monkeypatch):
-    """Neither settle nor deactivate failed: the UI's *Clear only failed tasks* leaves them out."""
+    """The finish e-mail did not fail: the UI's *Clear only failed tasks* leaves it out."""
     client, run = broken_then_mended(scenario, monkeypatch)
     again = client.clear_failed(run)
     assert again.state == "success"
@@ -72,7 +72,7 @@ def test_r5_4_a_done_file_clients_failed_files_go_by_a_clear_although_the_done_f
 
 def test_r5_4_a_done_file_clients_failed_files_go_by_resend_failed(scenario, monkeypatch):
     client, _ = broken_then_mended(scenario, monkeypatch, trigger_on_done_file=True)
-    assert client.run().executed == ["health_check", "detect_files"]
+    assert client.run().executed == ["register_files"]
     assert client.run(resend_failed=True).state == "success"
     assert client.delivered() == {"a.csv": b"content"}
 
@@ -85,7 +85,7 @@ def test_r5_4_clearing_a_transfer_while_the_run_goes_on_takes_over_what_it_began
         patch.setattr(
             "client_delivery.run.attempt.Batch.deliver", lambda *_: (_ for _ in ()).throw(RuntimeError("killed"))
         )
-        for task in ("settle.SettleOperator", "deactivate.DeactivateOperator", "report.ReportOperator"):
+        for task in ("notify.NotifyFinishedOperator", "report.ReportOperator"):
             patch.setattr(f"client_delivery.operators.{task}.execute", lambda *_: None)
         run = client.run()
     assert client.entries()["a.csv"].active
@@ -109,7 +109,7 @@ def test_r8_3_a_wind_up_that_is_tried_again_half_done_still_is_red(scenario, mon
 
     monkeypatch.setattr(Ledger, "deactivate", fails_once)
     run = client.run()
-    assert run.tries["deactivate"] == 2
+    assert run.tries["report"] == 2
     assert run.state == "failed"
     assert "a.csv" in str(run.errors["report"])
 

@@ -6,7 +6,7 @@ import pytest
 
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.ledger.table import Assignment
-from client_delivery.operators.register_files import RegisterFilesOperator
+from client_delivery.operators.register_files import RegisterFilesSensor
 from client_delivery.operators.transfer_batch import TransferBatchOperator
 from client_delivery.pickup.pickup import Pickup
 from client_delivery.transfer.contract import Receipt
@@ -39,9 +39,9 @@ def test_r4_1_a_run_that_finds_another_one_under_way_does_nothing_and_names_it(s
     before = client.entries()["theirs.csv"]
     run = client.run()
     assert run.state == "failed"
-    assert run.executed == ["health_check"]
-    assert f"{OTHER.run_id} of the DAG the_old_name" in str(run.errors["health_check"])
-    assert run.tries["health_check"] == 4, "it waits for the other by its retries"
+    assert run.executed == ["register_files"]
+    assert f"{OTHER.run_id} of the DAG the_old_name" in str(run.errors["register_files"])
+    assert run.tries["register_files"] == 4, "it waits for the other by its retries"
     assert client.entries() == {"theirs.csv": before}
     assert client.delivered() == {}
 
@@ -91,7 +91,7 @@ def test_a_transfer_does_not_wait_for_what_another_run_has_taken_over(scenario, 
         client.ledger.deactivate([entry])
         assert client.ledger.resume([Assignment(entry.source, entry.identity, 0)], OTHER, "whoever") == [entry.identity]
 
-    after(monkeypatch, RegisterFilesOperator, takes_over)
+    after(monkeypatch, RegisterFilesSensor, takes_over)
     # Without the notes it would wait, and come to nothing.
     monkeypatch.setattr("client_delivery.run.transfer._INDEX_PATIENCE", 0.0)
     run = client.run()
@@ -138,4 +138,4 @@ def test_what_an_older_release_began_is_finished_by_this_one(scenario, status):
     run = client.clear(RunResult(run_id, -1))
     assert client.ledger.open_entries() == []
     assert client.entries()["a.csv"].status is Status.SUCCESS
-    assert run.states["deactivate"] == "success"
+    assert run.states["report"] == "success"

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from client_delivery.ledger.entry import Status
-from client_delivery.operators.register_files import RegisterFilesOperator
+from client_delivery.operators.register_files import RegisterFilesSensor
 from client_delivery.operators.transfer_batch import TransferBatchOperator
 from client_delivery.run.mails import FinishedMail
 from client_delivery.transfer.plan import longest
@@ -96,7 +96,7 @@ def test_r8_3_a_file_that_failed_in_an_earlier_try_keeps_its_task_red(scenario, 
     client = scenario("gcs")
     client.drop("gone.csv", "gone")
     client.drop("slow.csv", "slow")
-    after(monkeypatch, RegisterFilesOperator, lambda: client.withdraw("gone.csv"))
+    after(monkeypatch, RegisterFilesSensor, lambda: client.withdraw("gone.csv"))
     client.gcs_faults({"call": "PutObject", "status": 400, "code": "InvalidArgument", "times": 1})
     run = client.run()
     assert client.delivered() == {"slow.csv": b"slow"}
@@ -112,7 +112,7 @@ def test_r7_3_a_mail_service_that_is_down_stops_no_delivery_and_its_tasks_say_so
     client.aws_faults()
     assert client.delivered() == {"a.csv": b"content"}
     assert {run.states[task] for task in ("notify_started", "notify_finished")} == {"failed"}
-    assert {run.states[task] for task in ("settle", "deactivate", "report")} == {"success"}
+    assert run.states["report"] == "success"
     assert run.state == "success"
     entry = client.entries()["a.csv"]
     assert (entry.status, entry.active) == (Status.SUCCESS, False)

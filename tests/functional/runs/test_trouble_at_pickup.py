@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from client_delivery.ledger.entry import Status
-from client_delivery.operators.register_files import RegisterFilesOperator
+from client_delivery.operators.register_files import RegisterFilesSensor
 from client_delivery.pickup.pickup import Pickup
 from tests.functional.runs.trouble import after, failed_everywhere
 
@@ -14,14 +14,14 @@ def test_a_missing_pickup_bucket_is_said_and_nothing_else_happens(scenario):
     client = scenario(pickup={"bucket": "no-such-pickup", "prefix": "x/"})
     run = client.run()
     assert run.state == "failed"
-    assert "there is no bucket 'no-such-pickup'; correct pickup.bucket" in str(run.errors["detect_files"])
+    assert "there is no bucket 'no-such-pickup'; correct pickup.bucket" in str(run.errors["register_files"])
     assert client.entries() == {}
     assert client.mails() == []
 
 
 def test_a_missing_pickup_bucket_is_told_from_a_missing_done_file(scenario):
     client = scenario(pickup={"bucket": "no-such-pickup", "prefix": "x/"}, trigger_on_done_file=True)
-    assert "there is no bucket" in str(client.run().errors["detect_files"])
+    assert "there is no bucket" in str(client.run().errors["register_files"])
 
 
 def test_denied_access_to_the_pickup_names_the_role(scenario):
@@ -29,7 +29,7 @@ def test_denied_access_to_the_pickup_names_the_role(scenario):
     client = scenario(pickup={"bucket": "example-pickup", "prefix": "denied/", "role_arn": role})
     client.aws_faults({"call": "s3.ListObjectsV2", "status": 403, "code": "AccessDenied", "times": 0})
     run = client.run()
-    assert f"access denied to the role {role}" in str(run.errors["detect_files"])
+    assert f"access denied to the role {role}" in str(run.errors["register_files"])
 
 
 def test_a_passing_trouble_of_s3_is_retried_by_airflow(scenario):
@@ -39,7 +39,7 @@ def test_a_passing_trouble_of_s3_is_retried_by_airflow(scenario):
     client.aws_faults({"call": "s3.ListObjectsV2", "status": 503, "code": "SlowDown", "times": 7})
     run = client.run()
     assert run.state == "success"
-    assert run.tries["detect_files"] == 2
+    assert run.tries["register_files"] == 2
     assert client.delivered() == {"a.csv": b"content"}
 
 
@@ -47,7 +47,7 @@ def test_a_file_deleted_between_listing_and_sending_fails_with_its_reason_and_th
     client = scenario("gcs")
     client.drop("gone.csv", "gone")
     client.drop("stays.csv", "stays")
-    after(monkeypatch, RegisterFilesOperator, lambda: client.withdraw("gone.csv"))
+    after(monkeypatch, RegisterFilesSensor, lambda: client.withdraw("gone.csv"))
     run = client.run()
     failed_everywhere(client, run, "gone.csv", "is gone: it was removed from the pick-up before it could be sent")
     assert client.entries()["gone.csv"].send_attempts == 1
@@ -63,7 +63,7 @@ def test_r8_3_a_file_overwritten_before_it_is_read_leaves_the_run_green_and_goes
     client.drop("a.csv", "old")
     client.drop("b.csv", "other")
     with monkeypatch.context() as patch:
-        after(patch, RegisterFilesOperator, lambda: client.drop("a.csv", "new"))
+        after(patch, RegisterFilesSensor, lambda: client.drop("a.csv", "new"))
         first = client.run()
     assert (first.state, first.errors) == ("success", {})
     assert client.delivered() == {"b.csv": b"other"}
@@ -77,14 +77,14 @@ def test_r8_3_a_file_overwritten_before_it_is_read_leaves_the_run_green_and_goes
     assert client.run().state == "success"
     assert client.delivered() == {"a.csv": b"new", "b.csv": b"other"}
     client.run()
-    assert client.run().executed == ["health_check", "detect_files"], "nothing is left to be seen to"
+    assert client.run().executed == ["register_files"], "nothing is left to be seen to"
 
 
 def test_r5_9_what_was_replaced_goes_when_it_comes_back(scenario, monkeypatch):
     client = scenario("s3", pickups="plain")
     client.drop("a.csv", "old")
     with monkeypatch.context() as patch:
-        after(patch, RegisterFilesOperator, lambda: client.drop("a.csv", "new"))
+        after(patch, RegisterFilesSensor, lambda: client.drop("a.csv", "new"))
         client.run()
     client.run()
     client.drop("a.csv", "old")
@@ -97,7 +97,7 @@ def test_r4_3_with_a_done_file_it_is_red_for_the_new_content_waits_for_the_next_
     client.drop("a.csv", "old")
     client.drop_done()
     with monkeypatch.context() as patch:
-        after(patch, RegisterFilesOperator, lambda: client.drop("a.csv", "new"))
+        after(patch, RegisterFilesSensor, lambda: client.drop("a.csv", "new"))
         run = client.run()
     assert run.state == "failed"
     assert "has changed since it was registered" in str(run.errors["report"])
@@ -116,7 +116,7 @@ def test_r8_3_a_file_that_failed_beside_one_that_was_replaced_is_what_makes_the_
         client.withdraw("gone.csv")
 
     with monkeypatch.context() as patch:
-        after(patch, RegisterFilesOperator, meanwhile)
+        after(patch, RegisterFilesSensor, meanwhile)
         run = client.run()
     assert run.state == "failed"
     assert str(run.errors["report"]).startswith("1 file was not delivered")

@@ -46,8 +46,7 @@ def delivered_by(run: Run) -> str | None:
             except FailedForGood:
                 pass
             break
-    settle(run)
-    red = failures(run, deactivate(run))
+    red = failures(run, deactivate(run, settle(run)))
     run.end()
     return red
 

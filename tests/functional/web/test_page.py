@@ -279,7 +279,7 @@ def test_the_board_says_who_needs_a_person_and_why(page, airflow, dynamodb, ledg
     board.begun("b_busy", facts, run="one", files=3, size=2048)
     board.ended("b_held", **run, last_file="ok.csv", held=[("bad.csv", "login refused")])
     board.ended("b_calm", **run, last_file="ok.csv", held=[])
-    board.troubled("b_red", facts, task="health_check", run="b_red/one")
+    board.troubled("b_red", facts, task="register_files", run="b_red/one")
     board.begun("b_late", {**facts, "expectedEveryDays": 1}, run="one", files=1, size=1)
     board.ended("b_late", **run, last_file="old.csv", held=[])
     dynamodb.update_item(
