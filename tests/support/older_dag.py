@@ -14,7 +14,7 @@ from airflow.sdk import DAG, BaseOperator, TriggerRule
 
 from client_delivery.config.loader import load_directory
 from client_delivery.config.model import ClientConfig
-from client_delivery.dag import build_dag, configs_directory
+from client_delivery.dag import _dag, _params, configs_directory
 from client_delivery.operators.notify import NotifyFinishedOperator, NotifyStartedOperator
 from client_delivery.operators.register_files import RegisterFilesSensor
 from client_delivery.operators.transfer_batch import TransferBatchOperator
@@ -40,14 +40,8 @@ def older_dags(dags_folder: Path, health_check: float) -> Iterator[DAG]:
 
 
 def _older_dag(config: ClientConfig, health_check: float) -> DAG:
-    now = build_dag(config)
-    dag = DAG(
-        dag_id=now.dag_id,
-        schedule=None,
-        max_active_runs=1,
-        default_args=now.default_args,
-        params=now.params,
-    )
+    # Not by build_dag: Airflow registers every DAG that has been a context, and two would have one id.
+    dag = _dag(config.name, schedule=None, params=_params(config))
     known: dict[str, Any] = {"config": config, "problem": ""}
     late: dict[str, Any] = {"trigger_rule": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS}
     with dag:

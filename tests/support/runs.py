@@ -43,6 +43,11 @@ class RunResult:
     """The same and what each task returned, by task and key."""
 
     @property
+    def returned(self) -> dict[str, Any]:
+        """What each task returned."""
+        return {task: value for (task, key), value in self.xcoms.items() if key == "return_value"}
+
+    @property
     def state(self) -> str:
         """The DAG run's colour: its leaves' states, a skipped one being green."""
         answers = {self.states.get(name, "skipped") for name in QUESTIONS.values()}

@@ -19,7 +19,7 @@ from local.wait import wait_until
 # An Airflow of its own, for the DAG file is another.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-_DAG_FILE = """
+_DAG_FILE = """# Airflow looks only into files that name it and a DAG.
 import os
 from pathlib import Path
 from client_delivery.dag import deliveries
@@ -56,7 +56,7 @@ def test_r4_7_runs_of_the_older_dag_end_well(tmp_path):
                 return task_id in {task["task_id"] for task in found}
 
             airflow.wait_until(lambda: len(airflow.dags()) == len(clients), "the DAGs are there", seconds=120)
-            assert knows("settle")
+            wait_until(lambda: knows("settle"), "they are the older ones", seconds=60)
             file = SampleFile("claims.csv", 5_000, 1)
             slow = {"call": r"s3\.(GetObject|CopyObject)", "path": file.name, "delay": 25, "times": 1}
             httpx.post(f"{stack.aws_url}/_local/faults", json=[slow], timeout=10).raise_for_status()
