@@ -38,7 +38,7 @@ PAGES = {
     "a client's files by name": "/deliveries/clients/c0500?begins=claims_007",
     "a file's life": "/deliveries/clients/c0500/file?file=claims_00777.csv",
     "what a year would send again (1,000 files)": "/deliveries/clients/c0500/again?since=2025",
-    "months and people": "/deliveries/clients/c0500/about",
+    "months and people, changes of the configuration": "/deliveries/clients/c0500/about",
 }
 
 

@@ -44,6 +44,8 @@ class Standing:
     """What is expected and has not come by its time, in words."""
     late_acknowledged: tuple[str, ...] = ()
     """The same, where a person has said that they know."""
+    waiting: Mapping[str, Any] | None = None
+    """How many ``files`` wait ``for`` what, and whether there are ``more``; None if nothing keeps any waiting."""
     window: str | None = None
     """When sending may begin, in words; None for at any time."""
     last_delivery: str | None = None
@@ -90,6 +92,7 @@ class Standing:
             place=item.get("place", ""),
             late=tuple(item.get("late", ())),
             late_acknowledged=tuple(item.get("lateAcknowledged", ())),
+            waiting=item.get("waiting"),
             window=item.get("window"),
             expected_every_days=int(item["expectedEveryDays"]) if "expectedEveryDays" in item else None,
             last_delivery=item.get("lastDelivery"),
@@ -129,7 +132,7 @@ class Board:
     def begun(self, name: str, facts: Mapping[str, Any], *, run: str, files: int, size: int) -> None:
         """A run has files in hand. ``facts`` are attributes that the configuration tells."""
         under_way = {"run": run, "files": files, "bytes": size, "since": now()}
-        self._change(name, {**facts, "underWay": under_way, "hindered": None})
+        self._change(name, {**facts, "underWay": under_way, "hindered": None, "waiting": None})
 
     def ended(
         self,
@@ -159,7 +162,13 @@ class Board:
         self._change(name, {**facts, "late": list(late) or None, "lateAcknowledged": list(acknowledged) or None})
 
     def looked(
-        self, name: str, facts: Mapping[str, Any], held: Sequence[tuple[str, str | None]], count: int | None = None
+        self,
+        name: str,
+        facts: Mapping[str, Any],
+        held: Sequence[tuple[str, str | None]],
+        count: int | None = None,
+        *,
+        waiting: Mapping[str, Any] | None = None,
     ) -> None:
         """An idle run has looked: nothing is in hand. Writes only if something is not as it was.
 
@@ -172,6 +181,8 @@ class Board:
             assign |= _held(held, since=before.held_since or now(), count=count)
         if before.under_way or before.trouble or before.hindered:
             assign |= {"underWay": None, "trouble": None, "hindered": None}
+        if (before.waiting or None) != waiting:
+            assign["waiting"] = waiting
         if assign or not before.tells(facts):
             self._change(name, {**facts, **assign})
 

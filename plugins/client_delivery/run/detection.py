@@ -87,11 +87,14 @@ def end_idle(run: Run, found: Findings, post: Callable[[], Post]) -> IdleEnd:
 
     Raises :class:`FormRefused` if the run was asked for files by name and has none of them.
     """
+    waiting, and_more, what_for = 0, False, ""
     if opens := run.closed_until(datetime.now(UTC)):
         waiting, and_more = run.pickup.waiting()
+        what_for = f"the window, which opens at {opens.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         run.log_event("nothing_to_do", waiting_for_window=waiting, opens=str(opens), and_more=and_more or None)
     elif run.needs_done_file and found.done_file is None:
         waiting, and_more = run.pickup.waiting()
+        what_for = run.config.done_file_key.rpartition("/")[2]
         run.log_event("nothing_to_do", waiting_for_done_file=waiting, and_more=and_more or None)
     else:
         run.log_event("nothing_to_do")
@@ -99,7 +102,8 @@ def end_idle(run: Run, found: Findings, post: Callable[[], Post]) -> IdleEnd:
     overdue = _overdue(run)
     if not run.options.file_pattern:
         some = [(file.name, entry.last_error) for entry, file in found.some_held]
-        run.note_on_board(lambda board: board.looked(run.config.name, run.facts, some, found.held))
+        waits = {"files": waiting, "more": and_more, "for": what_for} if waiting else None
+        run.note_on_board(lambda board: board.looked(run.config.name, run.facts, some, found.held, waiting=waits))
     if not found.held:
         return IdleEnd(overdue, None)
     remind(FinishedMail(run, post()), found)

@@ -48,6 +48,8 @@ class Row:
     sentence: str
     last_delivery: str | None
     last_file: str | None
+    waiting: int
+    """Files that wait for a done file, or for the window."""
     held: int
     files_under_way: int
     next_look: str | None
@@ -63,6 +65,7 @@ class Row:
             "sentence": self.sentence,
             "lastDelivery": self.last_delivery,
             "lastFile": self.last_file,
+            "waiting": self.waiting,
             "held": self.held,
             "underWay": self.files_under_way,
             "nextLook": self.next_look,
@@ -87,6 +90,7 @@ def row_of(dag: Dag, standing: Standing, now: datetime) -> Row:
         sentence=sentence,
         last_delivery=standing.last_delivery,
         last_file=standing.last_file,
+        waiting=int((standing.waiting or {}).get("files", 0)),
         held=standing.held,
         files_under_way=int((standing.under_way or {}).get("files", 0)),
         next_look=dag.next_run,
@@ -145,6 +149,9 @@ def _calm(dag: Dag, standing: Standing) -> tuple[State, str]:
         return State.PAUSED, "Paused in its configuration: nothing is delivered but by hand."
     if standing.late_acknowledged:
         return State.CALM, f"Late, as somebody knows: {'; '.join(standing.late_acknowledged)}."
+    if waiting := standing.waiting:
+        files = "1 file waits" if waiting["files"] == 1 else f"{waiting['files']} files wait"
+        return State.CALM, f"{'More than ' if waiting['more'] else ''}{files} for {waiting['for']}."
     return State.CALM, "Waits for the next files." if standing.last_delivery else "Nothing was delivered yet."
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from client_delivery.ledger.board import Board
+from client_delivery.web.access import Dag
+from client_delivery.web.standing import State, row_of
+from local.stand_ins import LEDGER_TABLE
 from tests.support.pickups import make_bucket
 
 
@@ -34,3 +40,10 @@ def test_r4_3_a_client_that_waits_for_its_done_file_says_how_many_files_wait(sce
     (line,) = [record.getMessage() for record in caplog.records if '"nothing_to_do"' in record.getMessage()]
     assert '"waiting_for_done_file": 2' in line
     assert client.delivered() == {}
+    board = Board(client.stack.client("dynamodb"), LEDGER_TABLE)
+    row = row_of(Dag(client.config.name), board.of(client.config.name), datetime.now(UTC))
+    done = f"{client.config.client_h_number}.done"
+    assert (row.state, row.waiting, row.sentence) == (State.CALM, 2, f"2 files wait for {done}.")
+    client.drop_done()
+    client.run()
+    assert board.of(client.config.name).waiting is None
