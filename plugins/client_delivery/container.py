@@ -2,7 +2,7 @@
 
     python -m client_delivery.container
 
-Its order is in ``DELIVERY_ORDER`` (:class:`Order`, as JSON, or where in the ledger that is), its settings in the same
+Its order is in ``DELIVERY_ORDER`` (``run/order.py``; as JSON, or where in the ledger that is), its settings in the same
 variables as the workers'. It asks the ledger what of the batch is left to do, does it once, and writes the outcomes
 there; from here comes only the exit code. SIGTERM (Fargate gives 30 s, Spot 120 s) ends it between two pieces, with its
 checkpoint kept.
@@ -17,102 +17,31 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import IntEnum
-from typing import Any
-
-from pydantic import ValidationError
 
 from client_delivery.access.secrets_manager import read_secret
-from client_delivery.config.model import ClientConfig
-from client_delivery.ledger.entry import RunRef
 from client_delivery.ledger.orders import Orders
 from client_delivery.run.attempt import Batch, BatchOutcome
 from client_delivery.run.context import Run
+from client_delivery.run.order import LEFT_IN_LEDGER, ORDER_VARIABLE, ExitCode, Order
 from client_delivery.run.transfer import left_of
 from client_delivery.runtime.events import LineFormatter, log_event
 from client_delivery.runtime.settings import Settings, SettingsError
 from client_delivery.transfer.plan import longest
 
-ORDER_VARIABLE = "DELIVERY_ORDER"
-ORDER_VERSION = 2
-"""Grows when a container of the release before would misunderstand an order. While a release is rolled out, workers and
-containers are of different ones: what is merely added must be such that an older container may ignore it.
-
-2: runs are named with their DAG, as in the ledger; a container of version 1 finds nothing to do for such a run. Orders
-of version 1 have no ``version``.
-"""
 _GRACE = timedelta(minutes=15)
 """From the end of its time, when it stops on its own, until it is ended at whatever point."""
-_LEFT_IN_LEDGER = "left_in_ledger"
 _LOGGER = logging.getLogger("client_delivery.container")
-
-
-class ExitCode(IntEnum):
-    """How the container ended. The ledger says more."""
-
-    DELIVERED = 0
-    """Everything is delivered, or there was nothing left to do."""
-    UNFINISHED = 10
-    """A file is left for the next attempt."""
-    FAILED = 11
-    """A file failed for good."""
-    STOPPED = 12
-    """Told to stop; the next attempt resumes."""
-    MISUSED = 13
-    """The order or the settings are unusable."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the container is to do."""
-
-    config: ClientConfig
-    owner: RunRef
-    batch: int
-    remove_source: bool
-
-    def to_json(self) -> str:
-        """For the environment of the container; no credential is in it."""
-        fields: dict[str, Any] = {
-            "version": ORDER_VERSION,
-            "config": self.config.model_dump(mode="json", exclude_defaults=True),
-            "run": str(self.owner),
-            "batch": self.batch,
-            "remove_source": self.remove_source,
-        }
-        return json.dumps(fields, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> Order:
-        """The inverse of :meth:`to_json`, of this release and of those before. Raises ValueError."""
-        fields = json.loads(text)
-        try:
-            if (version := int(fields.get("version", 1))) > ORDER_VERSION:
-                raise ValueError(
-                    f"the order has version {version}, and this container understands {ORDER_VERSION}: its image is "
-                    "older than Airflow's plugins. Deploy the image of the same release"
-                )
-            config = ClientConfig.model_validate_json(json.dumps(fields["config"]))
-            return cls(config, RunRef.parse(fields["run"]), int(fields["batch"]), bool(fields["remove_source"]))
-        except (AttributeError, KeyError, TypeError, ValidationError) as error:
-            raise ValueError(str(error)) from error
-
-
-def reference_to(name: str, delivery_key: str) -> str:
-    """What ``DELIVERY_ORDER`` holds in the place of an order that was left in the ledger under ``name``."""
-    return json.dumps({_LEFT_IN_LEDGER: name, "delivery_key": delivery_key}, separators=(",", ":"))
 
 
 def _order(text: str, settings: Settings) -> Order:
     """The order in ``DELIVERY_ORDER``, or that which it refers to. Raises ValueError."""
     fields = json.loads(text)
-    if isinstance(fields, dict) and _LEFT_IN_LEDGER in fields:
+    if isinstance(fields, dict) and LEFT_IN_LEDGER in fields:
         from client_delivery.access.aws import dynamodb_client
 
         orders = Orders(dynamodb_client(), settings.ledger_table, str(fields.get("delivery_key")))
-        text = orders.fetch(str(fields[_LEFT_IN_LEDGER]))
+        text = orders.fetch(str(fields[LEFT_IN_LEDGER]))
     return Order.from_json(text)
 
 

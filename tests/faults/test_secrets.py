@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from client_delivery.container import ORDER_VARIABLE
+from client_delivery.run.order import ORDER_VARIABLE
 from local.wait import wait_until
 
 MIB = 1024**2

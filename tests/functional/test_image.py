@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from client_delivery.config.model import ClientConfig
-from client_delivery.container import ORDER_VARIABLE, ExitCode, Order
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.ledger.table import Assignment, Ledger
 from client_delivery.pickup.pickup import Pickup
+from client_delivery.run.order import ORDER_VARIABLE, ExitCode, Order
 from local.stand_ins import GCS_BUCKET, LEDGER_TABLE, PICKUP_BUCKET
 
 ROOT = Path(__file__).resolve().parents[2]

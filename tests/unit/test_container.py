@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from client_delivery.config.model import ClientConfig
-from client_delivery.container import ORDER_VARIABLE, ORDER_VERSION, ExitCode, Order, main
+from client_delivery.container import main
 from client_delivery.ledger.entry import RunRef
+from client_delivery.run.order import ORDER_VARIABLE, ORDER_VERSION, ExitCode, Order
+from local.process import PYTHON_PATH
 
 CONFIG = ClientConfig.model_validate(
     {
@@ -94,6 +97,12 @@ def test_missing_settings_end_with_the_same_code():
 
 def test_a_container_that_does_not_come_to_its_stop_is_ended():
     program = "from client_delivery import container as c; c.logging.basicConfig(); c._end_at_once()"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": PYTHON_PATH},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ended.returncode == ExitCode.STOPPED
     assert "container_stuck" in ended.stderr

@@ -83,7 +83,7 @@ class TransferBatchOperator(DeliveryOperator):
             kept = {"since": waiting.since, "refusals": waiting.refusals}
             self._container(run, waiting.refusals).start(context, kept)
         except Exception as error:
-            from client_delivery.operators.container_trouble import not_started
+            from client_delivery.operators.offload import not_started
 
             logging.getLogger(__name__).warning("ECS did not take the container", exc_info=error)
             return self._paused(after_trouble(run, BatchTransfer(run, self.batch), not_started(error), waiting))
@@ -102,8 +102,9 @@ class TransferBatchOperator(DeliveryOperator):
     def _container(self, run: Run, refusals: int) -> ContainerOperator:
         # Imported here: Airflow's ECS operator costs seconds, which every task of every client would pay.
         from client_delivery.operators.offload import ContainerOperator
+        from client_delivery.run.container_task import ContainerTask
 
-        return ContainerOperator(task_id=self.task_id, run=run, batch=self.batch, refusals=refusals)
+        return ContainerOperator(task_id=self.task_id, task=ContainerTask(run, self.batch, refusals))
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import pytest
 from airflow.providers.amazon.aws.exceptions import EcsOperatorError
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
-from client_delivery.operators.container_trouble import ended, not_started
+from client_delivery.operators.offload import not_started
+from client_delivery.run.container_trouble import ended
 
 CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
 VCPUS = "You've reached the limit on the number of vCPUs you can run concurrently"

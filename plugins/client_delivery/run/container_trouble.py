@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.providers.amazon.aws.exceptions import EcsOperatorError
-from airflow.sdk.exceptions import AirflowException
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
-from client_delivery.container import ExitCode
 from client_delivery.run.offloaded import Trouble
+from client_delivery.run.order import ExitCode
 
 _EXPECTED = frozenset({ExitCode.DELIVERED, ExitCode.UNFINISHED, ExitCode.FAILED})
 """With these the ledger says what has become of the files."""
@@ -38,13 +36,19 @@ _ADVICE = {
 }
 
 
-def not_started(error: Exception) -> Trouble:
-    """Why ECS did not take a container, from what its operator raised."""
-    if isinstance(error, EcsOperatorError):
-        reasons = [str(failure.get("reason") or "no reason given") for failure in error.failures]
-        details = [f" ({failure['detail']})" if failure.get("detail") else "" for failure in error.failures]
-        told = "; ".join(reason + detail for reason, detail in zip(reasons, details, strict=True))
-        return _refused(told, waits=_NO_ROOM.search(told) is not None, code=reasons[0] if reasons else "")
+def refused(failures: Sequence[Mapping[str, Any]]) -> Trouble:
+    """Why ECS did not take a container, from RunTask's list ``failures``."""
+    reasons = [str(failure.get("reason") or "no reason given") for failure in failures]
+    details = [f" ({failure['detail']})" if failure.get("detail") else "" for failure in failures]
+    told = "; ".join(reason + detail for reason, detail in zip(reasons, details, strict=True))
+    return _refused(told, waits=_NO_ROOM.search(told) is not None, code=reasons[0] if reasons else "")
+
+
+def not_started(error: Exception, *, tells: bool = False) -> Trouble:
+    """Why ECS did not take a container, from an error on the way there.
+
+    :param tells: whether the error's text is safe to show, whatever it is.
+    """
     if isinstance(error, ClientError):
         refusal, status = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
         code, said = refusal.get("Code", ""), refusal.get("Message", "")
@@ -52,10 +56,23 @@ def not_started(error: Exception) -> Trouble:
         return _refused(f"{said} [{code}]", waits=busy, code=code)
     if isinstance(error, (ConnectionError, HTTPClientError)):
         return _refused(f"ECS cannot be reached ({error})", waits=True)
-    if isinstance(error, (BotoCoreError, AirflowException)):
+    if tells or isinstance(error, BotoCoreError):
         return _refused(str(error), waits=False)
     # Anything may be quoted in it: only its kind is told, the rest is in the log.
     return _refused(f"unexpected {type(error).__name__}; see the task's log", waits=False)
+
+
+def as_described(tasks: Sequence[Mapping[str, Any]], why: str | None) -> Trouble | None:
+    """What is wrong with how a container ended, from what ECS says of it; None if the ledger says all there is to say.
+
+    :param tasks: the container's task, or nothing if ECS has forgotten it.
+    :param why: what whoever waited for the end knows, where it is not known whether that came.
+    """
+    if not tasks:
+        return end_unknown(why or "ECS no longer knows it")
+    if tasks[0].get("lastStatus") != "STOPPED":
+        return end_unknown(why or "ECS says that it runs")
+    return ended(tasks[0])
 
 
 def end_unknown(why: str) -> Trouble:
