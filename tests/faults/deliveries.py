@@ -45,8 +45,11 @@ class Kind:
     guarded: bool = False
     """Whether guards hold two of the files: one is empty, one has another checksum than the file beside it says."""
 
+    named: bool = False
+    """Whether files arrive under other names, with checksum files, and a completion file after them."""
+
     def __str__(self) -> str:
-        guarded = "guarded" if self.guarded else ""
+        guarded = "named" if self.named else "guarded" if self.guarded else ""
         return "-".join(filter(None, [self.destination, self.server, *self.changes, self.history, guarded]))
 
 
@@ -68,6 +71,8 @@ class Delivery:
     """How many red runs were cleared."""
     held: dict[str, bytes] = field(default_factory=dict)
     """What guards hold: no byte of it goes, and it stays in the pick-up."""
+    expected: invariants.Expected = field(default_factory=invariants.Expected)
+    """What the files are called at the destination, and what arrives beside them."""
     elsewhere: set[str] = field(default_factory=set)
     """What is at the destination outside of the client's place: nothing comes or goes there."""
     lag_seed: int | None = None
@@ -135,7 +140,7 @@ class Delivery:
 
     def check_at_any_moment(self) -> None:
         """The invariants that hold even now, with a process dead or a run red."""
-        invariants.check_at_any_moment(self.client, self.files, self.held)
+        invariants.check_at_any_moment(self.client, self.files, self.held, self.expected)
 
     def check(self, *, most: int | None = 2, mail_may_be_lost: bool = False, disk_garbles: bool = False) -> None:
         """The invariants, when the next runs find nothing to do.
@@ -143,10 +148,11 @@ class Delivery:
         Each file became visible ``most`` times at most: once, and once more where an attempt was cut off unseen. What
         the recipient's disk garbles is visible for a moment, until the attempt has looked at its checksum.
         """
-        invariants.check(self.client, self.files, self.held)
+        there = self.expected.there(self.files)
+        invariants.check(self.client, there, self.held)
         assert self.client.elsewhere() == self.elsewhere, "something was delivered to the wrong place"
         if not disk_garbles:
-            invariants.check_what_became_visible(self.client, self.files, most=most)
+            invariants.check_what_became_visible(self.client, there, most=most)
         mails = self.client.mails()[self.mails_before :]
         invariants.check_mails(mails, self.announced, most=1 + self.clears, may_be_lost=mail_may_be_lost)
         invariants.check_duplicates_are_reported(mails, self.duplicates, may_be_lost=mail_may_be_lost)
@@ -205,15 +211,21 @@ KINDS = [
     Kind("s3", {"bypass_file_checks": True}),
     Kind("s3", big=False, history="duplicate"),
     Kind("s3", big=False, guarded=True),
+    Kind("gcs", big=False, named=True),
 ]
+NAMED = {
+    "deliver_as": "{folder}to {stem}{ext}",
+    "sidecar": "sha256",
+    "completion_file": {"name": "complete", "content": "names"},
+}
 GUARDS = {"not_empty": True, "max_size": "1 GiB", "size_within": "50%", "checksum_files": "sha256"}
 
 
 def prepare(scenario: MakeScenario, kind: Kind, directory: Path) -> Delivery:
     """A client with its files dropped; every content is its own, so that every file has its own ETag."""
     place = {"bucket": WATCHED_BUCKET} if kind.destination == "s3" else {}
-    guards = {"guards": GUARDS} if kind.guarded else {}
-    client = scenario(kind.destination, place=place, server=kind.server, **guards, **kind.changes)
+    besides = {"guards": GUARDS} if kind.guarded else NAMED if kind.named else {}
+    client = scenario(kind.destination, place=place, server=kind.server, **besides, **kind.changes)
     client.watch()
     if kind.changes.get("offload_threshold"):
         share_connection(client)
@@ -227,6 +239,8 @@ def prepare(scenario: MakeScenario, kind: Kind, directory: Path) -> Delivery:
         held = {"empty.csv": files.pop("empty.csv"), "wrong.csv": os.urandom(100)}
         files["wrong.csv.sha256"] = _sum_of(b"another content")
     delivery = Delivery(client, kind, dict(files), set(files), held=held, elsewhere=client.elsewhere())
+    if kind.named:
+        delivery.expected = _expected(files)
     if happened := LONG_AGO.get(kind.history):
         happened(delivery, directory)
     for name, content in (files | held).items():
@@ -236,6 +250,18 @@ def prepare(scenario: MakeScenario, kind: Kind, directory: Path) -> Delivery:
     if happened := JUST_NOW.get(kind.history):
         happened(delivery, directory)
     return delivery
+
+
+def _expected(files: Mapping[str, bytes]) -> invariants.Expected:
+    """What `NAMED` makes of the files."""
+    names = {name: "/".join([*name.split("/")[:-1], f"to {name.split('/')[-1]}"]) for name in files}
+    there = {names[name]: content for name, content in files.items()}
+    sums = {
+        f"{name}.sha256": f"{hashlib.sha256(content).hexdigest()}  {name.split('/')[-1]}\n".encode()
+        for name, content in there.items()
+    }
+    completion = "".join(f"{name}\n" for name in sorted(there)).encode()
+    return invariants.Expected(names, sums, {"complete": completion})
 
 
 def _sum_of(content: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import httpx
 from awscrt import checksums
@@ -12,6 +13,25 @@ from awscrt import checksums
 from client_delivery.ledger.entry import Status
 from local.mailbox import Mail
 from tests.support.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How a delivery looks at the destination, where it is not as it was dropped."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What each file is called there."""
+    sums: Mapping[str, bytes] = field(default_factory=dict)
+    """The checksum files."""
+    completion: Mapping[str, bytes] = field(default_factory=dict)
+    """The completion file, which is there only after all the others."""
+
+    def there(self, dropped: Mapping[str, bytes]) -> dict[str, bytes]:
+        """All that is there in the end."""
+        return {**{self.names.get(n, n): c for n, c in dropped.items()}, **self.sums, **self.completion}
+
+
+AS_DROPPED = Expected()
 
 
 def check(client: Scenario, dropped: Mapping[str, bytes], held: Mapping[str, bytes]) -> None:
@@ -47,7 +67,9 @@ def failed_otherwise(client: Scenario) -> list[str]:
     return [entry.file_name for entry in entries if entry.status is Status.FAIL and not entry.guarded]
 
 
-def check_at_any_moment(client: Scenario, dropped: Mapping[str, bytes], held: Mapping[str, bytes]) -> None:
+def check_at_any_moment(
+    client: Scenario, dropped: Mapping[str, bytes], held: Mapping[str, bytes], expected: Expected = AS_DROPPED
+) -> None:
     """What must hold even with processes dead and nothing resumed: nobody sees a half, nothing is taken away too early.
 
     What was is asked before what is: a container may still be at work.
@@ -55,13 +77,18 @@ def check_at_any_moment(client: Scenario, dropped: Mapping[str, bytes], held: Ma
     sent = {name for name, entry in client.entries().items() if entry.status is Status.SUCCESS}
     waiting = set(client.waiting())
     found = client.delivered()
-    half = [name for name in found.keys() & dropped.keys() if found[name] != dropped[name]]
+    there, named = expected.there(dropped), {name: expected.names.get(name, name) for name in dropped}
+    half = [name for name in found.keys() & there.keys() if found[name] != there[name]]
     assert not held.keys() - waiting, "a guard holds it, and it is not in the pick-up any more"
     assert not half, f"to be seen by the recipient, but not whole: {half}"
-    strange = [name for name in found.keys() - dropped.keys() if not _is_temporary(client, name)]
+    strange = [name for name in found.keys() - there.keys() if not _is_temporary(client, name)]
     assert not strange, f"to be seen by the recipient, but never dropped: {strange}"
-    assert not dropped.keys() - waiting - found.keys(), "neither in the pick-up nor at the destination"
-    assert not (sent & dropped.keys()) - found.keys(), "counted as sent, but not at the destination"
+    lost = [name for name, called in named.items() if name not in waiting and called not in found]
+    assert not lost, f"neither in the pick-up nor at the destination: {lost}"
+    unsent = [name for name in sent & dropped.keys() if named[name] not in found]
+    assert not unsent, f"counted as sent, but not at the destination: {unsent}"
+    early = found.keys() & expected.completion.keys() and there.keys() - found.keys()
+    assert not early, f"a completion file, before these: {early}"
 
 
 def _is_temporary(client: Scenario, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Under which name a file arrives, by its configuration: the name that it came under, unless something is said."""
+"""Under which name a file arrives, and what arrives beside it, as its configuration says."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def suffixes(config: ClientConfig) -> str:
 
 def naming_rule(config: ClientConfig) -> str:
     """A digest of all that names are made by; empty if files keep their names."""
-    if config.deliver_as is None and not suffixes(config):
+    rule = [config.deliver_as, config.name_pattern, suffixes(config), config.sidecar]
+    if config.deliver_as is None and not any(rule[2:]):
         return ""
-    rule = [config.deliver_as, config.name_pattern, suffixes(config)]
     return hashlib.sha256(json.dumps(rule).encode()).hexdigest()[:16]
 
 
@@ -69,7 +69,7 @@ def example(config: ClientConfig, now: datetime | None = None) -> tuple[str, str
 
     The groups of ``name_pattern`` are shown by their names: nobody knows what the files are called.
     """
-    if not naming_rule(config):
+    if config.deliver_as is None and not suffixes(config):
         return None
     at = (now or datetime.now(UTC)).astimezone(ZoneInfo(config.timezone))
     pattern = config.pickup.include[0]
@@ -81,3 +81,37 @@ def example(config: ClientConfig, now: datetime | None = None) -> tuple[str, str
     groups = {group: f"<{group}>" for group in config.name_groups}
     facts = Facts(name, config.client_h_number, at, at, config.feed or "", groups, dict.fromkeys(SEQUENCES, 1))
     return name, render(config.deliver_as, facts) + suffixes(config)
+
+
+def sidecar_suffix(config: ClientConfig) -> str:
+    """What stands behind a file's name in that of its checksum file; empty if there is none."""
+    return f".{config.sidecar}" if config.sidecar else ""
+
+
+def has_companions(config: ClientConfig) -> bool:
+    """Whether anything arrives beside the files."""
+    return config.sidecar is not None or config.completion_file is not None
+
+
+def digests_of(config: ClientConfig) -> tuple[str, ...]:
+    """The checksums of the delivered bytes that somebody asks for, beside those that every delivery has."""
+    manifest = config.completion_file is not None and config.completion_file.content in ("csv", "json")
+    wanted = [*([config.sidecar] if config.sidecar else []), *(["sha256"] if manifest else [])]
+    return tuple(dict.fromkeys(wanted))
+
+
+def completion_sequences(config: ClientConfig) -> bool:
+    """Whether the completion file's name counts sets."""
+    return config.completion_file is not None and any(
+        name in SEQUENCES for name in fields_of(config.completion_file.name)
+    )
+
+
+def completion_name(config: ClientConfig, date: datetime, numbers: Mapping[str, int]) -> str | None:
+    """What the completion file of a set is called; None if there is none."""
+    if config.completion_file is None:
+        return None
+    at = date.astimezone(ZoneInfo(config.timezone))
+    return render(
+        config.completion_file.name, Facts("", config.client_h_number, at, at, config.feed or "", {}, numbers)
+    )

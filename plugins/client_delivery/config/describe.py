@@ -9,7 +9,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from client_delivery.config.delivered import example
+from client_delivery.config.delivered import example, has_companions
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
 from client_delivery.config.problem import ConfigError
@@ -29,6 +29,7 @@ def describe(config: ClientConfig) -> str:
         ("E-mails", _notifications(config)),
         *([("Told besides", _rules(config))] if config.notify else []),
         *([("Delivered as", _names(config))] if config.deliver_as is not None else []),
+        *([("Arrives besides", _companions(config))] if has_companions(config) else []),
         *([("Guards", _guards(config.guards))] if config.guards is not None and config.guards.any else []),
     ]
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
@@ -90,6 +91,16 @@ def _names(config: ClientConfig) -> str:
     """What files are called at the destination, with an example."""
     shown = example(config)
     return _escape(f"{config.deliver_as}; for example {shown[0]} as {shown[1]}" if shown else "")
+
+
+def _companions(config: ClientConfig) -> str:
+    """What arrives beside the files."""
+    completion = config.completion_file
+    told = [
+        f"after each file its {config.sidecar}" if config.sidecar else "",
+        f"after all of a set {completion.name} ({completion.content})" if completion else "",
+    ]
+    return _escape("; ".join(filter(None, told)))
 
 
 def _in_a_set(files: ExpectedFiles) -> str:

@@ -214,7 +214,7 @@ def _field_at(data: dict[str, Any], path: FieldPath) -> tuple[type[BaseModel], F
     """The section that ``path`` ends in, and the field that it names, if it names one and not a list's item."""
     section: type[BaseModel] = ClientConfig
     inside = path
-    if len(path) > 1 and path[0] in ("pickup", "destination", "guards"):
+    if len(path) > 1 and path[0] in ("pickup", "destination", "guards", "completion_file"):
         section, inside = section_of(path[0], _value_at(data, (path[0], "type"))) or section, path[1:]
     if section is GuardsSection and len(inside) > 2 and inside[0] == "expected_files":
         section, inside = ExpectedFiles, inside[2:]

@@ -16,6 +16,7 @@ from client_delivery.calendar.expectation import Expectation
 from client_delivery.calendar.window import Window
 from client_delivery.config.after_delivery import AfterDelivery, Archive
 from client_delivery.config.calendars import Expected, ExpectedField, HolidaysField, WindowField
+from client_delivery.config.companions import Algorithm, CompletionFile
 from client_delivery.config.contacts import MAX_CONTACTS, EmailAddress, refuse_repeated
 from client_delivery.config.destinations import (
     GcsSection,
@@ -293,6 +294,29 @@ class ClientConfig(Section, title="Client configuration"):
             raise refusal("`feed` beside it", "{feed} stands for it.", found="{feed}")
         return template
 
+    completion_file: CompletionFile | None = Field(
+        default=None,
+        title="Completion file",
+        description="A file that arrives after all files of a run have, never before: the files that a run registers"
+        " are a set; with `trigger_on_done_file` those for which the done file speaks. If one fails or is held, it"
+        " comes when that one has arrived as well.",
+        examples=[{"name": "{client}_{date:%Y%m%d}.complete", "content": "json"}],
+    )
+    sidecar: Algorithm | None = Field(
+        default=None,
+        title="Checksum files",
+        description="After each file another one arrives beside it: its name with `.sha256` or `.md5` behind it, and"
+        " its checksum, as `sha256sum` writes it. It costs one more reading of each file, while it is sent.",
+        examples=["sha256"],
+    )
+    order: Literal["name", "age", "size"] | None = Field(
+        default=None,
+        title="Order",
+        description="In which order the files of a run are sent, one after the other: by their names in the pick-up,"
+        " the oldest first, or the smallest first. A file that fails does not stop those after it. Without it, many"
+        " go at once.",
+        examples=["age"],
+    )
     notify: Annotated[tuple[NotifyRule, ...], Field(strict=False)] = Field(
         default=(),
         max_length=MOST_RULES,
@@ -319,6 +343,13 @@ class ClientConfig(Section, title="Client configuration"):
             for number, one in enumerate(expected):
                 refuse_not_taken(one.files, pickup.prefix, pickup.include, pickup.exclude, at=(number, "files"))
         return expected
+
+    @field_validator("completion_file")
+    @classmethod
+    def _need_a_feed(cls, completion: CompletionFile | None, info: ValidationInfo) -> CompletionFile | None:
+        if completion and "feed" in fields_of(completion.name) and info.data.get("feed", "") is None:
+            raise refusal("`feed` beside it", "{feed} stands for it.", found="{feed}", at=("name",))
+        return completion
 
     @field_validator("guards")
     @classmethod

@@ -9,7 +9,7 @@ any other, and :mod:`client_delivery.transfer.naming` checks it as one (R6.8).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -38,7 +38,7 @@ FIELDS: Mapping[str, str] = {
     "daily_sequence": "the same, from 1 each day",
 }
 """Every field, and what it stands for; beside them are the groups of ``name_pattern``."""
-_DATES = ("date", "source_date")
+DATED = ("date", "source_date")
 _DIRECTIVES = ["%Y", "%y", "%m", "%d", "%j", "%H", "%M", "%S"]
 """None that goes by a language."""
 _DATE = re.compile(r"(?:[^%{}]|%[YymdjHMS])*")
@@ -118,14 +118,15 @@ def _value(name: str, how: str, facts: Facts) -> str:
         return ""
     if name in SEQUENCES:
         return f"{facts.numbers[name]:{how}d}"
-    if name in _DATES:
+    if name in DATED:
         at = facts.date if name == "date" else facts.source_date
         return at.strftime(how or "%Y%m%d")
     return _CASES[how](facts.text(name))
 
 
-def check(template: str, groups: Mapping[str, int]) -> str:
+def check(template: str, groups: Mapping[str, int], *, of: Iterable[str] = FIELDS) -> str:
     """The template itself. Raises a refusal that says what is wrong; ``groups`` are those of ``name_pattern``."""
+    known = list(of)
     if not 1 <= len(template) <= MOST_CHARACTERS:
         raise refusal(f"a template of 1 to {MOST_CHARACTERS} characters, such as '{EXAMPLE}'")
     if not template.isprintable():
@@ -139,10 +140,12 @@ def check(template: str, groups: Mapping[str, int]) -> str:
     for _, name, how, conversion in parts:
         if name is None:
             continue
-        if name not in FIELDS and name not in groups:
+        if name not in known and name not in groups:
             raise refusal(
-                f"fields of this set: {', '.join([*FIELDS, *groups])}",
-                "Other parts of a name are named groups of `name_pattern`." if re.fullmatch("[a-z_]+", name) else "",
+                f"fields of this set: {', '.join([*known, *groups])}",
+                "Other parts of a name are named groups of `name_pattern`."
+                if re.fullmatch("[a-z_]+", name) and name not in FIELDS
+                else "",
                 found=quoted(f"{{{name}}}"),
             )
         if conversion:
@@ -154,7 +157,7 @@ def check(template: str, groups: Mapping[str, int]) -> str:
 def _check_how(name: str, how: str) -> None:
     """Whether the field may be written so."""
     found = quoted(f"{{{name}:{how}}}")
-    if name in _DATES:
+    if name in DATED:
         if not _DATE.fullmatch(how) or not how.isprintable():
             raise refusal(f"a date of {', '.join(_DIRECTIVES)}, such as {{{name}:%Y%m%d}}", found=found)
     elif name in SEQUENCES:

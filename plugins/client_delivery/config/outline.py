@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from client_delivery.config.companions import CompletionFile
 from client_delivery.config.guards import GuardsSection
 from client_delivery.config.model import GcsSection, PickupSection, S3Section, SftpSection
 
@@ -32,6 +33,8 @@ def section_of(name: str | int, destination_type: Any) -> type[BaseModel] | None
         return PickupSection
     if name == "guards":
         return GuardsSection
+    if name == "completion_file":
+        return CompletionFile
     return DESTINATIONS.get(destination_type) if name == "destination" and isinstance(destination_type, str) else None
 
 

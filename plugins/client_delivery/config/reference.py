@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from client_delivery.config.companions import CompletionFile
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, PickupSection
 from client_delivery.config.notify import MEANINGS, NotifyRule
@@ -93,6 +94,7 @@ def render() -> str:
     """The reference's file."""
     parts = [_INTRODUCTION, _example(), _table("All deliveries", ClientConfig, "")]
     parts.append(_table("`pickup`", PickupSection, "pickup."))
+    parts.append(_table("`completion_file`", CompletionFile, "completion_file."))
     parts.append(_table("`guards`", GuardsSection, "guards."))
     parts.append(_table("Each of `guards.expected_files`", ExpectedFiles, "guards.expected_files[]."))
     parts += [_table("Each of `notify`", NotifyRule, "notify[]."), _occasions()]

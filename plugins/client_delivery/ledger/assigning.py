@@ -30,6 +30,8 @@ _OUTCOME = (
     "verifiedBy",
     "removeSource",
     "finishedAt",
+    "digests",
+    "sidecarAt",
     "nameRefused",
     "replaced",
     "guarded",
@@ -54,6 +56,7 @@ class Assignment:
     wish: Wish | None = None
     """Who asked for it, if it was not who asked for the run."""
     name: ArrivalName = OWN_NAME
+    set_id: str | None = None
 
 
 def shortened(names: Iterable[str]) -> set[str]:
@@ -249,4 +252,5 @@ class Assigning(Partition):
             "origin": attribute_of(item.file.origin),
             "deliveredName": item.name.delivered,
             "namedBy": item.name.rule or None,
+            "setId": item.set_id,
         }

@@ -77,6 +77,7 @@ class Attempts(Partition):
             "finishedAt": timestamp,
             "deliveredTo": receipt.uri,
             "checksum": receipt.checksum,
+            "digests": dict(receipt.digests) or None,
             "verifiedBy": receipt.verified_by,
             "removeSource": remove_source or None,
             "lastError": None,
@@ -89,12 +90,19 @@ class Attempts(Partition):
             content=content,
             delivered_to=receipt.uri,
             checksum=receipt.checksum,
+            digests=receipt.digests,
             verified_by=receipt.verified_by,
             remove_source=remove_source,
             last_error=None,
             resume=None,
         )
         return self._conclude(after, assign, entry.send_attempts + 1, patience=_DELIVERED_PATIENCE)
+
+    def sidecar_delivered(self, entry: Entry) -> None:
+        """The checksum file of a delivered file has arrived. Nothing is noted of what was armed again meanwhile."""
+        assign = {"sidecarAt": self._clock()}
+        condition = Attr("status").eq(Status.SUCCESS) & Attr("fencingToken").eq(entry.fencing_token)
+        self._writer.change(self._update(entry.identity, assign, condition))
 
     def failed(self, entry: Entry, error: str, *, permanent: bool = False, name_refused: bool = False) -> Entry:
         """R6.2: one more failed attempt; the last one, or one that no retry can fix, ends in ``fail``.

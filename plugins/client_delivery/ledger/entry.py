@@ -173,6 +173,12 @@ class Entry:
     """It shall be sent once more, but its bytes are nowhere: whoever drops it again is served."""
     delivered_name: str | None = None
     """What it is called at the destination, fixed when it was registered; None: as in the pick-up."""
+    set_id: str | None = None
+    """The set with which it was registered (:mod:`client_delivery.ledger.sets`)."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Checksums of the bytes at the destination that the configuration asks for, in hexadecimal, by algorithm."""
+    sidecar_at: str | None = None
+    """When its checksum file had arrived."""
     named_by: str = ""
     """The rule that made that name, as a digest; empty where there was none, or no name could be made."""
     dismissed: Wish | None = None
@@ -182,6 +188,11 @@ class Entry:
     def arrives_as(self) -> str:
         """The path below the destination's place: what the recipient sees."""
         return self.delivered_name or self.file_name
+
+    @property
+    def size_there(self) -> int:
+        """Bytes at the destination."""
+        return self.size
 
     @property
     def bucket(self) -> str:
@@ -264,6 +275,9 @@ class Entry:
             dismissed=Wish(**item["dismissed"]) if "dismissed" in item else None,
             delivered_name=item.get("deliveredName"),
             named_by=item.get("namedBy", ""),
+            set_id=item.get("setId"),
+            digests=item.get("digests", {}),
+            sidecar_at=item.get("sidecarAt"),
         )
 
 

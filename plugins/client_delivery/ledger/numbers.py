@@ -33,7 +33,6 @@ _AT_ONCE = 98
 _KEPT_SECONDS = 400 * 86_400
 """An entry keeps its name itself; the number is only looked up until the entry is there."""
 _TRIES = 5
-_EVER = "number#ever"
 
 
 class NumbersMoved(Exception):
@@ -53,7 +52,9 @@ class Numbered:
 class Numbers:
     """The numbers of one pick-up."""
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str, bucket: str, prefix: str) -> None:
+    def __init__(self, dynamodb: DynamoDBClient, table: str, bucket: str, prefix: str, *, kind: str = "number") -> None:
+        """``kind``: what is counted has a sequence of its own."""
+        self._kind = kind
         self._reader = Reader(dynamodb, table)
         self._writer = ConditionalWriter(dynamodb)
         self._table = table
@@ -61,7 +62,7 @@ class Numbers:
 
     def known(self, files: Iterable[str]) -> dict[str, Numbered]:
         """What some of the files have got already, by what was asked for them."""
-        keys = {_of(file): file for file in files}
+        keys = {self._of(file): file for file in files}
         items = self._reader.items(self._key(key) for key in keys)
         return {
             keys[item[SORT_KEY]]: Numbered(int(item["ever"]), int(item["ofDay"]), item["at"])
@@ -98,8 +99,8 @@ class Numbers:
             given = {file: Numbered(ever + n, of_day + n, at) for n, file in enumerate(fresh, start=1)}
             expires = int(time.time()) + _KEPT_SECONDS
             writes = [
-                self._counter(_EVER, ever, len(fresh), {}),
-                self._counter(f"number#day#{day}", of_day, len(fresh), {TTL_ATTRIBUTE: expires}),
+                self._counter(self._ever, ever, len(fresh), {}),
+                self._counter(self._day(day), of_day, len(fresh), {TTL_ATTRIBUTE: expires}),
                 *(self._given(file, numbered, expires) for file, numbered in given.items()),
             ]
             if self._writer.write_together(writes):
@@ -110,9 +111,9 @@ class Numbers:
         )
 
     def _last(self, day: str) -> tuple[int, int]:
-        items = self._reader.items(self._key(key) for key in (_EVER, f"number#day#{day}"))
+        items = self._reader.items(self._key(key) for key in (self._ever, self._day(day)))
         last = {item[SORT_KEY]: int(item["last"]) for item in items}
-        return last.get(_EVER, 0), last.get(f"number#day#{day}", 0)
+        return last.get(self._ever, 0), last.get(self._day(day), 0)
 
     def _counter(self, key: str, last: int, more: int, attributes: Mapping[str, Any]) -> Write:
         unchanged = Attr("last").eq(last) if last else Attr("last").not_exists()
@@ -120,11 +121,17 @@ class Numbers:
 
     def _given(self, file: str, numbered: Numbered, expires: int) -> Write:
         assign = {"ever": numbered.ever, "ofDay": numbered.of_day, "at": numbered.at, TTL_ATTRIBUTE: expires}
-        return Write.update(self._table, self._key(_of(file)), assign, Attr("ever").not_exists())
+        return Write.update(self._table, self._key(self._of(file)), assign, Attr("ever").not_exists())
 
     def _key(self, sort_key: str) -> dict[str, str]:
         return {PARTITION_KEY: self._partition, SORT_KEY: sort_key}
 
+    @property
+    def _ever(self) -> str:
+        return f"{self._kind}#ever"
 
-def _of(file: str) -> str:
-    return f"number#of#{hashlib.sha256(file.encode(errors='surrogatepass')).hexdigest()[:32]}"
+    def _day(self, day: str) -> str:
+        return f"{self._kind}#day#{day}"
+
+    def _of(self, file: str) -> str:
+        return f"{self._kind}#of#{hashlib.sha256(file.encode(errors='surrogatepass')).hexdigest()[:32]}"

@@ -22,9 +22,10 @@ twice.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,8 @@ class Recorded:
     delivered_name: str | None = None
     """What it is called there, where that is another name than in the pick-up."""
     checksum: str | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Of the bytes at the destination, in hexadecimal, where the configuration asks for them."""
     verified_by: str | None = None
     error: str | None = None
     modified: str | None = None
@@ -123,6 +126,7 @@ class Recorded:
     def facts(self) -> list[str]:
         """By what it is found over all clients: the last part of its names, and all checksums of its content."""
         sums = [one.split(":")[1] for one in (*self.content, self.checksum or "") if ":" in one]
+        sums += [base64.b64encode(bytes.fromhex(one)).decode() for one in self.digests.values()]
         names = [self.file_name, *([self.delivered_name] if self.delivered_name else [])]
         return list(dict.fromkeys([*map(fact_of_name, names), *map(fact_of_sum, [*sums, self.source_etag])]))
 
@@ -147,6 +151,7 @@ class Recorded:
             delivered_to=entry.delivered_to,
             delivered_name=entry.delivered_name,
             checksum=entry.checksum,
+            digests=entry.digests,
             verified_by=entry.verified_by,
             error=entry.last_error,
             modified=entry.source_modified,
@@ -179,6 +184,7 @@ class Recorded:
             delivered_to=item.get("deliveredTo"),
             delivered_name=item.get("deliveredName"),
             checksum=item.get("checksum"),
+            digests=item.get("digests", {}),
             verified_by=item.get("verifiedBy"),
             error=item.get("lastError"),
             modified=item.get("sourceModified"),
@@ -221,6 +227,7 @@ class Recorded:
             "deliveredTo": self.delivered_to,
             "deliveredName": self.delivered_name,
             "checksum": self.checksum,
+            "digests": dict(self.digests) or None,
             "verifiedBy": self.verified_by,
             "lastError": self.error,
             "sourceModified": self.modified,

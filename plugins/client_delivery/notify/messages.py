@@ -49,6 +49,8 @@ class FileLine:
     delivered_to: str | None = None
     arrives_as: str | None = None
     """What it is called at the destination, where that is another name."""
+    checksum: str | None = None
+    """Of the bytes at the destination: those that are known, each with its algorithm."""
     timestamp: str | None = None
 
 
@@ -71,6 +73,8 @@ class JobSummary:
     """How many more are held than are listed in ``held``."""
     duplicates: Sequence[FileLine] = ()
     """Not sent, for the same content was, under another name (R5.7)."""
+    completion: Sequence[str] = ()
+    """How the completion files of the files' sets stand."""
     asked: str = ""
     """What the trigger form asked for beyond the configuration."""
     run_url: str | None = None
@@ -141,6 +145,7 @@ class _Row(NamedTuple):
             file.error,
             file.note,
             file.arrives_as,
+            file.checksum,
         ]
 
 
@@ -155,6 +160,7 @@ _CSV_HEADER = (
     "last error",
     "note",
     "arrives as",
+    "checksum",
 )
 
 
@@ -288,6 +294,7 @@ def _facts(summary: JobSummary, client: str) -> list[tuple[str, str]]:
         ("Configuration", summary.configuration),
         ("Run", summary.run_id),
     ]
+    facts += [("Completion file", one) for one in summary.completion]
     if summary.asked:
         facts.append(("Asked for", summary.asked))
     if summary.deliveries_url:

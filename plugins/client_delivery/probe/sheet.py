@@ -79,6 +79,7 @@ def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
                 f"{_names(config)} A file of the same name replaces an "
                 "older one that is still there. The same content is delivered once, unless somebody here asks for it "
                 "again.",
+                *_companions(config),
             ],
         ),
         Section(
@@ -97,6 +98,24 @@ def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
             ],
         ),
     ]
+
+
+def _companions(config: ClientConfig) -> Iterator[str]:
+    if config.sidecar:
+        yield (
+            f"After each file another one arrives: its name with '.{config.sidecar}' behind it, and its checksum, as "
+            f"'{config.sidecar}sum' writes it."
+        )
+    if (completion := config.completion_file) is not None:
+        inside = {
+            "empty": "It is empty",
+            "names": "It has their names, one a line",
+            "csv": "It is a table (CSV) of their names, sizes and SHA-256",
+            "json": "It is a JSON object with their names, sizes and SHA-256",
+        }[completion.content]
+        yield "When all files of a set have arrived, and never before, a file comes that is called"
+        yield f"    {completion.name}"
+        yield f"{inside}. Please take the files of a set only when it is there."
 
 
 def _names(config: ClientConfig) -> str:

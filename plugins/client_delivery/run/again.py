@@ -124,6 +124,8 @@ def dismiss(run: Run) -> int:
         if not entry.active and (entry.wanted is not None or (entry.status is Status.FAIL and entry.dismissed is None))
     ]
     done = run.ledger.dismiss(entries, run.owner)
+    # Without a file that nobody wants any more, the set that it came with may be complete.
+    run.sets.mark_due(dict.fromkeys(entry.set_id for entry in entries if entry.set_id and entry.identity in done))
     names = sorted(entry.file_name for entry in entries if entry.identity in done)
     run.log_event("files_dismissed", files=len(done), names=names[:_NAMED], by=run.asked_by, why=run.note)
     run.note_on_board(lambda board: board.satisfied(run.config.name, names))

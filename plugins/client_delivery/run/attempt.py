@@ -59,6 +59,7 @@ class Batch:
     """Delivers the entries of one batch, each once.
 
     :param stop: once set, files in flight end at their next step, with what they have achieved kept.
+    :param order: by what the files are sent one after the other; None: many at once.
     :param longest: how long it may take before it stops on its own.
     """
 
@@ -72,6 +73,7 @@ class Batch:
         logger: logging.Logger,
         stop: threading.Event | None = None,
         longest: timedelta | None = None,
+        order: str | None = None,
     ) -> None:
         self._ledger = ledger
         self._owner = owner
@@ -80,6 +82,7 @@ class Batch:
         self._logger = logger
         self._stop = stop or threading.Event()
         self._longest = longest
+        self._order = order
         self._attempts: dict[str, _Attempt] = {}
         self._destination: Destination | None = None
         self._lock = threading.Lock()
@@ -103,7 +106,10 @@ class Batch:
                     if self._start(entry) is not None:
                         self._finish(entry, error)
             else:
-                deliver_all(entries, self._start, destination, self._finish, self._stop)
+                ordered = in_order(entries, self._order) if self._order else entries
+                deliver_all(
+                    ordered, self._start, destination, self._finish, self._stop, in_order=self._order is not None
+                )
         log_event(
             self._logger,
             "batch_finished",
@@ -278,6 +284,16 @@ class LedgerJournal:
     def progress(self, moved: int) -> None:
         """Report bytes taken by the destination."""
         self._progress(moved)
+
+
+def in_order(entries: Sequence[Entry], order: str) -> list[Entry]:
+    """The entries by ``name``, ``age`` (the oldest first) or ``size``, and then by name."""
+    keys: Mapping[str, Callable[[Entry], Any]] = {
+        "name": lambda entry: entry.file_name,
+        "age": lambda entry: (datetime.fromisoformat(entry.source_modified), entry.file_name),
+        "size": lambda entry: (entry.size, entry.file_name),
+    }
+    return sorted(entries, key=keys[order])
 
 
 def file_fields(entry: Entry) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from client_delivery.ledger.entry import Entry, Status
 from client_delivery.run.again import what_is_nowhere
 from client_delivery.run.attempt import file_fields
+from client_delivery.run.companions import deliver_companions, undelivered
 from client_delivery.runtime.events import as_json, one_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def settle(run: Run) -> list[Entry]:
     entries = run.to_wind_up(run.ledger.open_now(run.owner))
     unfinished = [entry for entry in entries if entry.status is Status.PROCESSING and entry.active]
     run.ledger.give_up(unfinished, run.owner, _NO_OUTCOME)
-    return list(run.ledger.find(entry.identity for entry in entries).values())
+    final = list(run.ledger.find(entry.identity for entry in entries).values())
+    deliver_companions(run, final)
+    return final
 
 
 def deactivate(run: Run, settled: Sequence[Entry]) -> int:
@@ -70,7 +73,7 @@ def failures(run: Run, closed: int) -> str | None:
     failed = [entry for entry in entries if run.failed(entry) and not entry.active]
     # The ledger may hold more of this run: another batch's files, or files that an earlier try closed.
     count = max(len(failed), closed)
-    nowhere = what_is_nowhere(run)
+    nowhere = " ".join(filter(None, (what_is_nowhere(run), undelivered(run, entries)))) or None
     if not count:
         return nowhere
     run.log_event("run_failed", level=logging.ERROR, run=str(run.owner), failed=count)

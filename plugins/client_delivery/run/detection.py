@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from client_delivery.run.again import asked_again, asked_to_dismiss
 from client_delivery.run.asked import none_found, pattern_problem
+from client_delivery.run.companions import companions_are_due
 from client_delivery.run.expected import acknowledge
 from client_delivery.run.held import remind, why
 from client_delivery.run.mails import FinishedMail, mail_is_left
@@ -79,7 +80,7 @@ def goes_on(run: Run, found: Findings) -> bool:
         return True
     if run.options.file_pattern and not run.owner.generation:
         return found.of_files
-    return not found.idle or mail_is_left(run)
+    return not found.idle or mail_is_left(run) or companions_are_due(run)
 
 
 def end_idle(run: Run, found: Findings, post: Callable[[], Post]) -> IdleEnd:

@@ -16,6 +16,7 @@ from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.ledger.manifest import HELD
 from client_delivery.ledger.unsent_mail import Unsent
 from client_delivery.run.addressees import Contacts, OfJob, Post, Told
+from client_delivery.run.companions import of_sets
 from client_delivery.run.rules import resend
 
 if TYPE_CHECKING:
@@ -96,6 +97,10 @@ class JobMail:
         """What the e-mail lists as not sent, since its content had been."""
         return []
 
+    def completion(self, entries: Sequence[Entry]) -> list[str]:
+        """How completion files stand."""
+        return []
+
     def summary(
         self,
         entries: Sequence[Entry],
@@ -131,6 +136,7 @@ class JobMail:
             deliveries_url=self.post.deliveries_url if for_team else None,
             held=held,
             duplicates=self.duplicates(entries),
+            completion=self.completion(entries),
         )
 
     # -- plumbing ----------------------------------------------------------------------------------------------------
@@ -238,6 +244,10 @@ class FinishedMail(JobMail):
         waiting = {(file.key, file.etag) for file in run.pickup.files()} if held else set()
         return [file_line(entry) for where, entry in held.items() if where in waiting]
 
+    def completion(self, entries: Sequence[Entry]) -> list[str]:
+        """Of the sets that these files belong to."""
+        return of_sets(self.run, entries)
+
     def duplicates(self, entries: Sequence[Entry]) -> list[FileLine]:
         """What came under other names as well (R5.7)."""
         return [
@@ -287,6 +297,8 @@ def file_line(entry: Entry, **changes: Any) -> FileLine:
         "replaced": entry.replaced,
         "delivered_to": entry.delivered_to,
         "arrives_as": entry.delivered_name,
+        "checksum": " ".join(filter(None, (entry.checksum, *(f"{k}:{v}" for k, v in sorted(entry.digests.items())))))
+        or None,
         "timestamp": entry.timestamp,
     }
     return FileLine(**shown | changes)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from client_delivery.config.delivered import delivered_name, naming_rule, sequences_of
+from client_delivery.config.delivered import delivered_name, naming_rule, sequences_of, sidecar_suffix
 from client_delivery.config.name_template import NameNotMade
 from client_delivery.ledger.arrival import OWN_NAME, ArrivalName, kept_name
 from client_delivery.ledger.entry import timestamp
@@ -108,13 +108,16 @@ class Named:
         name, why, _ = row
         if why is not None:
             return take, why
-        return replace(take, name=ArrivalName(_text(name), self._rule)), None
+        made = _text(name)
+        return replace(take, name=ArrivalName(None if made == take.file.name else made, self._rule)), None
 
     def _decide(self, *, dry: bool) -> None:
         for intake in self._survey.parts():
             self._note(intake.take)
         if sequences_of(self._config):
             self._number(dry=dry)
+        if suffix := sidecar_suffix(self._config):
+            self._hold_checksum_files(suffix)
         if self._config.deliver_as is None:
             return  # what only gets something behind its name stays as different as it was
         self._hold_twins()
@@ -146,7 +149,7 @@ class Named:
         """The name, or why there is none."""
         try:
             made = delivered_name(self._config, name, source_date=source_date, date=date, numbers=numbers)
-            require_deliverable(self._config.destination, made)
+            require_deliverable(self._config.destination, made + sidecar_suffix(self._config))
         except NameNotMade as error:
             return None, f"{MARK}{error}. {_RENAME}"
         except UnsafeName as error:
@@ -193,6 +196,15 @@ class Named:
                 f"{MARK}deliver_as makes the same name, {as_json(_text(name))}, of several files: {sources}. {_RENAME}"
             )
             self._db.execute("UPDATE takes SET why = ? WHERE name = ? AND NOT kept", (why, name))
+
+    def _hold_checksum_files(self, suffix: str) -> None:
+        """A file that would be called like the checksum file of another one."""
+        why = f"{MARK}the checksum file of another one is called like it (sidecar). {_RENAME}"
+        self._db.execute(
+            "UPDATE takes SET why = ? WHERE why IS NULL AND NOT kept "
+            "AND name IN (SELECT CAST(name || ? AS BLOB) FROM takes WHERE why IS NULL)",
+            (why, suffix.encode()),
+        )
 
     def _hold_successors(self) -> None:
         """A name that an earlier, different file has got."""

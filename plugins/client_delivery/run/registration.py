@@ -19,6 +19,7 @@ from client_delivery.ledger.table import GUARDED_BATCH, Assignment
 from client_delivery.pickup.intake import Intake, Take
 from client_delivery.run.again import Again, survey_of, wait_for_drop, what_is_nowhere
 from client_delivery.run.batches import BatchRef, Share, nothing_to_send
+from client_delivery.run.companions import SetOfRun, companions_are_due
 from client_delivery.run.detection import FormRefused
 from client_delivery.run.leftovers import deactivate
 from client_delivery.run.mails import mail_is_left
@@ -117,7 +118,8 @@ def _register(run: Run, survey: Survey | Again, decided: _Decided) -> Registered
     if survey.done_file is not None and totals.complete:
         removed = run.pickup.remove_done_file(survey.done_file)
         run.log_event("done_file_removed" if removed else "done_file_kept_newer", key=survey.done_file.key)
-    if not (batches or reported or totals.unconcluded or totals.refused or mail_is_left(run)):
+    left = mail_is_left(run) or companions_are_due(run)
+    if not (batches or reported or totals.unconcluded or totals.refused or left):
         run.log_event("nothing_to_send")
         if totals.in_hand:
             run.end()
@@ -171,22 +173,31 @@ def _take(run: Run, decided: _Decided, totals: _Totals) -> list[BatchRef]:
         totals.sizes,
         threshold=run.offload_threshold,
         most_batches=run.settings.worker_batches,
-        together=run.config.destination.max_bytes_per_second is not None,
+        together=run.config.destination.max_bytes_per_second is not None or run.config.order is not None,
     )
     shares = [Share() for _ in range(plan.batches)]
     if totals.in_hand or totals.held:
         numbers = iter(plan.numbers)
+        sets = SetOfRun(run)
         for intake in decided.parts():
-            _take_some(run, intake, numbers, shares)
+            _take_some(run, intake, numbers, shares, sets)
+        sets.seal()
     described = [share.described(number, plan, str(run.owner)) for number, share in enumerate(shares)]
     return [batch for batch in described if batch["files"]]
 
 
-def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequence[Share]) -> None:
+def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequence[Share], sets: SetOfRun) -> None:
+    set_of = sets.of(intake.take, [take for take, _ in intake.refused])
     rule = naming_rule(run.config)
     assignments = {
         take.identity: Assignment(
-            take.file, take.identity, next(numbers), take.duplicates, take.wish, arrival_name(take, rule)
+            take.file,
+            take.identity,
+            next(numbers),
+            take.duplicates,
+            take.wish,
+            arrival_name(take, rule),
+            set_of[take.identity],
         )
         for take in intake.take
     }
@@ -198,7 +209,10 @@ def _take_some(run: Run, intake: Intake, numbers: Iterator[int], shares: Sequenc
     for assignment in assignments.values():
         by_batch[assignment.batch].append(assignment.identity)
     owner, name = run.owner, run.config.name
-    refused = [Assignment(take.file, take.identity, GUARDED_BATCH, take.duplicates) for take, _ in intake.refused]
+    refused = [
+        Assignment(take.file, take.identity, GUARDED_BATCH, take.duplicates, set_id=set_of.get(take.identity))
+        for take, _ in intake.refused
+    ]
     by_batch[GUARDED_BATCH] = [item.identity for item in refused]
     run.ledger.manifest.note(
         owner.run_id,

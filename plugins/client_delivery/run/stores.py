@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from client_delivery.ledger.orders import Orders
     from client_delivery.ledger.record import Request
     from client_delivery.ledger.registry import Registry
+    from client_delivery.ledger.sets import Sets
     from client_delivery.ledger.table import Ledger
     from client_delivery.ledger.unsent_mail import UnsentMail
     from client_delivery.pickup.disposal import Disposal
@@ -114,6 +115,22 @@ class Stores:
 
         pickup = self.config.pickup
         return Numbers(self._dynamodb, self.settings.ledger_table, pickup.bucket, pickup.prefix)
+
+    @cached_property
+    def set_numbers(self) -> Numbers:
+        """The numbers in the names of completion files."""
+        from client_delivery.ledger.numbers import Numbers
+
+        pickup = self.config.pickup
+        return Numbers(self._dynamodb, self.settings.ledger_table, pickup.bucket, pickup.prefix, kind="set-number")
+
+    @cached_property
+    def sets(self) -> Sets:
+        """Which files were registered together."""
+        from client_delivery.ledger.sets import Sets
+
+        pickup = self.config.pickup
+        return Sets(self._dynamodb, self.settings.ledger_table, pickup.bucket, pickup.prefix)
 
     @cached_property
     def given_names(self) -> GivenNames:

@@ -73,7 +73,14 @@ class BatchTransfer:
         """
         run, left, allowed = self._run, left_of(known), longest_try(self._run.config, self._batch)
         batch = Batch(
-            run.ledger, run.owner, disposal=run.disposal, bypass=run.bypass, logger=LOGGER, stop=stop, longest=allowed
+            run.ledger,
+            run.owner,
+            disposal=run.disposal,
+            bypass=run.bypass,
+            logger=LOGGER,
+            stop=stop,
+            longest=allowed,
+            order=run.config.order,
         )
         outcome = batch.deliver(left, run.open_destination)
         if stop.is_set():
@@ -161,7 +168,9 @@ class BatchTransfer:
         failed = [e for e in earlier if e.status is Status.FAIL and not e.guarded and e.dismissed is None]
         now, rule = _waiting_again(run, {entry.identity for entry in failed}) if failed else {}, naming_rule(run.config)
         assignments = [
-            Assignment(take.file, entry.identity, number, take.duplicates, name=arrival_name(take, rule))
+            Assignment(
+                take.file, entry.identity, number, take.duplicates, name=arrival_name(take, rule), set_id=entry.set_id
+            )
             for entry in failed
             for take in [now.get(entry.identity) or _as_it_was(entry)]
         ]
@@ -169,7 +178,14 @@ class BatchTransfer:
         for identity in rearmed:
             run.log_event("file_rearmed", identity=identity)
         unfinished = [
-            Assignment(entry.source, entry.identity, number, entry.duplicate_names, name=ArrivalName.of(entry))
+            Assignment(
+                entry.source,
+                entry.identity,
+                number,
+                entry.duplicate_names,
+                name=ArrivalName.of(entry),
+                set_id=entry.set_id,
+            )
             for entry in earlier
             if entry.status is Status.PROCESSING
         ]

@@ -111,6 +111,8 @@ _SENTENCES: Mapping[str, Callable[[Fields], str]] = {
     "file_attempt_failed": _failed,
     "file_failed": _failed,
     "file_interrupted": lambda f: f"Interrupted while sending {_name(f)}; the next try resumes it.",
+    "set_completed": lambda f: f"The set is complete: delivered {_name(f)} after its {_files(f['files'])}.",
+    "set_not_complete": lambda f: f"No completion file yet: {f['missing']:,} of {_files(f['of'])} are missing.",
     "file_held_for_its_name": lambda f: f"{_name(f)}: {one_line(str(f.get('error')))}",
     "file_held": lambda f: f"{_name(f)} failed earlier and is held: it waits for somebody to solve it.",
     "batch_finished": _batch_end,

@@ -31,11 +31,14 @@ def deliver_all(
     destination: Destination,
     on_outcome: Callable[[T, Receipt | Exception], None],
     stop: threading.Event | None = None,
+    *,
+    in_order: bool = False,
 ) -> None:
     """Deliver every file, ``destination.parallel_jobs`` at once. One file's failure never stops the others (R6.2).
 
     :param start: called right before a file is sent; None skips it.
     :param on_outcome: called once for each file that was started, right after.
+    :param in_order: one after the other, as they are given.
     :param stop: once set, files in flight end :class:`Interrupted` at their next step and no further ones begin.
 
     When the destination as a whole turns out to be unavailable, what has not begun gets the same reason at once
@@ -65,7 +68,8 @@ def deliver_all(
         verdict.delivered()
         return receipt
 
-    side_by_side(one, _sample_first(files), destination.parallel_jobs, stop_at_failure=False)
+    most = 1 if in_order else destination.parallel_jobs
+    side_by_side(one, files if in_order else _sample_first(files), most, stop_at_failure=False)
 
 
 def _sample_first(files: Sequence[T]) -> Sequence[T]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, Self
 
@@ -57,6 +57,8 @@ class Receipt:
     have seen it while it grew."""
     remark: str | None = None
     """What an operator should know although the delivery is good, for example who has overwritten the object since."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Checksums of the bytes at the destination that somebody asked for, in hexadecimal, by algorithm."""
     crc64nvme: str | None = None
     """CRC64NVME of the bytes, base64, where they went by: the checksum by which S3 knows most objects (R3.6)."""
 

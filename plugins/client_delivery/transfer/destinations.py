@@ -19,8 +19,11 @@ def open_destination(
     source_s3: S3Access,
     destination_s3: S3Access | None,
     gcs_endpoint: str,
+    copies: bool = True,
 ) -> Destination:
     """The destination, to be entered. ``secret`` is for GCS and SFTP, ``destination_s3`` for S3.
+
+    :param copies: whether S3 may be asked to copy by itself; not what is not in S3.
 
     Raises :class:`DestinationUnavailable` if the credential is unusable.
     """
@@ -29,7 +32,7 @@ def open_destination(
 
         if destination_s3 is None:
             raise DestinationUnavailable("An S3 destination needs an S3 identity that may write to it.")
-        return S3Destination(config, source_s3, destination_s3)
+        return S3Destination(config, source_s3, destination_s3, copies=copies)
     if secret is None:
         raise DestinationUnavailable(f"A destination of type {config.type!r} needs a credential.")
     if config.type == "gcs":

@@ -57,6 +57,14 @@ class OwnChecksum:
         return None
 
 
+def sha256_of(headers: Mapping[str, str]) -> str | None:
+    """The SHA-256 that S3 has of a whole object, base64. That of a multipart upload is one of its parts' only (Amazon
+    S3 user guide, *Checking object integrity*: SHA-256 is a composite checksum there)."""
+    value = headers.get("x-amz-checksum-sha256")
+    whole = headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
+    return value if value and whole and "-" not in value else None
+
+
 class Digest:
     """The checksums and the number of the bytes that went by.
 

@@ -7,7 +7,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from client_delivery.config.delivered import delivered_name
+from client_delivery.config.delivered import delivered_name, sidecar_suffix
 from client_delivery.config.name_template import SEQUENCES, NameNotMade
 from client_delivery.transfer.contract import UnsafeName
 
@@ -72,7 +72,7 @@ def is_nameable(config: ClientConfig, name: str) -> bool:
         made = delivered_name(config, name, source_date=at, date=at, numbers=dict.fromkeys(SEQUENCES, 1))
     except NameNotMade:
         return False
-    return is_deliverable(config.destination, made)
+    return is_deliverable(config.destination, made + sidecar_suffix(config))
 
 
 def require_deliverable(destination: DestinationSection, name: str) -> None:

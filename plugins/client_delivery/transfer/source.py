@@ -16,7 +16,7 @@ from client_delivery.transfer.contract import (
     TransferError,
 )
 from client_delivery.transfer.http.pool import BrokenOff, Response, Unreachable, error_code
-from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
+from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum, sha256_of
 from client_delivery.transfer.objects.carried import NOTHING, Carried
 from client_delivery.transfer.s3.chunked import CHUNK
 
@@ -37,6 +37,7 @@ class Source:
         self._lock = threading.Lock()
         self._looked = False
         self._own: OwnChecksum | None = None
+        self._own_sha256: str | None = None
         self._carried = NOTHING
 
     def whole(self, throttle: Throttle) -> tuple[bytes, Digest]:
@@ -119,6 +120,11 @@ class Source:
                 self._request("HEAD", {}).close()
             return self._own
 
+    def own_sha256(self) -> str | None:
+        """The SHA-256 that S3 has of the whole object, base64; None if it has none. Raises as :meth:`read` does."""
+        self.own_checksum()  # the same response tells both
+        return self._own_sha256
+
     def carried(self) -> Carried:
         """What the object carries besides its bytes. Raises as :meth:`read` does."""
         self.own_checksum()  # the same response tells both
@@ -147,6 +153,7 @@ class Source:
                 raise self._refused(answer)
         if answer.status == 200:
             self._carried = Carried.of(answer.headers)
+            self._own_sha256 = sha256_of(answer.headers)
             self._own, self._looked = OwnChecksum.of(answer.headers), True
         return answer
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from client_delivery.config import reference, schema
+from client_delivery.config.companions import CompletionFile
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.loader import load_directory
 from client_delivery.config.model import ClientConfig, GcsSection, PickupSection, S3Section, SftpSection
@@ -40,13 +41,23 @@ def test_the_reference_is_that_of_the_model():
 
 def test_the_schema_knows_no_other_fields(validator):
     definitions = [validator.schema, *validator.schema["$defs"].values()]
-    assert len(definitions) == 8
+    assert len(definitions) == 9
     assert all(definition["additionalProperties"] is False for definition in definitions)
 
 
 @pytest.mark.parametrize(
     "model",
-    [ClientConfig, PickupSection, GcsSection, SftpSection, S3Section, GuardsSection, ExpectedFiles, NotifyRule],
+    [
+        ClientConfig,
+        PickupSection,
+        GcsSection,
+        SftpSection,
+        S3Section,
+        GuardsSection,
+        ExpectedFiles,
+        NotifyRule,
+        CompletionFile,
+    ],
 )
 def test_every_field_is_explained(model):
     for name, field in model.model_fields.items():

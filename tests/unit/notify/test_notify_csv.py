@@ -23,14 +23,14 @@ def test_r7_4_the_csv_has_everything_about_every_file(read, line):
         duplicates=[line("twin.csv", note="same content as a.csv")],
     )
     assert [list(row.values()) for row in mail.rows] == [
-        ['b, "b".csv', "10", "failed", "fail", "3", "", "", "no space left", "", ""],
-        ["old.csv", "10", "held", "fail", "3", "", "", "", "", ""],
-        ["twin.csv", "10", "not sent", "success", "0", "", "", "", "same content as a.csv", ""],
-        ["a.csv", "7", "delivered", "success", "0", stamp, "gs://bucket/acme/a.csv", "", "", ""],
+        ['b, "b".csv', "10", "failed", "fail", "3", "", "", "no space left", "", "", ""],
+        ["old.csv", "10", "held", "fail", "3", "", "", "", "", "", ""],
+        ["twin.csv", "10", "not sent", "success", "0", "", "", "", "same content as a.csv", "", ""],
+        ["a.csv", "7", "delivered", "success", "0", stamp, "gs://bucket/acme/a.csv", "", "", "", ""],
     ]
     assert list(mail.rows[0]) == [
         *("file", "bytes", "outcome", "status", "failed attempts"),
-        *("last change", "delivered to", "last error", "note", "arrives as"),
+        *("last change", "delivered to", "last error", "note", "arrives as", "checksum"),
     ]
 
 
