@@ -13,7 +13,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_parsi
 from client_delivery.config.describe import describe, describe_error, describe_removed, describe_settings_error
 from client_delivery.config.loader import load_directory, load_file
 from client_delivery.config.problem import ConfigError
-from client_delivery.config.schedule import DEFAULT_SCHEDULE
+from client_delivery.config.schedule import DEFAULT_SCHEDULE, spread_by
 from client_delivery.config.timing import Timing
 from client_delivery.ledger.view import LedgerView
 from client_delivery.operators.base import note_red_task
@@ -101,7 +101,7 @@ def build_dag(config: ClientConfig) -> DAG:
         dag_display_name=f"{config.delivery_key} {config.name}",
         description=f"Delivers files of {config.delivery_key} to {config.destination.uri}",
         # Airflow heeds is_paused only for a DAG that it has never seen; a schedule it heeds at every edit of the YAML.
-        schedule=_due(Timing(None if config.paused else config.schedule, config.timezone)),
+        schedule=_due(config.name, Timing(None if config.paused else config.schedule, config.timezone)),
         tags={"client-delivery", config.delivery_key, config.destination.type, *(["paused"] if config.paused else [])},
         doc_md=describe(config),
         params=_params(config),
@@ -121,7 +121,7 @@ def build_error_dag(dag_id: str, error: ConfigError, timing: Timing | None = Non
         dag_id,
         {"message": str(error)},
         description="This client's configuration is wrong. Nothing is delivered until it is corrected",
-        schedule=_due(timing or Timing(DEFAULT_SCHEDULE)),
+        schedule=_due(dag_id, timing or Timing(DEFAULT_SCHEDULE)),
         # People find the client where they always do: by its number in the first search box, and by its tags.
         dag_display_name=f"{key} {dag_id}" if key else dag_id,
         tags={"client-delivery", "config-error", *client},
@@ -179,7 +179,7 @@ def _dag(dag_id: str, **kwargs: Any) -> DAG:
     )
 
 
-def _due(timing: Timing) -> CronTriggerTimetable | None:
+def _due(name: str, timing: Timing) -> CronTriggerTimetable | None:
     """When runs begin.
 
     With a start date in the past Airflow runs a new DAG at once, for the last time that its schedule came round: a
@@ -192,9 +192,10 @@ def _due(timing: Timing) -> CronTriggerTimetable | None:
     """
     if timing.schedule is None:
         return None
-    seldom = re.match(r"[0-9]+ [0-9]+ ", timing.schedule)
+    schedule = spread_by(timing.schedule, name)
+    seldom = re.match(r"[0-9]+ [0-9]+ ", schedule)
     patience = timedelta(hours=1) if seldom else timedelta(minutes=1)
-    return CronTriggerTimetable(timing.schedule, timezone=timing.timezone, run_immediately=patience)
+    return CronTriggerTimetable(schedule, timezone=timing.timezone, run_immediately=patience)
 
 
 def _delivery(config: ClientConfig | None, problem: str) -> RegisterFilesSensor:

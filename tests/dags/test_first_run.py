@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import pytest
+
+from client_delivery.config.schedule import spread_by
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "include" / "client_configs" / "aurora_health.yaml"
 
@@ -27,7 +30,7 @@ def due(monkeypatch) -> Any:
         monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: now)
         built = build_dag(config.model_copy(update={"schedule": schedule}))
         dag = DagSerialization.from_dict(DagSerialization.to_dict(built))
-        info = dag.next_dagrun_info(last_automated_run_info=DagRunInfo.exact(last) if last else None)
+        info = dag.next_dagrun_info(last_automated_run_info=DagRunInfo.exact(pendulum.instance(last)) if last else None)
         found: datetime = info.run_after
         return found
 
@@ -64,3 +67,16 @@ def test_a_later_run_that_was_missed_is_made_up_for_once(due):
     last = at("2026-11-01 06:00")
     assert due("0 6 1 * *", at("2026-12-01 11:00"), last) == at("2026-12-01 06:00")
     assert due("0 6 1 * *", at("2026-12-01 11:00"), at("2026-12-01 06:00")) == at("2027-01-01 06:00")
+
+
+@pytest.mark.parametrize("name", ["aurora_health", "cedar_care", "harbor_benefits", "a", "b", "c", "d", "e", "f", "g"])
+def test_an_upgrade_to_spread_minutes_neither_misses_a_run_nor_begins_one_twice(due, name):
+    """Runs came at each quarter of an hour; the DAG of the new release is first seen at any second of it."""
+    spread = spread_by("H/15 * * * *", name)
+    last = at("2026-11-26 10:00")
+    for minute in range(15):
+        seen = last + timedelta(minutes=minute, seconds=30)
+        following = due(spread, seen, last)
+        assert last < following <= last + timedelta(minutes=15)
+        again = due(spread, max(seen, following), following)
+        assert again - following == timedelta(minutes=15), "and from then on every 15 minutes"

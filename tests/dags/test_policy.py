@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from client_delivery.config.schedule import spread_by
 from client_delivery.run.questions import QUESTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,7 @@ def test_the_examples_cover_every_destination_and_way_of_working():
 class TestEachDag:
     def test_r4_1_runs_every_15_minutes_one_at_a_time_without_catch_up(self, dags, dag_id):
         dag = dags[dag_id]
-        assert (dag.schedule.expression, str(dag.schedule.timezone)) == ("*/15 * * * *", "UTC")
+        assert (dag.schedule.expression, str(dag.schedule.timezone)) == (spread_by("H/15 * * * *", dag_id), "UTC")
         assert dag.max_active_runs == 1, "Two runs of one client at once would race for its files."
         assert dag.catchup is False
         assert "config-error" not in dag.tags, dag.doc_md

@@ -18,6 +18,7 @@ from client_delivery.config.delivered import example
 from client_delivery.config.loader import LoadedConfig, Rule, load_directory
 from client_delivery.config.model import ClientConfig
 from client_delivery.config.problem import quoted
+from client_delivery.config.schedule import spread_by
 
 DEFAULT_DIRECTORY = Path("include/client_configs")
 
@@ -39,11 +40,23 @@ def main(arguments: Sequence[str] | None = None, rules: Sequence[Rule] = ()) -> 
         sys.stdout.write(f"{result.error}\n")
     for result in results:
         if result.config is not None:
-            lines = [*next_due(result.config), *who_hears(result.config), *names(result.config)]
+            lines = [
+                *starts(result.config),
+                *next_due(result.config),
+                *who_hears(result.config),
+                *names(result.config),
+            ]
             sys.stdout.writelines(f"{line}\n" for line in lines)
     files = "1 file" if len(results) == 1 else f"{len(results)} files"
     sys.stdout.write(f"{files} checked, {len(wrong) or 'none'} wrong\n")
     return 1 if wrong else 0
+
+
+def starts(config: ClientConfig) -> list[str]:
+    """At which minutes the client's runs begin, where the name decides it."""
+    if config.schedule is None or (cron := spread_by(config.schedule, config.name)) == config.schedule:
+        return []
+    return [f"{config.name}: starts by {cron} ({config.schedule}, with a minute by the name)"]
 
 
 def next_due(config: ClientConfig) -> list[str]:

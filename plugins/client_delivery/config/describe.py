@@ -13,6 +13,7 @@ from client_delivery.config.delivered import example, has_companions
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
 from client_delivery.config.problem import ConfigError
+from client_delivery.config.schedule import spread_by
 
 
 def describe(config: ClientConfig) -> str:
@@ -149,7 +150,11 @@ def _schedule(config: ClientConfig) -> str:
         if config.trigger_on_done_file
         else "if there is any file"
     )
-    when = f"by the schedule {_escape(config.schedule)} ({config.timezone})" if config.schedule else "by hand only"
+    when = "by hand only"
+    if config.schedule:
+        cron = spread_by(config.schedule, config.name)
+        why = f"; {_escape(config.schedule)}, with a minute by the name" if cron != config.schedule else ""
+        when = f"by the schedule {_escape(cron)} ({config.timezone}{why})"
     if config.paused:
         return f"paused: `paused: true` is set; otherwise {when}, {condition}"
     return f"{when}, {condition}"

@@ -169,7 +169,8 @@ class ClientConfig(Section, title="Client configuration"):
         default=DEFAULT_SCHEDULE,
         title="Schedule",
         description="When to look for files, as a cron expression in the client's time zone; `null` for runs by hand"
-        " only. A new client first runs at its next scheduled time.",
+        " only. `H` as the minute, or `H/15`, is a minute that follows from the configuration's name, so that not all"
+        " clients are due at once; `make check-config` says which. A new client first runs at its next scheduled time.",
         examples=["0 6 * * 1-5"],
     )
     paused: bool = Field(

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from client_delivery.config.model import ClientConfig
+from client_delivery.config.schedule import spread_by
 from client_delivery.dag import deliveries
 from client_delivery.ledger.configurations import Configurations
 from client_delivery.ledger.entry import RunRef
@@ -88,7 +89,7 @@ def test_r2_6_a_file_that_cannot_be_read_is_due_as_when_it_delivered_last(direct
     built = dags(directory)
     assert built[monthly.name].schedule.expression == "0 6 1 * *"
     assert built[by_hand.name].schedule is None
-    assert built[unknown.name].schedule.expression == "*/15 * * * *"
+    assert built[unknown.name].schedule.expression == spread_by("H/15 * * * *", unknown.name)
 
 
 def test_r2_6_a_wrong_file_keeps_its_clients_number_and_tags(directory, configurations, new_client):

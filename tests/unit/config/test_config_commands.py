@@ -26,10 +26,13 @@ def project(tmp_path, monkeypatch) -> Path:
     return tmp_path / "include" / "client_configs"
 
 
+STARTS = "acme: starts by 14-59/15 * * * * (H/15 * * * *, with a minute by the name)"
+
+
 def test_good_files_are_counted(project, text, capsys):
     (project / "acme.yaml").write_text(text("gcs"))
     assert check.main([]) == 0
-    assert capsys.readouterr() == ("1 file checked, none wrong\n", "")
+    assert capsys.readouterr() == (f"{STARTS}\n1 file checked, none wrong\n", "")
 
 
 def test_who_hears_what_is_said_in_words(project, text, capsys):
@@ -42,6 +45,7 @@ def test_who_hears_what_is_said_in_words(project, text, capsys):
     (project / "acme.yaml").write_text(text("gcs", {"notify": f"[{', '.join(rules)}]"}))
     assert check.main([]) == 0
     assert capsys.readouterr().out.splitlines() == [
+        STARTS,
         "acme: tells failed, recovered to data@example.org, as to the team",
         f"acme: tells finished to the EventBridge bus {bus}, as to the team",
         "acme: tells late to the SNS topic arn:aws:sns:us-east-1:111122223333:late, as to the client",
@@ -59,6 +63,7 @@ def test_problems_are_printed_with_paths_that_an_editor_can_open(project, text, 
         "include/client_configs/acme.yaml:7:3: pickup.prefix: found 'in/acme', expected a prefix that ends with '/'."
         " Write 'in/acme/'.\n"
         "include/client_configs/acme.yaml:15:1: paused: found 'x', expected true or false.\n"
+        "globex: starts by 13-59/15 * * * * (H/15 * * * *, with a minute by the name)\n"
         "2 files checked, 1 wrong\n",
         "",
     )
@@ -79,7 +84,7 @@ def test_one_file_is_checked_with_its_neighbours(project, text, capsys):
 def test_a_file_named_twice_is_checked_once(project, text, capsys):
     (project / "acme.yaml").write_text(text("gcs"))
     assert check.main([str(project), str(project / "acme.yaml"), "include/client_configs/acme.yaml"]) == 0
-    assert capsys.readouterr().out == "1 file checked, none wrong\n"
+    assert capsys.readouterr().out == f"{STARTS}\n1 file checked, none wrong\n"
 
 
 @pytest.mark.parametrize(

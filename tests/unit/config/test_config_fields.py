@@ -136,6 +136,8 @@ GOOD = [
     ),
     ("schedule", "'0 6 * * MON-FRI'", "0 6 * * MON-FRI"),
     ("schedule", "0 6 1 * *", "0 6 1 * *"),
+    ("schedule", "'*/15 * * * *'", "*/15 * * * *"),
+    ("schedule", "H 6 * * THU", "H 6 * * THU"),
     ("schedule", "null", None),
     ("paused", "true", True),
     ("dedupe_by", "content_and_name", "content_and_name"),
@@ -173,7 +175,7 @@ def test_host_keys_of_several_types_are_taken_without_their_comments(text, load)
 def test_what_is_left_out_has_its_default(text, load):
     """R2.1: every 15 minutes, and nothing that is not asked for."""
     config = load(text("sftp"))
-    assert config.schedule == "*/15 * * * *"
+    assert config.schedule == "H/15 * * * *"
     assert (config.feed, config.paused, config.dedupe_by, config.offload_threshold) == (None, False, "content", None)
     assert (config.pickup.include, config.pickup.exclude) == (("*",), ())
     assert (config.pickup.region, config.pickup.role_arn, config.pickup.external_id) == (None, None, None)

@@ -332,7 +332,7 @@ def test_r4_7_a_new_pickup_over_an_established_destination_is_the_one_that_is_wr
         ("schedule: '0 6 1 * *'", "0 6 1 * *"),
         ("schedule: null", None),
         ("paused: true", None),
-        ("", "*/15 * * * *"),
+        ("", "H/15 * * * *"),
         ("schedule: '0 6 1 *'", "unknown"),
         ("paused: maybe", "unknown"),
         ("{", "unknown"),
