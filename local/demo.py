@@ -64,6 +64,7 @@ def run(progress: Progress, *, once: bool) -> int:
     with Stack(_WORK) as stack:
         kind = {"openssh": "OpenSSH's sshd", "asyncssh": "asyncssh (no sshd is installed here)"}[stack.sftp.kind]
         progress.say(f"SFTP by key is served by {kind}, SFTP by password by asyncssh")
+        demo_trouble.store_connections(stack)
         clients = prepare_clients(stack, _WORK / "client_configs", edits=demo_trouble.EDITS)
         environment = stack.environment() | {
             "AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(_WORK / "client_configs"),

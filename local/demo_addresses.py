@@ -48,7 +48,7 @@ def addresses(stack: Stack, airflow: Airflow, clients: list[DemoClient]) -> str:
     return f"""
 Deliveries    {airflow.url.rstrip("/")}/plugin/deliveries   (every client and file, in the Airflow UI)
 Airflow UI    {airflow.url}   (no login needed)
-Mailbox       {stack.mailbox.url}   (every e-mail that is sent)
+Mailbox       {stack.mailbox.url}   (every e-mail, chat message and webhook that is sent)
 Ledger        make ledger   (DynamoDB table {LEDGER_TABLE}; CLIENT=H1001 for one client)
 S3            {stack.aws_url}   access key "local", secret key "local"
               pick-ups in {PICKUP_BUCKET}, partners' files in {S3_BUCKET}

@@ -6,9 +6,12 @@ These files are apart from the ones that are counted as verified.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 
@@ -31,14 +34,32 @@ _HELD = SampleFile("claims\tmarch.csv", 3_000, 42)
 _REFUSED = SampleFile("refused-members.csv", 5_000, 43)
 """It stays failed, so that somebody can send it from the Deliveries page."""
 _OVERDUE, _EXPECTED_DAYS, _DAYS_AGO = "meadow_dental", 31, 40
-EDITS = {_OVERDUE: {"expected_every_days": _EXPECTED_DAYS}}
+_CHAT, _WEBHOOK = "demo_chat", "demo_webhook"
+_FAILING = "aurora_health"
+_RULES = [
+    {"to": ["client@aurora-health.example.com"], "on": ["finished"], "audience": "client"},
+    {"via": "slack", "connection_id": _CHAT, "on": ["failed", "recovered"]},
+    {"via": "webhook", "connection_id": _WEBHOOK, "on": ["finished"]},
+]
+EDITS: dict[str, dict[str, Any]] = {
+    _OVERDUE: {"expected_every_days": _EXPECTED_DAYS},
+    _FAILING: {"notify": _RULES},
+}
 """What the demo's clients have beside the examples."""
+
+
+def store_connections(stack: Stack) -> None:
+    """What the rules' connections lead to: the mailbox's page."""
+    key = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    hooks = f"{stack.mailbox.url}hooks"
+    stack.store_connection(_CHAT, {"conn_type": "slackwebhook", "password": f"{hooks}/chat-of-the-team"})
+    stack.store_connection(_WEBHOOK, {"conn_type": "http", "host": f"{hooks}/webhook-of-a-program", "password": key})
 
 
 def tour(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Progress) -> bool:
     """Make trouble, show what a person sees of it, solve what can be solved. Returns whether it went as it should."""
     named = {client.config.name: client for client in clients}
-    failing, holding, repeating = named["aurora_health"], named["harbor_benefits"], named["pinnacle_plan"]
+    failing, holding, repeating = named[_FAILING], named["harbor_benefits"], named["pinnacle_plan"]
     known = next(file for file in repeating.files if file.name == "claims/00000.csv")
     again = SampleFile("copy of 00000.csv", known.size, known.seed)
     before = recipient_marks(stack, repeating.config)
@@ -65,6 +86,7 @@ def tour(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Pr
     cleared = _same(stack, failing.config, _LATE)
     outcome = "delivered, checksum equal" if cleared else "NOT at its destination as it was dropped"
     progress.say(f"trouble: {_LATE.name} is {outcome}")
+    told = _told(stack, progress)
 
     _wait(progress, stack, holding.config, _HELD.name, "to be held", _is_held)
     held = holding.config.pickup.prefix + _HELD.name in holding.waiting(stack)
@@ -83,7 +105,24 @@ def tour(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Pr
     _let_time_pass(stack, named[_OVERDUE].config)
     progress.say(f"trouble: {_OVERDUE} is overdue: its files are as if they had come {_DAYS_AGO} days ago")
     progress.say(f"trouble: who needs a person, and buttons to help: {airflow.url}/plugin/deliveries")
-    return cleared and held and unsent and refused
+    return cleared and told and held and unsent and refused
+
+
+def _told(stack: Stack, progress: Progress) -> bool:
+    """Whether the team's chat has heard of the failure and of its end, once each; and the client in its own words."""
+
+    def chat() -> list[str]:
+        return [one.shown.partition("\n")[0] for one in stack.mailbox.posted() if one.where == "chat-of-the-team"]
+
+    progress.wait(lambda: Look(len(chat()) >= 2, f"waiting for the team's chat: {len(chat())} of 2 messages"))
+    for text in chat():
+        progress.say(f"messages: the team's chat says: {text}")
+    mails = [mail for mail in stack.mailbox.messages() if mail.recipients == ("client@aurora-health.example.com",)]
+    for mail in mails[-2:]:
+        progress.say(f"messages: the client reads: {mail.subject}")
+    signed = [one for one in stack.mailbox.posted() if one.headers.get("webhook-signature", "").startswith("v1,")]
+    progress.say(f"messages: {len(signed)} signed webhooks; all of it is at {stack.mailbox.url}")
+    return len(chat()) == 2 and bool(mails) and bool(signed)
 
 
 def _leave_refused(stack: Stack, client: DemoClient, progress: Progress) -> bool:

@@ -3,6 +3,8 @@
     python -m local.mailbox [--host HOST] [--smtp-port N] [--port N]
 
 The page lists the e-mails; ``/messages/<n>`` shows one as a mail program would, ``/messages`` gives all as JSON.
+It also is every chat and webhook: what is posted to ``/hooks/<name>`` is listed below the e-mails, and ``/hooks`` gives
+it as JSON, with what Slack would show of it.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mailbox</
 table{{border-collapse:collapse;width:100%}}
 td,th{{text-align:left;padding:.5rem;border-bottom:1px solid #ddd}}</style>
 <h1>Mailbox</h1><p>{count} e-mails, newest first. Reload to see new ones.</p>
-<table><tr><th>#</th><th>Subject</th><th>To</th><th>Attachments</th></tr>{rows}</table></html>"""
+<table><tr><th>#</th><th>Subject</th><th>To</th><th>Attachments</th></tr>{rows}</table>
+<h2>Chats and webhooks</h2>
+<table><tr><th>Where</th><th>What is shown</th><th>Signature</th></tr>{hooks}</table></html>"""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,22 @@ class Mail:
     """File name and text content."""
 
 
+@dataclass(frozen=True)
+class Posted:
+    """One message to a chat or webhook as it arrived."""
+
+    where: str
+    body: dict[str, Any]
+    headers: dict[str, str]
+    """Their names in lower case."""
+
+    @property
+    def shown(self) -> str:
+        """What a person reads of it: the texts of Slack's blocks, or a webhook's title."""
+        texts = [block["text"]["text"] for block in self.body.get("blocks", ())]
+        return "\n".join(texts) or str(self.body.get("data", {}).get("title", self.body))
+
+
 class Mailbox:
     """A mailbox that runs, and what is in it."""
 
@@ -57,6 +77,10 @@ class Mailbox:
             Mail(**{**item, "recipients": tuple(item["recipients"])})
             for item in httpx.get(f"{self.url}messages", timeout=10).json()
         ]
+
+    def posted(self) -> list[Posted]:
+        """What came to chats and webhooks, oldest first."""
+        return [Posted(**item) for item in httpx.get(f"{self.url}hooks", timeout=10).json()]
 
     def clear(self) -> None:
         """Throw everything away."""
@@ -81,6 +105,7 @@ class _Inbox:
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
+        self.posted: list[Posted] = []
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         """Called by aiosmtpd for each e-mail."""
@@ -109,6 +134,8 @@ class _Page(BaseHTTPRequestHandler):
         mails = self.inbox.mails
         if self.path == "/messages":
             self._answer(json.dumps([asdict(mail) for mail in mails]), "application/json")
+        elif self.path == "/hooks":
+            self._answer(json.dumps([asdict(posted) for posted in self.inbox.posted]), "application/json")
         elif self.path.startswith("/messages/"):
             number = int(self.path.rpartition("/")[2])
             self._answer(mails[number].html or f"<pre>{escape(mails[number].text)}</pre>")
@@ -118,11 +145,24 @@ class _Page(BaseHTTPRequestHandler):
                 f"<td>{escape(', '.join(mail.recipients))}</td><td>{escape(', '.join(mail.attachments))}</td></tr>"
                 for number, mail in reversed(list(enumerate(mails)))
             )
-            self._answer(_PAGE.format(count=len(mails), rows=rows))
+            hooks = "".join(
+                f'<tr><td>{escape(posted.where)}</td><td style="white-space:pre-line">{escape(posted.shown)}</td>'
+                f"<td>{escape(posted.headers.get('webhook-signature', ''))}</td></tr>"
+                for posted in reversed(self.inbox.posted)
+            )
+            self._answer(_PAGE.format(count=len(mails), rows=rows, hooks=hooks))
+
+    def do_POST(self) -> None:
+        """A message to a chat or webhook."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.inbox.posted.append(Posted(self.path.removeprefix("/hooks/"), body, headers))
+        self._answer("ok")
 
     def do_DELETE(self) -> None:
         """Throw everything away."""
         self.inbox.mails.clear()
+        self.inbox.posted.clear()
         self._answer("")
 
     def log_message(self, format: str, *args: Any) -> None:

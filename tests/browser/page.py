@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.webdriver.chromium.webdriver import ChromiumDriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -101,6 +102,20 @@ class Page:
     def forget(self) -> None:
         """Sign out: no cookie is left."""
         self._driver.delete_all_cookies()
+
+    def shown_as(self, width: int, scheme: str) -> None:
+        """Show what comes on a screen so wide, in the ``light`` or ``dark`` colours that a person's system asks for."""
+        assert isinstance(self._driver, ChromiumDriver)
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 700}
+        self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        wanted = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
+
+    def width(self) -> int:
+        """How wide the page is, whatever of it is on the screen."""
+        width = self.run_script("return document.documentElement.scrollWidth")
+        assert isinstance(width, int)
+        return width
 
     def run_script(self, script: str) -> object:
         """What a script says, of the frame that the driver is in."""

@@ -33,7 +33,7 @@ TITLES = {
 }
 FOLLOW = (
     "Follow the advice in each reason, then clear the run in Airflow: only the files that failed are sent again. "
-    "On the Deliveries page a file can also be sent again, or let go of, by name."
+    "On the Deliveries page a file can also be sent again, or dismissed, by name."
 )
 """What the team does about files that failed."""
 _TROUBLE = (Outcome.FAILED, Outcome.HELD, Outcome.REPLACED)

@@ -64,7 +64,8 @@ class _Row(NamedTuple):
 
     @property
     def name(self) -> str:
-        return elided(printable(self.file.name), _LONGEST_NAME)
+        """As the client finds it."""
+        return elided(printable(self.file.arrives_as or self.file.name), _LONGEST_NAME)
 
     @property
     def size(self) -> str:
@@ -98,7 +99,8 @@ def message(summary: JobSummary, occasion: Occasion, sender: str, recipients: Se
     """The e-mail to the client. Raises ``ValueError`` for a time without its zone."""
     rows = _rows(summary)
     table, in_table = csv_table(
-        ("file", "bytes", "outcome"), [[row.file.name, row.file.size, row.outcome] for row in rows]
+        ("file", "bytes", "outcome"),
+        [[row.file.arrives_as or row.file.name, row.file.size, row.outcome] for row in rows],
     )
     title, said = title_of(occasion), headline(summary, occasion)
     shown = {
@@ -121,7 +123,8 @@ def message(summary: JobSummary, occasion: Occasion, sender: str, recipients: Se
         "rows": rows[:LISTED],
         "more": max(0, len(rows) - LISTED),
         "in_table": in_table,
-        "files_in_all": len(rows) + summary.more_held,
+        "files_in_all": len(rows),
+        "unlisted": summary.more_held,
     }
     where = f"{summary.environment}: " if summary.environment else ""
     made = rendered("client", shown, f"{where}[{summary.client}] {title}: {said}", sender, recipients)

@@ -72,15 +72,19 @@ class _Words(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
+        self._styles = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._styles = tag == "style"
         self.found.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
+        self._styles = False
         self.found.append(" ")
 
     def handle_data(self, data: str) -> None:
-        self.found.append(data)
+        if not self._styles:
+            self.found.append(data)
 
 
 def a_line(name: str = "a.csv", status: str = "success", **changes: Any) -> FileLine:
