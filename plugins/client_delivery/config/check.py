@@ -18,7 +18,6 @@ from client_delivery.config.delivered import example
 from client_delivery.config.loader import LoadedConfig, Rule, load_directory
 from client_delivery.config.model import ClientConfig
 from client_delivery.config.problem import quoted
-from client_delivery.config.schedule import spread_by
 
 DEFAULT_DIRECTORY = Path("include/client_configs")
 
@@ -54,9 +53,9 @@ def main(arguments: Sequence[str] | None = None, rules: Sequence[Rule] = ()) -> 
 
 def starts(config: ClientConfig) -> list[str]:
     """At which minutes the client's runs begin, where the name decides it."""
-    if config.schedule is None or (cron := spread_by(config.schedule, config.name)) == config.schedule:
+    if config.cron == config.schedule:
         return []
-    return [f"{config.name}: starts by {cron} ({config.schedule}, with a minute by the name)"]
+    return [f"{config.name}: starts by {config.cron} ({config.schedule}, with a minute by the name)"]
 
 
 def next_due(config: ClientConfig) -> list[str]:

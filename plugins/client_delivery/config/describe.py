@@ -13,7 +13,6 @@ from client_delivery.config.delivered import example, has_companions
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
 from client_delivery.config.problem import ConfigError
-from client_delivery.config.schedule import spread_by
 
 
 def describe(config: ClientConfig) -> str:
@@ -151,10 +150,9 @@ def _schedule(config: ClientConfig) -> str:
         else "if there is any file"
     )
     when = "by hand only"
-    if config.schedule:
-        cron = spread_by(config.schedule, config.name)
-        why = f"; {_escape(config.schedule)}, with a minute by the name" if cron != config.schedule else ""
-        when = f"by the schedule {_escape(cron)} ({config.timezone}{why})"
+    if config.schedule and config.cron:
+        why = f"; {_escape(config.schedule)}, with a minute by the name" if config.cron != config.schedule else ""
+        when = f"by the schedule {_escape(config.cron)} ({config.timezone}{why})"
     if config.paused:
         return f"paused: `paused: true` is set; otherwise {when}, {condition}"
     return f"{when}, {condition}"

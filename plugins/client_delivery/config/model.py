@@ -33,7 +33,7 @@ from client_delivery.config.patterns import Pattern, matcher, refuse_not_taken, 
 from client_delivery.config.places import PickupPrefix, overlap
 from client_delivery.config.problem import quoted
 from client_delivery.config.refusal import refusal
-from client_delivery.config.schedule import DEFAULT_SCHEDULE, CronSchedule
+from client_delivery.config.schedule import DEFAULT_SCHEDULE, CronSchedule, spread_by
 from client_delivery.config.sizes import ByteSize
 from client_delivery.config.timezones import TimeZone
 
@@ -428,6 +428,11 @@ class ClientConfig(Section, title="Client configuration"):
     def sending_window(self) -> Window | None:
         """When sending may begin; None: at any time."""
         return None if self.window is None else self.window.window(self.timezone, self.business_days)
+
+    @property
+    def cron(self) -> str | None:
+        """The schedule as a plain cron expression, in the client's time zone; None for runs by hand only."""
+        return spread_by(self.schedule, self.name) if self.schedule else None
 
     @property
     def delivery_key(self) -> str:

@@ -68,7 +68,7 @@ def _look(run: Run, post: Callable[[], Post], *, delivered: bool) -> list[str]:
     before, now = kept.known(), datetime.now(UTC)
     silence = timedelta(0) if before.looked_at is None else now - before.looked_at
     # The interval last: an idle run need not load what reckons it.
-    paused = silence > _LONGEST_SILENCE and silence > 2 * _interval(run.config.schedule) + _NOTED_AFTER
+    paused = silence > _LONGEST_SILENCE and silence > 2 * _interval(run.config.cron) + _NOTED_AFTER
 
     @cache
     def arrivals(since: datetime) -> Sequence[Arrival]:
@@ -177,12 +177,12 @@ def _arrivals(run: Run, since: datetime) -> list[Arrival]:
     return found
 
 
-def _interval(schedule: str | None) -> timedelta:
+def _interval(cron: str | None) -> timedelta:
     """Between two runs; for a client that only people run, longer than anything is remembered."""
-    if schedule is None:
+    if cron is None:
         return timedelta(days=10_000)
     from croniter import croniter
 
-    times = croniter(schedule, datetime(2026, 1, 1, tzinfo=UTC))
+    times = croniter(cron, datetime(2026, 1, 1, tzinfo=UTC))
     found: list[datetime] = [times.get_next(datetime) for _ in range(3)]
     return max(later - earlier for earlier, later in pairwise(found))

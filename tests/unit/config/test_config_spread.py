@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from croniter import croniter
@@ -44,3 +45,12 @@ def test_a_spread_schedule_is_a_cron_expression_for_every_name(schedule):
 def test_anything_else_with_that_letter_is_refused_with_what_it_stands_for(schedule):
     with pytest.raises(ValidationError, match="H stands for the minute only"):
         TypeAdapter(CronSchedule).validate_python(schedule)
+
+
+def test_who_reckons_with_the_schedule_has_a_cron_expression(load, text):
+    """Whether files are late, for one, asks how long it is between two runs."""
+    from client_delivery.run.expected import _interval
+
+    config = load(text("gcs"))
+    assert (config.schedule, config.cron) == (DEFAULT_SCHEDULE, spread_by(DEFAULT_SCHEDULE, config.name))
+    assert _interval(config.cron) == timedelta(minutes=15)
