@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -42,6 +43,16 @@ rules = st.one_of(
 )
 
 
+@cache
+def periods(name: str) -> dict[tuple[int, ...], list[date]]:
+    """All days around those that are looked at, period by period."""
+    found: dict[tuple[int, ...], list[date]] = {}
+    for number in range(-366, (END - BEGIN).days + 366):
+        day = BEGIN + timedelta(days=number)
+        found.setdefault(period_of(day, name), []).append(day)
+    return found
+
+
 def period_of(day: date, name: str) -> tuple[int, ...]:
     return {
         "daily": (day.toordinal(),),
@@ -56,11 +67,7 @@ def period_of(day: date, name: str) -> tuple[int, ...]:
 def is_due_on(day: date, rule: str, days: BusinessDays) -> bool:
     """By listing the days of the day's period and counting."""
     period, *rest = rule.split(", ")[:-1]
-    together = [
-        one
-        for number in range(-366, 367)
-        if period_of(one := day + timedelta(days=number), period) == period_of(day, period)
-    ]
+    together = periods(period)[period_of(day, period)]
     if period == "daily":
         return True
     if period == "business days":
@@ -82,6 +89,11 @@ def moment_of(day: date, rule: str, zone: str) -> datetime:
     hour, minute = map(int, rule.rpartition(", ")[2].split(":"))
     moment = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=15)
     wall = (day, hour, minute)
+    # No clock is put forward or back by as much as two hours: up to there nothing can be missed.
+    shown = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=UTC)
+    moment += max(
+        datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC) - shown - timedelta(hours=2), timedelta()
+    )
     while True:
         local = moment.astimezone(ZoneInfo(zone))
         if (local.date(), local.hour, local.minute) >= wall:
