@@ -52,6 +52,8 @@ class Needs:
     """ARNs of the SNS topics that rules of ``notify`` name."""
     buses: set[str] = field(default_factory=set)
     """Names or ARNs of the EventBridge buses that they name."""
+    prepares: bool = False
+    """Whether any client's files are compressed or encrypted on their way."""
 
 
 def load_clients(environment: Environment, directory: Path = CONFIGS) -> list[ClientConfig]:
@@ -70,6 +72,7 @@ def needs_of(clients: Iterable[ClientConfig]) -> Needs:
         own = [rule for rule in client.notify if rule.connection_id is None]
         needs.topics |= {rule.topic_arn for rule in own if rule.topic_arn}
         needs.buses |= {rule.event_bus or "default" for rule in own if rule.via == "eventbridge"}
+        needs.prepares |= client.treated
         if pickup.role_arn:
             needs.roles.add(pickup.role_arn)
         else:

@@ -48,6 +48,7 @@ class DataStack(cdk.Stack):
         self._access_logs = self._make_access_logs(environment)
         self.bucket = self._make_airflow_bucket(environment)
         self.pickups = [self._make_pickup(name) for name in environment.owned_pickup_buckets]
+        self._prepared = self._make_prepared(environment)
         self.images = ecr.Repository(
             self,
             "TransferImages",
@@ -66,7 +67,9 @@ class DataStack(cdk.Stack):
         self._tell_what_others_need()
         # The likeliest failure of a first deployment is a bucket's name that somebody else has. The ledger, which is
         # protected from deletion and could not be rolled back, comes after all that may fail.
-        self.ledger.node.add_dependency(self.bucket, *self.pickups, self.images, self.airflow, self.container)
+        self.ledger.node.add_dependency(
+            self.bucket, *self.pickups, self._prepared, self.images, self.airflow, self.container
+        )
 
     def _make_airflow_role(self, environment: Environment) -> iam.Role:
         """For the one MWAA environment (MWAA's user guide, "Cross-service confused deputy prevention")."""
@@ -239,6 +242,34 @@ class DataStack(cdk.Stack):
         explain(
             bucket,
             HIPAA_S3BucketReplicationEnabled="files pass through; the sender has them, and versions stay for a month",
+        )
+        return bucket
+
+    def _make_prepared(self, environment: Environment) -> s3.Bucket:
+        """Where files lie while they are delivered compressed or encrypted: for minutes, and never for long."""
+        bucket = s3.Bucket(
+            self,
+            "Prepared",
+            bucket_name=environment.prepared_bucket,
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=self.key,
+            bucket_key_enabled=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="what-nobody-removed",
+                    expiration=cdk.Duration.days(7),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                )
+            ],
+            server_access_logs_bucket=self._access_logs,
+            server_access_logs_prefix="prepared/",
+            # A version would keep what is removed because it is not needed any more.
+            **(_SAFE_BUCKET | {"versioned": False}),
+        )
+        explain(
+            bucket,
+            HIPAA_S3BucketReplicationEnabled="copies of what is in a pick-up, for as long as they are delivered",
+            HIPAA_S3BucketVersioningEnabled="a version would keep what is removed because it is not needed any more",
         )
         return bucket
 

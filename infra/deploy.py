@@ -34,6 +34,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from client_delivery.config.loader import load_directory
 from client_delivery.config.model import ClientConfig
 from client_delivery.config.neighbours import at_odds
+from client_delivery.config.treatment import KEYS
 from infra.app import Stacks, build, build_access
 from infra.clients import CONFIGS, ConfigurationsError, load_clients, needs_of
 from infra.cloudformation import PATIENCE, DeploymentError, Stack, UnfinishedError
@@ -220,6 +221,7 @@ class Deployment:
             return old is not None and wanted is not None and at_odds(old, wanted)
 
         files = {path.name: path for path in sorted(CONFIGS.glob("*.yaml"))}
+        files |= {f"{KEYS}/{path.name}": path for path in sorted(CONFIGS.glob(f"{KEYS}/*")) if path.is_file()}
         self._sync(_CONFIGS_PREFIX, files, whole=True, makes_room=makes_room)
 
     def _sync(
@@ -236,6 +238,8 @@ class Deployment:
         except self._session.client("s3").exceptions.NoSuchBucket:
             uploads = []
             say(f"{prefix}: {len(files)} files to be uploaded")
+        # A key is there before the configuration that names it.
+        uploads.sort(key=lambda upload: f"/{KEYS}/" not in upload.key)
         uploads = in_order([upload for upload in uploads if whole or upload.action == "put"], makes_room)
         for upload in uploads:
             say(f"    {upload}")

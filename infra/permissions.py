@@ -154,6 +154,19 @@ def _deliver(environment: Environment, needs: Needs) -> list[Grant]:
         grants.append(Grant("LandingWrite", actions, _objects(needs.landings), wildcard=_FILES))
     if needs.landings_with_acl:
         grants.append(Grant("LandingAcl", ("s3:PutObjectAcl",), _objects(needs.landings_with_acl), wildcard=_FILES))
+    if needs.prepares:
+        bucket = f"arn:aws:s3:::{environment.prepared_bucket}"
+        # To list, although nothing is listed: without it S3 says 403, not 404, of what is not there (API reference,
+        # HeadObject: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html).
+        grants.append(Grant("PreparedThereOrNot", ("s3:ListBucket",), (bucket,)))
+        grants.append(
+            Grant(
+                "Prepared",
+                ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
+                (f"{bucket}/*",),
+                wildcard="a bucket of our own, that holds nothing else",
+            )
+        )
     if needs.roles:
         grants.append(Grant("PartnerRoles", ("sts:AssumeRole",), tuple(sorted(needs.roles))))
     grants += _keys(environment, {*needs.kms_keys, *environment.kms_keys})

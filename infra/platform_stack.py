@@ -109,6 +109,7 @@ class PlatformStack(cdk.Stack):
             "AWS_DEFAULT_REGION": environment.region,
             "AIRFLOW__DELIVERY__LEDGER_TABLE": environment.ledger_table,
             "AIRFLOW__DELIVERY__CONNECTIONS_PREFIX": CONNECTIONS_PREFIX,
+            "AIRFLOW__DELIVERY__PREPARED_LOCATION": f"s3://{environment.prepared_bucket}/",
         }
 
     def _make_airflow(self, release: Release) -> mwaa.CfnEnvironment:
@@ -159,6 +160,7 @@ class PlatformStack(cdk.Stack):
             "delivery.ses_configuration_set": environment.ses_configuration_set,
             "delivery.environment": "" if environment.name == "production" else environment.name,
             "delivery.connections_prefix": CONNECTIONS_PREFIX,
+            "delivery.prepared_location": f"s3://{environment.prepared_bucket}/",
             "delivery.mwaa_environment": environment.prefix,
             "delivery.airflow_history_days": str(environment.airflow_history_days),
             "delivery.record_days": str(environment.record_days),

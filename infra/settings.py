@@ -147,6 +147,11 @@ class Environment(_Section):
         return f"{self.prefix}-airflow-{self.account}"
 
     @property
+    def prepared_bucket(self) -> str:
+        """Where files lie while they are delivered compressed or encrypted."""
+        return f"{self.prefix}-prepared-{self.account}"
+
+    @property
     def access_logs_bucket(self) -> str:
         """Who read which object of the other buckets."""
         return f"{self.prefix}-access-logs-{self.account}"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from client_delivery.config.treatment import KEYS
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -71,12 +73,13 @@ class Bucket:
                 self._s3.delete_object(Bucket=self.name, Key=upload.key)
 
     def download(self, prefix: str, directory: Path) -> None:
-        """The files right below ``prefix``, into the directory."""
+        """The configurations right below ``prefix``, and the recipients' keys, into the directory."""
         for key in self._etags(prefix):
-            name = key.removeprefix(prefix)
-            if name and "/" not in name:
+            folder, _, name = key.removeprefix(prefix).rpartition("/")
+            if name and folder in ("", KEYS):
                 body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
-                (directory / name).write_bytes(body.read())
+                (directory / folder).mkdir(exist_ok=True)
+                (directory / folder / name).write_bytes(body.read())
 
     def version_of(self, key: str, path: Path, *, upload: bool) -> str | None:
         """The version id of the object that equals the file; uploads it first if need be and allowed."""

@@ -26,6 +26,8 @@ PICKUP_BUCKETS = {"kms": "example-pickup-kms", "plain": "example-pickup-plain"}
 PICKUP_KIND = os.environ.get("LOCAL_PICKUPS", "kms")
 """Which kind :data:`PICKUP_BUCKET` is."""
 S3_BUCKET = "example-partner-landing"
+PREPARED_BUCKET = "example-prepared"
+"""Where files lie while they are delivered compressed or encrypted."""
 GCS_BUCKET = "example-gcs-landing"
 LEDGER_TABLE = "client-file-ledger"
 ECS_CLUSTER = "transfers"
@@ -82,6 +84,7 @@ class StandIns:
             "AIRFLOW__DELIVERY__LEDGER_TABLE": LEDGER_TABLE,
             "AIRFLOW__DELIVERY__MAIL_SENDER": SENDER,
             "AIRFLOW__DELIVERY__GCS_ENDPOINT": self.gcs_url,
+            "AIRFLOW__DELIVERY__PREPARED_LOCATION": f"s3://{PREPARED_BUCKET}/files/",
             "AIRFLOW__DELIVERY__ECS_CLUSTER": ECS_CLUSTER,
             "AIRFLOW__DELIVERY__ECS_TASK_DEFINITION": ECS_FAMILY,
             "AIRFLOW__DELIVERY__ECS_LOG_GROUP": ECS_LOG_GROUP,
@@ -142,8 +145,9 @@ class StandIns:
     def prepare(self) -> None:
         """Make what infrastructure as code makes on AWS: buckets, ledger, sender, cluster, task definition."""
         s3 = self.client("s3")
-        for bucket in (PICKUP_BUCKET, *PICKUP_BUCKETS.values(), S3_BUCKET):
+        for bucket in (PICKUP_BUCKET, *PICKUP_BUCKETS.values(), S3_BUCKET, PREPARED_BUCKET):
             s3.create_bucket(Bucket=bucket)
+        encrypt_by_kms(s3, PREPARED_BUCKET)
         for bucket in (PICKUP_BUCKETS["kms"], *([PICKUP_BUCKET] if PICKUP_KIND == "kms" else [])):
             encrypt_by_kms(s3, bucket)
             keep_versions(s3, bucket)

@@ -89,6 +89,7 @@ def deliver(order: Order, settings: Settings, stop: threading.Event) -> BatchOut
         stop=stop,
         longest=allowed,
         order=run.config.order,
+        suffixes=run.config.suffixes,
     )
     # Nobody else ends a container: Airflow's limits are for its own tasks.
     last_resort = threading.Timer((allowed + _GRACE).total_seconds(), _end_at_once)

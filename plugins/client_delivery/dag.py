@@ -15,6 +15,7 @@ from client_delivery.config.loader import load_directory, load_file
 from client_delivery.config.problem import ConfigError
 from client_delivery.config.schedule import DEFAULT_SCHEDULE, spread_by
 from client_delivery.config.timing import Timing
+from client_delivery.config.treatment_checks import require_prepared_area
 from client_delivery.ledger.view import LedgerView
 from client_delivery.operators.base import note_red_task
 from client_delivery.operators.configuration_error import ConfigurationErrorOperator
@@ -72,7 +73,8 @@ def deliveries(dags_folder: Path) -> Iterator[DAG]:
         return
     ledger = LedgerView()
     found = set()
-    for loaded in load_directory(directory, since=ledger.established):
+    rules = [require_prepared_area(setting("prepared_location"))]
+    for loaded in load_directory(directory, rules, since=ledger.established):
         found.add(loaded.dag_id)
         if context.dag_id not in (None, loaded.dag_id):
             continue

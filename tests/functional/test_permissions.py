@@ -21,7 +21,7 @@ from infra import permissions
 from infra.clients import needs_of
 from infra.permissions import Grant
 from infra.settings import Environment
-from local.stand_ins import ECS_CLUSTER, ECS_FAMILY, ECS_LOG_GROUP, LEDGER_TABLE, SENDER, TASK_IDENTITY
+from local.stand_ins import ECS_CLUSTER, ECS_FAMILY, ECS_LOG_GROUP, LEDGER_TABLE, PREPARED_BUCKET, SENDER, TASK_IDENTITY
 from local.wait import wait_until
 from tests.support.pickups import make_bucket
 
@@ -111,6 +111,7 @@ def required(operation: str, target: str) -> list[tuple[str, str]]:
 
 
 HERE = {
+    "client-delivery-local-prepared-123456789012": PREPARED_BUCKET,
     "table/client-delivery-local-ledger": f"table/{LEDGER_TABLE}",
     "log-group:/ecs/client-delivery-local-transfer:": f"log-group:{ECS_LOG_GROUP}:",
     "task-definition/client-delivery-local-transfer:": f"task-definition/{ECS_FAMILY}:",
@@ -182,6 +183,7 @@ def runs_of_every_kind(scenario, stack, monkeypatch) -> list[object]:
         of_a_role(scenario),
         of_a_streamed_copy(scenario),
         of_what_was_sent_before(scenario, stack),
+        of_a_treated_file(scenario),
     ]
     return configs
 
@@ -281,6 +283,19 @@ def of_what_was_sent_before(scenario, stack):
         assert client.run().state == "success"
         assert client.run().state == "success"
     assert list(client.delivered()) == ["a.csv"]
+    return client.config
+
+
+def of_a_treated_file(scenario):
+    """Small and large; an upload to the prepared area that fails is aborted; a prepared object that is gone."""
+    client = scenario("s3", compress="gzip")
+    client.drop("a.csv")
+    client.drop("large.bin", os.urandom(20 * MIB))
+    client.aws_faults(
+        {"call": r"s3\.UploadPart$", "path": PREPARED_BUCKET, "status": 400, "code": "InvalidRequest", "times": 1}
+    )
+    assert client.run().state == "success"
+    client.aws_faults()
     return client.config
 
 

@@ -20,7 +20,7 @@ def pins(path: Path) -> dict[str, str]:
 REQUIRED, CONSTRAINTS, LOCK = (
     pins(ROOT / name) for name in ("requirements.txt", "constraints.txt", "requirements-dev.lock")
 )
-ADDED = {"ssh-python", "awscrt", "apache-airflow", "holidays"}
+ADDED = {"ssh-python", "awscrt", "apache-airflow", "holidays", "isal", "pysequoia"}
 """What MWAA's constraints do not name."""
 
 

@@ -136,11 +136,14 @@ def test_the_permissions_alone_are_the_same_template_as_with_all_the_rest(templa
 
 def test_buckets_are_private_versioned_and_tls_only(templates):
     buckets = templates.resources("AWS::S3::Bucket")
-    assert len(buckets) == 3
+    assert len(buckets) == 4
     for name, bucket in buckets.items():
         properties = bucket["Properties"]
         assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}, name
-        assert properties["VersioningConfiguration"] == {"Status": "Enabled"}, name
+        if properties["BucketName"] == templates.environment.prepared_bucket:
+            assert "VersioningConfiguration" not in properties, "what is removed there is to be gone"
+        else:
+            assert properties["VersioningConfiguration"] == {"Status": "Enabled"}, name
     policies = str(templates.resources("AWS::S3::BucketPolicy"))
     assert policies.count("'aws:SecureTransport': 'false'") == len(buckets)
 
@@ -148,6 +151,7 @@ def test_buckets_are_private_versioned_and_tls_only(templates):
 def test_no_delivery_can_write_or_remove_code_and_logs_whatever_yaml_says(templates):
     buckets = templates.resources("AWS::S3::Bucket")
     own = (templates.environment.bucket, templates.environment.access_logs_bucket)
+    assert OWN_BUCKETS.fullmatch(templates.environment.prepared_bucket)
     by_name = {bucket["Properties"]["BucketName"]: name for name, bucket in buckets.items()}
     policies = {
         one["Properties"]["Bucket"]["Ref"]: one["Properties"]["PolicyDocument"]["Statement"]
@@ -160,6 +164,20 @@ def test_no_delivery_can_write_or_remove_code_and_logs_whatever_yaml_says(templa
         assert {"s3:PutObject", "s3:DeleteObject"} <= set(denial["Action"])
         assert denial["Condition"] == {"ArnEquals": {"aws:PrincipalArn": roles}}
         assert OWN_BUCKETS.fullmatch(bucket), "and the check of configurations knows it by its name"
+
+
+def test_what_was_prepared_and_never_removed_goes_after_seven_days(templates):
+    (prepared,) = [
+        bucket["Properties"]
+        for bucket in templates.resources("AWS::S3::Bucket").values()
+        if bucket["Properties"]["BucketName"] == templates.environment.prepared_bucket
+    ]
+    (rule,) = prepared["LifecycleConfiguration"]["Rules"]
+    assert (rule["ExpirationInDays"], rule["Status"]) == (7, "Enabled")
+    assert "Prefix" not in rule, "of the whole bucket"
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    (encryption,) = prepared["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
 
 
 def test_a_pick_up_drops_abandoned_uploads_and_keeps_what_was_deleted_for_a_month(templates):

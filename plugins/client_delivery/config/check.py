@@ -18,6 +18,7 @@ from client_delivery.config.delivered import example
 from client_delivery.config.loader import LoadedConfig, Rule, load_directory
 from client_delivery.config.model import ClientConfig
 from client_delivery.config.problem import quoted
+from client_delivery.config.treatment_checks import key_lines, refuse_unusable_keys
 
 DEFAULT_DIRECTORY = Path("include/client_configs")
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None, rules: Sequence[Rule] = ()) -> 
     )
     paths: list[Path] = parser.parse_args(arguments).paths
     try:
-        results = _load(paths, rules)
+        results = _load(paths, (*rules, refuse_unusable_keys))
     except FileNotFoundError as error:
         sys.stderr.write(f"check-config: {error}\n")
         return 2
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None, rules: Sequence[Rule] = ()) -> 
                 *next_due(result.config),
                 *who_hears(result.config),
                 *names(result.config),
+                *key_lines(result.config),
             ]
             sys.stdout.writelines(f"{line}\n" for line in lines)
     files = "1 file" if len(results) == 1 else f"{len(results)} files"

@@ -55,6 +55,12 @@ def _refuse(document: Document, path: FieldPath, found: str) -> None:
 
 
 def _where_it_belongs(data: dict[str, Any], path: FieldPath) -> str:
+    if path[0] == "encrypt":
+        return (
+            "Only public keys belong here (`gpg --armor --export`). Our own signing key is kept in Secrets Manager, as"
+            " the connection that `sign_with` names. A private key that stood in a file which was shared or committed"
+            " must be revoked by its owner."
+        )
     destination = data.get("destination")
     kind = destination.get("type") if isinstance(destination, dict) else None
     if path[0] == "pickup" or (path[0] == "destination" and kind == "s3"):

@@ -16,14 +16,9 @@ if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
 
 
-def suffixes(config: ClientConfig) -> str:
-    """What stands behind every delivered name, for what is done to the content on its way."""
-    return ""
-
-
 def naming_rule(config: ClientConfig) -> str:
     """A digest of all that names are made by; empty if files keep their names."""
-    rule = [config.deliver_as, config.name_pattern, suffixes(config), config.sidecar]
+    rule = [config.deliver_as, config.name_pattern, config.suffixes, config.sidecar]
     if config.deliver_as is None and not any(rule[2:]):
         return ""
     return hashlib.sha256(json.dumps(rule).encode()).hexdigest()[:16]
@@ -50,7 +45,7 @@ def delivered_name(
     Raises :class:`~client_delivery.config.name_template.NameNotMade`.
     """
     if config.deliver_as is None:
-        return name + suffixes(config)
+        return name + config.suffixes
     zone = ZoneInfo(config.timezone)
     facts = Facts(
         name=name,
@@ -61,7 +56,7 @@ def delivered_name(
         groups=groups_of(config.name_pattern, name) if config.name_pattern else {},
         numbers=numbers or {},
     )
-    return render(config.deliver_as, facts) + suffixes(config)
+    return render(config.deliver_as, facts) + config.suffixes
 
 
 def example(config: ClientConfig, now: datetime | None = None) -> tuple[str, str] | None:
@@ -69,7 +64,7 @@ def example(config: ClientConfig, now: datetime | None = None) -> tuple[str, str
 
     The groups of ``name_pattern`` are shown by their names: nobody knows what the files are called.
     """
-    if config.deliver_as is None and not suffixes(config):
+    if config.deliver_as is None and not config.suffixes:
         return None
     at = (now or datetime.now(UTC)).astimezone(ZoneInfo(config.timezone))
     pattern = config.pickup.include[0]
@@ -77,10 +72,10 @@ def example(config: ClientConfig, now: datetime | None = None) -> tuple[str, str
     if name == "example":
         name = "example.csv"
     if config.deliver_as is None:
-        return name, name + suffixes(config)
+        return name, name + config.suffixes
     groups = {group: f"<{group}>" for group in config.name_groups}
     facts = Facts(name, config.client_h_number, at, at, config.feed or "", groups, dict.fromkeys(SEQUENCES, 1))
-    return name, render(config.deliver_as, facts) + suffixes(config)
+    return name, render(config.deliver_as, facts) + config.suffixes
 
 
 def sidecar_suffix(config: ClientConfig) -> str:

@@ -31,6 +31,7 @@ def describe(config: ClientConfig) -> str:
         *([("Delivered as", _names(config))] if config.deliver_as is not None else []),
         *([("Arrives besides", _companions(config))] if has_companions(config) else []),
         *([("Guards", _guards(config.guards))] if config.guards is not None and config.guards.any else []),
+        *([("On the way", _treatment(config))] if config.treated else []),
     ]
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
     # Airflow's page has a base element: without a slash before it the address holds behind a path prefix as well.
@@ -101,6 +102,21 @@ def _companions(config: ClientConfig) -> str:
         f"after all of a set {completion.name} ({completion.content})" if completion else "",
     ]
     return _escape("; ".join(filter(None, told)))
+
+
+def _treatment(config: ClientConfig) -> str:
+    """What is done to the content."""
+    compressed = f"compressed with {config.compress}" if config.compress else ""
+    encrypted = ""
+    if config.encrypt is not None:
+        keys = len(config.encrypt.recipients)
+        signed = (
+            f", signed with the key of the connection {_escape(config.encrypt.sign_with)}"
+            if (config.encrypt.sign_with)
+            else ", not signed"
+        )
+        encrypted = f"encrypted (OpenPGP) for {keys} {'key' if keys == 1 else 'keys'}{signed}"
+    return f"{', then '.join(filter(None, [compressed, encrypted]))}; arrives as `…{config.suffixes}`"
 
 
 def _in_a_set(files: ExpectedFiles) -> str:

@@ -17,6 +17,7 @@ from client_delivery.config.notify import NotifyRule
 from client_delivery.config.outline import DESTINATIONS, as_yaml, default_of, section_of
 from client_delivery.config.problem import shown, write
 from client_delivery.config.refusal import REFUSED
+from client_delivery.config.treatment import EncryptSection
 
 # What people write when they do not remember a field's name, and difflib would not find.
 _OTHER_NAMES = {
@@ -28,6 +29,7 @@ _OTHER_NAMES = {
     "client": "client_h_number",
     "client_id": "client_h_number",
     "client_number": "client_h_number",
+    "compression": "compress",
     "conn_id": "connection_id",
     "connection": "connection_id",
     "channel": "via",
@@ -39,6 +41,7 @@ _OTHER_NAMES = {
     "email": "contacts",
     "emails": "contacts",
     "events": "on",
+    "encryption": "encrypt",
     "filter": "include",
     "folder": "prefix",
     "h_number": "client_h_number",
@@ -52,6 +55,7 @@ _OTHER_NAMES = {
     "pattern": "include",
     "patterns": "include",
     "permissions": "file_mode",
+    "pgp": "encrypt",
     "recipients": "contacts",
     "remote_directory": "directory",
     "role": "role_arn",
@@ -179,6 +183,7 @@ def _sections() -> dict[str, Sequence[str]]:
     return {
         "at the top level": list(ClientConfig.model_fields),
         "under `pickup`": list(PickupSection.model_fields),
+        "under `encrypt`": list(EncryptSection.model_fields),
         **{f"under a `destination` of type {kind}": list(model.model_fields) for kind, model in DESTINATIONS.items()},
     }
 
@@ -214,7 +219,7 @@ def _field_at(data: dict[str, Any], path: FieldPath) -> tuple[type[BaseModel], F
     """The section that ``path`` ends in, and the field that it names, if it names one and not a list's item."""
     section: type[BaseModel] = ClientConfig
     inside = path
-    if len(path) > 1 and path[0] in ("pickup", "destination", "guards", "completion_file"):
+    if len(path) > 1 and path[0] in ("pickup", "destination", "guards", "completion_file", "encrypt"):
         section, inside = section_of(path[0], _value_at(data, (path[0], "type"))) or section, path[1:]
     if section is GuardsSection and len(inside) > 2 and inside[0] == "expected_files":
         section, inside = ExpectedFiles, inside[2:]

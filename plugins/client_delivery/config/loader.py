@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from client_delivery.config.credentials import refuse_credentials
 from client_delivery.config.diagnosis import report_empty, report_refusals
 from client_delivery.config.document import Document, parse
+from client_delivery.config.key_files import read_key_files
 from client_delivery.config.model import ClientConfig
 from client_delivery.config.names import key_of
 from client_delivery.config.neighbours import Since, conflicts
@@ -105,6 +106,7 @@ def _load(path: Path) -> tuple[ClientConfig, Document]:
             path, f"a file that ends with {quoted(path.suffix)}", "'.yaml'", f"Rename it to {visible(path.stem)}.yaml."
         )
     document = parse(_read(path), _shown_path(path))
+    read_key_files(document, path.parent)
     refuse_credentials(document)
     report_empty(document)
     config = None

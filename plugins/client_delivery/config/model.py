@@ -36,6 +36,7 @@ from client_delivery.config.refusal import refusal
 from client_delivery.config.schedule import DEFAULT_SCHEDULE, CronSchedule, spread_by
 from client_delivery.config.sizes import ByteSize
 from client_delivery.config.timezones import TimeZone
+from client_delivery.config.treatment import SUFFIXES, Compression, EncryptSection
 
 __all__ = ["ClientConfig", "DestinationSection", "GcsSection", "PickupSection", "S3Section", "SftpSection"]
 
@@ -329,6 +330,21 @@ class ClientConfig(Section, title="Client configuration"):
 
     _twin_rules = field_validator("notify")(refuse_twin_rules)
 
+    compress: Compression | None = Field(
+        default=None,
+        title="Compression",
+        description="Compresses each file on its way: `gzip` (`.gz`), `zip` (`.zip`, with the one file in it) or `zstd`"
+        " (`.zst`). The suffix is put after the file's name; see [encrypting and compressing](treatment.md).",
+        examples=["gzip"],
+    )
+    encrypt: EncryptSection | None = Field(
+        default=None,
+        title="Encryption",
+        description="Encrypts each file on its way, after the compression, as an OpenPGP message (PGP, GPG), and signs"
+        " it if a key is named. See [encrypting and compressing](treatment.md).",
+        examples=[{"recipients": ["keys/acme.asc"], "sign_with": "our_pgp_key"}],
+    )
+
     @field_validator("expected")
     @classmethod
     def _expect_what_can_come(cls, expected: tuple[Expected, ...], info: ValidationInfo) -> tuple[Expected, ...]:
@@ -403,6 +419,17 @@ class ClientConfig(Section, title="Client configuration"):
                 at=("archive",),
             )
         return after
+
+    @property
+    def treated(self) -> bool:
+        """Whether anything is done to the content of this client's files on their way (R6.13)."""
+        return self.compress is not None or self.encrypt is not None
+
+    @property
+    def suffixes(self) -> str:
+        """What stands behind every delivered name for what is done to the content: ``.gz.pgp``; empty for nothing."""
+        compressed = SUFFIXES[self.compress] if self.compress else ""
+        return compressed + (self.encrypt.suffix if self.encrypt else "")
 
     @property
     def archive_prefix(self) -> str | None:

@@ -175,7 +175,7 @@ def _check_s3_bucket(value: str) -> str:
     if OWN_BUCKETS.fullmatch(value):
         raise refusal(
             "a bucket of a client or of a pick-up",
-            "This one holds the environment's own code or logs: nothing is delivered from there or to there.",
+            "This one has the environment's own code or logs, or files under way: nothing is delivered from or to it.",
         )
     return value
 
@@ -216,7 +216,7 @@ def _is_ipv4(value: str) -> bool:
     return True
 
 
-OWN_BUCKETS = re.compile(r"client-delivery-[a-z0-9-]+-(airflow|access-logs)-[0-9]{12}")
+OWN_BUCKETS = re.compile(r"client-delivery-[a-z0-9-]+-(airflow|access-logs|prepared)-[0-9]{12}")
 """The buckets that an environment keeps its code and its logs in, by the names that ``infra/settings.py`` gives them.
 Whoever could write there would write code, not data; what lies there is nobody's delivery."""
 _S3_RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from client_delivery.config.companions import CompletionFile
 from client_delivery.config.guards import GuardsSection
 from client_delivery.config.model import GcsSection, PickupSection, S3Section, SftpSection
+from client_delivery.config.treatment import EncryptSection
 
 DESTINATIONS: Mapping[str, type[BaseModel]] = {"gcs": GcsSection, "sftp": SftpSection, "s3": S3Section}
 """By the value of ``destination.type``."""
@@ -35,6 +36,8 @@ def section_of(name: str | int, destination_type: Any) -> type[BaseModel] | None
         return GuardsSection
     if name == "completion_file":
         return CompletionFile
+    if name == "encrypt":
+        return EncryptSection
     return DESTINATIONS.get(destination_type) if name == "destination" and isinstance(destination_type, str) else None
 
 

@@ -17,6 +17,7 @@ from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, PickupSection
 from client_delivery.config.notify import MEANINGS, NotifyRule
 from client_delivery.config.outline import DESTINATIONS, as_yaml, default_of, section_of
+from client_delivery.config.treatment import EncryptSection
 
 REFERENCE_FILE = Path("docs/dextr/configuration.md")
 
@@ -60,6 +61,7 @@ The file's content depends on the destination:
 | SFTP, password | `{"conn_type": "sftp", "password": "…"}` |
 | SFTP, private key | `{"conn_type": "sftp", "extra": {"private_key": "-----BEGIN OPENSSH PRIVATE KEY-----\\n…", "private_key_passphrase": "…"}}`, or the key's file unchanged: OpenSSH, PEM, PKCS #8 or PuTTY (`.ppk`) |
 | Google Cloud Storage | `{"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": {…}}}`, or Google's JSON file unchanged: a service-account key, or, better, [workload identity federation](../operators/credentials.md#google-without-a-key) |
+| OpenPGP signing key (`encrypt.sign_with`) | the armored private key unchanged, or `{"conn_type": "generic", "extra": {"private_key": "-----BEGIN PGP PRIVATE KEY BLOCK-----\\n…", "private_key_passphrase": "…"}}` |
 | S3 | none: access is by IAM role (`role_arn`, or the environment's own) |
 
 [Credentials](../operators/credentials.md) lists every accepted form and explains the messages about them.
@@ -97,6 +99,7 @@ def render() -> str:
     parts.append(_table("`completion_file`", CompletionFile, "completion_file."))
     parts.append(_table("`guards`", GuardsSection, "guards."))
     parts.append(_table("Each of `guards.expected_files`", ExpectedFiles, "guards.expected_files[]."))
+    parts.append(_table("`encrypt`", EncryptSection, "encrypt."))
     parts += [_table("Each of `notify`", NotifyRule, "notify[]."), _occasions()]
     parts += [_table(f"`destination`, `type: {kind}`", model, "destination.") for kind, model in DESTINATIONS.items()]
     return "\n".join([*parts, _SECRETS, _RULES])

@@ -20,11 +20,13 @@ class ArrivalName:
     """None: as in the pick-up."""
     rule: str = ""
     """What made it, as :func:`client_delivery.config.delivered.naming_rule` says."""
+    suffixes: str = ""
+    """What stands at its end for what is done to the content on its way."""
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
         """The name that the entry has."""
-        return cls(entry.delivered_name, entry.named_by)
+        return cls(entry.delivered_name, entry.named_by, entry.suffixes)
 
 
 OWN_NAME = ArrivalName()

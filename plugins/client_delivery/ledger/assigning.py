@@ -28,6 +28,8 @@ _OUTCOME = (
     "deliveredTo",
     "checksum",
     "verifiedBy",
+    "sourceChecksum",
+    "deliveredBytes",
     "removeSource",
     "finishedAt",
     "digests",
@@ -253,4 +255,5 @@ class Assigning(Partition):
             "deliveredName": item.name.delivered,
             "namedBy": item.name.rule or None,
             "setId": item.set_id,
+            "suffixes": item.name.suffixes or None,
         }

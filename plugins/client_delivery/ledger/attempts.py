@@ -47,6 +47,19 @@ class Attempts(Partition):
             add={"fencingToken": 1},
         )
 
+    def renamed(self, entry: Entry, name: str, suffixes: str) -> Entry:
+        """Another thing is done to the content than when it got its name, which says so; what was begun is forgotten.
+
+        Raises :class:`Superseded`.
+        """
+        assign = {
+            "deliveredName": name,
+            "suffixes": suffixes or None,
+            "resumeState": None,
+            "timestamp": self._clock(),
+        }
+        return self._change(entry, assign, self._held_by(entry))
+
     def checkpoint(self, entry: Entry, state: Mapping[str, Any]) -> None:
         """Keep what a later attempt needs to resume (R6.7). Raises :class:`Superseded`."""
         self._change(entry, {"resumeState": json.dumps(state), "timestamp": self._clock()}, self._held_by(entry))
@@ -70,7 +83,7 @@ class Attempts(Partition):
         """
         content = self._learned(entry, receipt)
         timestamp = self._clock()
-        assign = {
+        assign: dict[str, Any] = {
             "status": Status.SUCCESS,
             "contentChecksums": list(content.checksums) or None,
             "timestamp": timestamp,
@@ -83,6 +96,10 @@ class Attempts(Partition):
             "lastError": None,
             "resumeState": None,
         }
+        treated: dict[str, Any] = {}
+        if prepared := receipt.prepared:
+            treated = {"source_checksum": prepared.source_checksum, "delivered_size": prepared.size}
+            assign |= {"sourceChecksum": prepared.source_checksum, "deliveredBytes": prepared.size}
         after = replace(
             entry,
             status=Status.SUCCESS,
@@ -95,6 +112,7 @@ class Attempts(Partition):
             remove_source=remove_source,
             last_error=None,
             resume=None,
+            **treated,
         )
         return self._conclude(after, assign, entry.send_attempts + 1, patience=_DELIVERED_PATIENCE)
 
@@ -171,7 +189,8 @@ class Attempts(Partition):
         """What is known of the content by now: S3 need not have the checksum that another upload of it will have."""
         if receipt.crc64nvme is None:
             return entry.content
-        computed = Fingerprint.of({"crc64nvme": receipt.crc64nvme}, receipt.size)
+        # Of the file as it was picked up: what is delivered of a treated one says nothing of what comes again.
+        computed = Fingerprint.of({"crc64nvme": receipt.crc64nvme}, entry.size)
         if set(computed.checksums) <= set(entry.content.checksums):
             return entry.content
         file = replace(entry.source, content=computed)

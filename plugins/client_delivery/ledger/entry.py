@@ -131,7 +131,12 @@ class Entry:
     last_error: str | None = None
     delivered_to: str | None = None
     checksum: str | None = None
+    """Of what was delivered."""
     verified_by: str | None = None
+    source_checksum: str | None = None
+    """Of the file in the pick-up, where it was compressed or encrypted on its way; else ``checksum`` is of both."""
+    delivered_size: int | None = None
+    """Bytes that were delivered, where it was compressed or encrypted on its way; else they are ``size``."""
     remove_source: bool = False
     """Delivered under bypass: this very object is never sent again (R5.6)."""
     duplicate_names: frozenset[str] = field(default_factory=frozenset)
@@ -181,6 +186,8 @@ class Entry:
     """When its checksum file had arrived."""
     named_by: str = ""
     """The rule that made that name, as a digest; empty where there was none, or no name could be made."""
+    suffixes: str = ""
+    """What stands at the end of that name for what is done to the content: how it was compressed and encrypted."""
     dismissed: Wish | None = None
     """It failed, and somebody has decided that it is not to be sent: it is not held any more."""
 
@@ -189,10 +196,14 @@ class Entry:
         """The path below the destination's place: what the recipient sees."""
         return self.delivered_name or self.file_name
 
+    def arrives_with(self, suffixes: str) -> str:
+        """The same, if that is done to the content by now which these stand for: a name keeps, but says what is so."""
+        return self.arrives_as.removesuffix(self.suffixes) + suffixes
+
     @property
     def size_there(self) -> int:
         """Bytes at the destination."""
-        return self.size
+        return self.size if self.delivered_size is None else self.delivered_size
 
     @property
     def bucket(self) -> str:
@@ -252,6 +263,8 @@ class Entry:
             delivered_to=item.get("deliveredTo"),
             checksum=item.get("checksum"),
             verified_by=item.get("verifiedBy"),
+            source_checksum=item.get("sourceChecksum"),
+            delivered_size=int(item["deliveredBytes"]) if "deliveredBytes" in item else None,
             remove_source=item.get("removeSource", False),
             duplicate_names=frozenset(item.get("duplicateNames", ())),
             content=Fingerprint(tuple(item.get("contentChecksums", ()))),
@@ -278,6 +291,7 @@ class Entry:
             set_id=item.get("setId"),
             digests=item.get("digests", {}),
             sidecar_at=item.get("sidecarAt"),
+            suffixes=item.get("suffixes", ""),
         )
 
 

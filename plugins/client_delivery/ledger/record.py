@@ -95,6 +95,11 @@ class Recorded:
     delivered_name: str | None = None
     """What it is called there, where that is another name than in the pick-up."""
     checksum: str | None = None
+    """Of what was delivered."""
+    source_checksum: str | None = None
+    """Of the file in the pick-up, where it was compressed or encrypted on its way."""
+    delivered_size: int | None = None
+    """Bytes that were delivered, where that is another number than ``size``, those in the pick-up."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Of the bytes at the destination, in hexadecimal, where the configuration asks for them."""
     verified_by: str | None = None
@@ -125,7 +130,8 @@ class Recorded:
     @property
     def facts(self) -> list[str]:
         """By what it is found over all clients: the last part of its names, and all checksums of its content."""
-        sums = [one.split(":")[1] for one in (*self.content, self.checksum or "") if ":" in one]
+        known = (*self.content, self.checksum or "", self.source_checksum or "")
+        sums = [one.split(":")[1] for one in known if ":" in one]
         sums += [base64.b64encode(bytes.fromhex(one)).decode() for one in self.digests.values()]
         names = [self.file_name, *([self.delivered_name] if self.delivered_name else [])]
         return list(dict.fromkeys([*map(fact_of_name, names), *map(fact_of_sum, [*sums, self.source_etag])]))
@@ -151,6 +157,8 @@ class Recorded:
             delivered_to=entry.delivered_to,
             delivered_name=entry.delivered_name,
             checksum=entry.checksum,
+            source_checksum=entry.source_checksum,
+            delivered_size=entry.delivered_size,
             digests=entry.digests,
             verified_by=entry.verified_by,
             error=entry.last_error,
@@ -184,6 +192,8 @@ class Recorded:
             delivered_to=item.get("deliveredTo"),
             delivered_name=item.get("deliveredName"),
             checksum=item.get("checksum"),
+            source_checksum=item.get("sourceChecksum"),
+            delivered_size=int(item["deliveredBytes"]) if "deliveredBytes" in item else None,
             digests=item.get("digests", {}),
             verified_by=item.get("verifiedBy"),
             error=item.get("lastError"),
@@ -227,6 +237,8 @@ class Recorded:
             "deliveredTo": self.delivered_to,
             "deliveredName": self.delivered_name,
             "checksum": self.checksum,
+            "sourceChecksum": self.source_checksum,
+            "deliveredBytes": self.delivered_size,
             "digests": dict(self.digests) or None,
             "verifiedBy": self.verified_by,
             "lastError": self.error,

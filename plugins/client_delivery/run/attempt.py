@@ -15,6 +15,7 @@ from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.pickup.pickup import PickupError
 from client_delivery.runtime.events import as_json, client_fields, log_event
 from client_delivery.runtime.heap import heap_at_rest
+from client_delivery.transfer.arrived import to_arrive
 from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import (
     Destination,
@@ -32,6 +33,7 @@ from client_delivery.transfer.progress import Progress
 if TYPE_CHECKING:
     from client_delivery.ledger.table import Ledger
     from client_delivery.pickup.disposal import Disposal
+    from client_delivery.transfer.prepared import Prepared
 
 _CONFIRMATION_VALID = 2.0
 """Seconds for which an attempt's beginning counts as its confirmation: small files need no second look."""
@@ -61,6 +63,7 @@ class Batch:
     :param stop: once set, files in flight end at their next step, with what they have achieved kept.
     :param order: by what the files are sent one after the other; None: many at once.
     :param longest: how long it may take before it stops on its own.
+    :param suffixes: what is behind each name for what is done to the content on its way.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Batch:
         stop: threading.Event | None = None,
         longest: timedelta | None = None,
         order: str | None = None,
+        suffixes: str = "",
     ) -> None:
         self._ledger = ledger
         self._owner = owner
@@ -83,6 +87,7 @@ class Batch:
         self._stop = stop or threading.Event()
         self._longest = longest
         self._order = order
+        self._suffixes = suffixes
         self._attempts: dict[str, _Attempt] = {}
         self._destination: Destination | None = None
         self._lock = threading.Lock()
@@ -141,6 +146,8 @@ class Batch:
     def _start(self, entry: Entry) -> tuple[Job, LedgerJournal] | None:
         try:
             begun = self._ledger.begin(entry, self._owner)
+            if (name := begun.arrives_with(self._suffixes)) != begun.arrives_as:
+                begun = self._renamed(begun, name)
         except Superseded as error:
             self._note_superseded(entry, error)
             return None
@@ -152,6 +159,20 @@ class Batch:
         if kept := begun.origin:
             source = SourceObject(kept.bucket, kept.key, kept.etag, begun.size, version_id=kept.version_id)
         return Job(begun.arrives_as, source, begun.fencing_token, begun.resume), journal
+
+    def _renamed(self, begun: Entry, name: str) -> Entry:
+        """The configuration has been edited since the file got its name: its end says what is done by now.
+
+        What an earlier attempt left goes: it is of other content.
+        """
+        if begun.resume and self._destination is not None:
+            # A destination that only delivers knows no prepared files.
+            left = begun.resume if self._suffixes else begun.resume.get("engine") or begun.resume
+            try:
+                self._destination.discard(begun.arrives_as, left)
+            except Exception as error:
+                self._log("leftovers_not_removed", begun, level=logging.WARNING, error=type(error).__name__)
+        return self._ledger.renamed(begun, name, self._suffixes)
 
     def _finish(self, entry: Entry, result: Receipt | BaseException) -> None:
         attempt = self._attempts[entry.identity]
@@ -186,8 +207,22 @@ class Batch:
         )
         if receipt.remark:
             self._log("file_delivered_remark", entry, level=logging.WARNING, remark=receipt.remark)
+        if receipt.prepared is not None:
+            self._remove_prepared(entry, receipt.prepared)
         if not elsewhere and (self._bypass or self._disposal.at_once):
             self._dispose(entry)
+
+    def _remove_prepared(self, entry: Entry, prepared: Prepared) -> None:
+        """What was delivered in its place is needed no longer; what cannot be removed now goes after seven days."""
+        from client_delivery.transfer.treatment.destination import TreatedDestination
+
+        try:
+            if isinstance(self._destination, TreatedDestination):
+                self._destination.remove(prepared)
+        except Exception as error:
+            self._log(
+                "prepared_not_removed", entry, level=logging.WARNING, key=prepared.key, error=type(error).__name__
+            )
 
     def _dispose(self, entry: Entry) -> None:
         """R5.6, R5.8: the source goes at once. If that fails, the next run retries."""
@@ -270,6 +305,7 @@ class LedgerJournal:
         """Keep the resume state. Raises :class:`Superseded`."""
         self._ledger.checkpoint(self._entry, state)
         self.state = state
+        self._progress.expect(to_arrive(state, self._entry.size))
         self._confirmed = time.monotonic()
 
     def confirm(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from client_delivery.config.delivered import digests_of
+from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.destinations import open_destination
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ def destination_of(
     Raises :class:`~client_delivery.transfer.contract.DestinationUnavailable`.
     """
     destination = config.destination
+    treated = config.treated and copies  # what arrives beside the files is not treated
+    pickup = source
+    if treated:
+        # What is delivered is read where it was prepared, by our own identity.
+        from client_delivery.access.aws import s3_access
+
+        source = s3_access()
     secret = destination_s3 = None
     if destination.type == "s3":
         from client_delivery.access.aws import identity_for, s3_access
@@ -49,8 +57,39 @@ def destination_of(
         copies=copies,
     )
     wanted = digests_of(config)
-    if not (wanted and copies):
-        return opened
-    from client_delivery.transfer.digests import Digesting
+    if wanted and copies:
+        from client_delivery.transfer.digests import Digesting
 
-    return Digesting(opened, source, wanted)
+        opened = Digesting(opened, source, wanted)
+    return _treated(config, settings, opened, pickup=pickup, area=source, secret_of=secret_of) if treated else opened
+
+
+def _treated(
+    config: ClientConfig,
+    settings: Settings,
+    inner: Destination,
+    *,
+    pickup: S3Access,
+    area: S3Access,
+    secret_of: Callable[[str], Secret],
+) -> Destination:
+    """The destination, with what is done to each file before."""
+    from client_delivery.transfer.treatment.area import PreparedArea
+    from client_delivery.transfer.treatment.destination import TreatedDestination, Treatment
+    from client_delivery.transfer.treatment.encryption import open_encryption
+
+    if not settings.prepared_location:
+        raise DestinationUnavailable(
+            "This client's files are compressed or encrypted, and this environment has no prepared area for that. Have "
+            "the setting prepared_location set (docs/operators/settings.md), then clear the run."
+        )
+
+    def treat() -> Treatment:
+        section, encryption = config.encrypt, None
+        if section is not None:
+            secret = secret_of(section.sign_with) if section.sign_with else None
+            encryption = open_encryption(section, secret)
+        keep_metadata = config.destination.type != "sftp" and config.destination.keep_metadata
+        return Treatment(config.compress, encryption, config.suffixes, keep_metadata)
+
+    return TreatedDestination(inner, treat, PreparedArea(settings.prepared_location, area), pickup)

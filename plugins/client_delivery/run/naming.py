@@ -109,7 +109,9 @@ class Named:
         if why is not None:
             return take, why
         made = _text(name)
-        return replace(take, name=ArrivalName(None if made == take.file.name else made, self._rule)), None
+        return replace(
+            take, name=ArrivalName(None if made == take.file.name else made, self._rule, self._config.suffixes)
+        ), None
 
     def _decide(self, *, dry: bool) -> None:
         for intake in self._survey.parts():

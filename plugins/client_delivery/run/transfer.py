@@ -81,6 +81,7 @@ class BatchTransfer:
             stop=stop,
             longest=allowed,
             order=run.config.order,
+            suffixes=run.config.suffixes,
         )
         outcome = batch.deliver(left, run.open_destination)
         if stop.is_set():

@@ -156,6 +156,14 @@ class Settings(BaseModel):
         "a number of bytes, 1 or more",
         ge=1,
     )
+    prepared_location: str = _field(
+        "",
+        "Where files lie while they are delivered compressed or encrypted: a place in S3 that holds nothing else, and "
+        "whose objects expire after seven days. Only needed for clients with `compress` or `encrypt` "
+        "([encrypting and compressing](../dextr/treatment.md)).",
+        "a bucket and a prefix that ends with '/', such as s3://example-prepared/",
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?:[^\s/]+/)*$",
+    )
     connections_prefix: str = _field(
         "airflow/connections",
         "The prefix in Secrets Manager of the secrets that a worker reads as Airflow connections; a container reads "

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, Self
 
+from client_delivery.transfer.prepared import Prepared
+
 
 @dataclass(frozen=True, slots=True)
 class SourceObject:
@@ -60,7 +62,9 @@ class Receipt:
     digests: Mapping[str, str] = field(default_factory=dict)
     """Checksums of the bytes at the destination that somebody asked for, in hexadecimal, by algorithm."""
     crc64nvme: str | None = None
-    """CRC64NVME of the bytes, base64, where they went by: the checksum by which S3 knows most objects (R3.6)."""
+    """CRC64NVME of the file in the pick-up, base64, where its bytes went by: S3 knows most objects by it (R3.6)."""
+    prepared: Prepared | None = None
+    """What was delivered, if it was not the file as it is in the pick-up: to be removed once this is recorded."""
 
 
 class Journal(Protocol):

@@ -64,7 +64,7 @@ def is_private_key(text: object) -> bool:
         plain = unwrapped(text)
     except UnusableKey:
         return True
-    return plain.startswith(_PUTTY) or re.match(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----", plain) is not None
+    return plain.startswith(_PUTTY) or re.match(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----", plain) is not None
 
 
 def private_key_lines(text: str) -> str:

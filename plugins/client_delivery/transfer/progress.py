@@ -37,6 +37,11 @@ class Progress:
         self._began = self._logged = clock()
         self._warn_at = self._began + _LONG
 
+    def expect(self, size: int) -> None:
+        """So many bytes are to arrive: of a file that is treated on its way others than in the pick-up."""
+        with self._lock:
+            self._size = size
+
     def resumed(self, there: int) -> None:
         """``there`` bytes had arrived before; they count for the percentage, not for the rate."""
         with self._lock:

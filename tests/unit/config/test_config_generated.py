@@ -41,7 +41,7 @@ def test_the_reference_is_that_of_the_model():
 
 def test_the_schema_knows_no_other_fields(validator):
     definitions = [validator.schema, *validator.schema["$defs"].values()]
-    assert len(definitions) == 9
+    assert len(definitions) == 10
     assert all(definition["additionalProperties"] is False for definition in definitions)
 
 

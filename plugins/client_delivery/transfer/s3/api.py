@@ -17,11 +17,10 @@ from client_delivery.transfer.http.pool import BrokenOff, error_code
 from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 from client_delivery.transfer.objects.api import LookDenied, Occupied, Stored
 from client_delivery.transfer.s3.bucket import DENIED, OCCUPIED, NotAllowed, S3Bucket
-from client_delivery.transfer.s3.chunked import Held, TrailedBody
+from client_delivery.transfer.s3.chunked import Held, Pieces, TrailedBody
 
 if TYPE_CHECKING:
     from client_delivery.transfer.objects.carried import Carried
-    from client_delivery.transfer.source import Span
 
 _COPY_ATTEMPTS = 5
 _COPY_BACKOFF = Backoff(first=0.4, longest=8.0)
@@ -105,7 +104,7 @@ class S3Api(S3Bucket):
         )
         return str(answer["UploadId"])
 
-    def put_part(self, key: str, upload_id: str, number: int, span: Span) -> str:
+    def put_part(self, key: str, upload_id: str, number: int, span: Pieces) -> str:
         """Send one part, whose checksum S3 compares; returns its ETag."""
         query = {"partNumber": str(number), "uploadId": upload_id}
         with self.exchange(key, query=query, body=TrailedBody(span)) as answer:
