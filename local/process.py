@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON_PATH = f"{ROOT / 'plugins'}{os.pathsep}{ROOT}"
 """What a Python process of this project finds its modules by."""
 _READY = "ready "
+_MEASURED = "COVERAGE_PROCESS_CONFIG"
+"""Set by coverage.py for the processes that a measured one starts."""
 _PR_SET_PDEATHSIG = 1
 _EXEC_THAT_DIES_WITH_PARENT = (
     "import os, sys; from local.process import die_with_parent, limit_files; die_with_parent(); "
@@ -58,10 +60,12 @@ class Service:
     ) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
+        # What is measured is the core, of which an emulator has nothing; and its start would take ten times as long.
+        inherited = {name: value for name, value in os.environ.items() if name != _MEASURED}
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": PYTHON_PATH, **(environment or {})},
+            env={**inherited, "PYTHONPATH": PYTHON_PATH, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=log.open("wb"),
             text=True,

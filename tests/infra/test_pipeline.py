@@ -141,7 +141,9 @@ def test_the_make_targets_that_the_workflow_calls_exist():
 
 def test_the_gate_is_what_a_developer_runs_and_nothing_deploys_before_the_roles_are_there():
     jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
-    assert ".ci/run COVERAGE=1" in [step.get("run") for step in jobs["tests"]["steps"]]
+    assert ".ci/run" in [step.get("run") for step in jobs["tests"]["steps"]]
+    assert ".ci/run coverage PYTHON=python3.11" in [step.get("run") for step in jobs["coverage"]["steps"]]
+    assert {"tests", "coverage"} <= set(jobs["staging"]["needs"])
     deploying = {name for name, job in jobs.items() if "configure-aws-credentials" in str(job["steps"])}
     assert deploying == {"what-would-change", "clients", "staging", "platform"}
     for name in deploying - {"platform"}:
