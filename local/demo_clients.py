@@ -26,6 +26,7 @@ _FILES: Mapping[str, list[SampleFile]] = {
     "aurora_health_eligibility": sample_files("aurora_health_eligibility", small=60),
     "cedar_care": sample_files("cedar_care", small=500, large=(48,), awkward=True),
     "harbor_benefits": sample_files("harbor_benefits", small=300),
+    "juniper_health": sample_files("juniper_health", small=40, large=(24,)),
     "meadow_dental": sample_files("meadow_dental", small=150),
     "pinnacle_plan": sample_files("pinnacle_plan", small=600, large=(40,)),
     "summit_mutual": sample_files("summit_mutual", large=(150, 60), awkward=True),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,16 +41,39 @@ def compare(stand_ins: StandIns, client: DemoClient, doing: Callable[[str], None
     there = recipient_files(stand_ins, client.config)
     entries = stand_ins.ledger_entries(client.config.delivery_key)
     rows = []
+    known = set[str]()
     for number, file in enumerate(client.files):
         doing(f"comparing {name}: {number:,} of {total:,} checksums")
-        content = there.get(file.name)
         entry = entries.get(file.name)
+        arrives = str(entry.item.get("deliveredName") or file.name) if entry else file.name
+        content = there.get(arrives)
+        known.add(arrives)
         arrived = hashlib.sha256(content[0]).hexdigest() if content else "missing"
         status, attempts = (entry.status.value, entry.send_attempts + 1) if entry else ("no entry", 0)
         rows.append(Row(client.config.name, file.name, file.size, file.sha256(), arrived, status, attempts))
-    known = {file.name for file in client.files}
-    rows += [Row(client.config.name, name, 0, "never dropped", "?", "?", 0) for name in there if name not in known]
+    rows += _beside(client, there, known)
     return rows
+
+
+def _beside(client: DemoClient, there: Mapping[str, tuple[bytes, str]], known: set[str]) -> list[Row]:
+    """What is at the destination beside the files: right if it says of them what is so."""
+    name, rows = client.config.name, list[Row]()
+    sums = {file: hashlib.sha256(there[file][0]).hexdigest() for file in known if file in there}
+    for beside in sorted(there.keys() - known):
+        content = there[beside][0]
+        if client.config.sidecar == "sha256" and beside.removesuffix(".sha256") in sums:
+            said, found = content.split()[0].decode(), sums[beside.removesuffix(".sha256")]
+        elif client.config.completion_file and beside.endswith(".manifest.json"):
+            listed = {row["name"]: row["sha256"] for row in json.loads(content)["files"]}
+            said, found = (_digest(one) for one in (listed, sums))
+        else:
+            said, found = "never dropped", "?"
+        rows.append(Row(name, beside, len(content), said, found, "success" if said == found else "?", 1))
+    return rows
+
+
+def _digest(sums: Mapping[str, str]) -> str:
+    return hashlib.sha256(repr(sorted(sums.items())).encode()).hexdigest()
 
 
 def write_report(rows: list[Row], path: Path) -> None:

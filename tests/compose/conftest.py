@@ -87,7 +87,7 @@ def compose() -> Iterator[Compose]:
         compose("build", seconds=1800)
         compose("up", "--wait", seconds=600)
         airflow = compose.airflow()
-        wait_until(lambda: len(airflow.dags()) == 7, "every client has its DAG", seconds=120)
+        wait_until(lambda: len(airflow.dags()) == 8, "every client has its DAG", seconds=120)
         yield compose
     finally:
         logs = compose("logs", "--no-color", "--timestamps")

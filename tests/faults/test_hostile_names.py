@@ -3,6 +3,7 @@ outside of the destination, and no name reaches an e-mail as anything but text."
 
 from __future__ import annotations
 
+import hashlib
 import re
 import string
 
@@ -67,6 +68,46 @@ def test_each_arrives_under_its_name_or_fails_by_it(scenario, stack, destination
             assert "<script" not in mail.html
             assert "<img src=x" not in mail.html
             assert mail.recipients == tuple(client.config.contacts)
+
+    play()
+    now = {path for path in stack.sftp.root.parent.rglob("*") if stack.sftp.root not in path.parents}
+    assert now == outside, "something was written beside the server's directory"
+
+
+TEMPLATE = "{folder}to {stem}{ext}"
+
+
+def as_templated(name: str) -> str:
+    """What ``TEMPLATE`` makes of a name; where the stem ends does not matter to it."""
+    folder, slash, base = name.rpartition("/")
+    return f"{folder}{slash}to {base}"
+
+
+@pytest.mark.parametrize("destination", ["gcs", "sftp"])
+def test_each_arrives_under_the_templates_name_with_its_checksum_or_fails_by_it(scenario, stack, destination):
+    outside = {path for path in stack.sftp.root.parent.rglob("*") if stack.sftp.root not in path.parents}
+
+    @settings(max_examples=1, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.sets(PATHS, min_size=4, max_size=12))
+    @example({"../up.csv", "a/../../b.csv", "{client}.csv", "{0.__class__}", "%Y", "line\u2028break.csv", "=cmd().csv"})
+    def play(names: set[str]) -> None:
+        manifest = {"name": "manifest", "content": "csv"}
+        client: Scenario = scenario(destination, deliver_as=TEMPLATE, sidecar="sha256", completion_file=manifest)
+        content = {name: f"{number} {name}".encode() for number, name in enumerate(sorted(names))}
+        for name, body in content.items():
+            client.drop(name, body)
+        client.run()
+        entries = client.entries()
+        assert entries.keys() == names, "the ledger knows each by its name"
+        sent = {name for name, entry in entries.items() if entry.status is Status.SUCCESS}
+        there = {as_templated(name): content[name] for name in sent}
+        sums = {f"{name}.sha256": hashlib.sha256(body).hexdigest().encode() for name, body in there.items()}
+        found = client.delivered()
+        assert {name: body for name, body in found.items() if name in there} == there
+        beside = {name: body.split()[0] for name, body in found.items() if name not in there and name != "manifest"}
+        assert beside == sums
+        assert ("manifest" in found) == (sent == names), "complete, or not told of"
+        assert all(entries[name].last_error for name in names - sent)
 
     play()
     now = {path for path in stack.sftp.root.parent.rglob("*") if stack.sftp.root not in path.parents}
