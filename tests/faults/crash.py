@@ -57,7 +57,7 @@ class ResumableRuns(Runs):
         return value
 
     def _note(self, result: RunResult) -> None:
-        kept = replace(result, states=dict(result.states), errors={}, tries={}, returned=dict(result.returned))
+        kept = replace(result, states=dict(result.states), errors={}, tries={}, xcoms=dict(result.xcoms))
         half = self.notes.with_suffix(".half")
         half.write_bytes(pickle.dumps(kept))
         half.replace(self.notes)
