@@ -46,3 +46,10 @@ class CompletionFile(Section, title="Completion file"):
         " destination; it costs one more reading of each file, while it is sent.",
         examples=["json"],
     )
+    to_contacts: bool = Field(
+        default=False,
+        title="To the contacts",
+        description="Attaches what is in it to the 'Job finished' e-mail of the run that completes the set, as a proof"
+        " of delivery; not if it has more than 3 MB.",
+        examples=[True],
+    )

@@ -75,6 +75,8 @@ class JobSummary:
     """Not sent, for the same content was, under another name (R5.7)."""
     completion: Sequence[str] = ()
     """How the completion files of the files' sets stand."""
+    proofs: Sequence[tuple[str, bytes]] = ()
+    """Completion files to attach, by name."""
     asked: str = ""
     """What the trigger form asked for beyond the configuration."""
     run_url: str | None = None
@@ -244,6 +246,9 @@ def _message(
     }
     message = rendered("mail", shown, f"{where}[{client}] {title}: {headline}", sender, recipients)
     attach(message, table, client)
+    for name, content in summary.proofs:
+        plain = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII)
+        message.add_attachment(content, maintype="text", subtype="plain", filename=plain, params={"charset": "utf-8"})
     return message
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from client_delivery.run.context import Run
 
 _PAGE = 500
+_LARGEST_PROOF = 3_000_000
+"""Bytes. Amazon SES takes 10 MB after base64, the table of all files among them."""
 
 
 class SetOfRun:
@@ -132,6 +134,22 @@ def of_sets(run: Run, entries: Iterable[Entry]) -> list[str]:
         for one in found
         if one.completion
     ]
+
+
+def proofs(run: Run, entries: Iterable[Entry]) -> list[tuple[str, bytes]]:
+    """The completion files of these files' sets, by name, as far as they are complete and small, for the contacts."""
+    completion = run.config.completion_file
+    if completion is None or not completion.to_contacts or completion.content == "empty":
+        return []
+    ids = dict.fromkeys(entry.set_id for entry in entries if entry.set_id)
+    found = []
+    for one in run.sets.find(ids).values():
+        if one.completion and one.completed_at:
+            sent = [entry for entry in _members(run, one) if entry.status is Status.SUCCESS]
+            content = completion_content(one, sent)
+            if len(content) <= _LARGEST_PROOF:
+                found.append((one.completion.rpartition("/")[2], content))
+    return found
 
 
 def _deliver_due(run: Run, one: FileSet) -> None:

@@ -16,7 +16,7 @@ from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.ledger.manifest import HELD
 from client_delivery.ledger.unsent_mail import Unsent
 from client_delivery.run.addressees import Contacts, OfJob, Post, Told
-from client_delivery.run.companions import of_sets
+from client_delivery.run.companions import of_sets, proofs
 from client_delivery.run.rules import resend
 
 if TYPE_CHECKING:
@@ -101,6 +101,10 @@ class JobMail:
         """How completion files stand."""
         return []
 
+    def proofs(self, entries: Sequence[Entry]) -> list[tuple[str, bytes]]:
+        """Completion files to attach."""
+        return []
+
     def summary(
         self,
         entries: Sequence[Entry],
@@ -137,6 +141,7 @@ class JobMail:
             held=held,
             duplicates=self.duplicates(entries),
             completion=self.completion(entries),
+            proofs=[] if for_team else self.proofs(entries),
         )
 
     # -- plumbing ----------------------------------------------------------------------------------------------------
@@ -247,6 +252,10 @@ class FinishedMail(JobMail):
     def completion(self, entries: Sequence[Entry]) -> list[str]:
         """Of the sets that these files belong to."""
         return of_sets(self.run, entries)
+
+    def proofs(self, entries: Sequence[Entry]) -> list[tuple[str, bytes]]:
+        """Of the sets that these files belong to, where the configuration says so."""
+        return proofs(self.run, entries)
 
     def duplicates(self, entries: Sequence[Entry]) -> list[FileLine]:
         """What came under other names as well (R5.7)."""

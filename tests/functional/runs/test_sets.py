@@ -173,6 +173,16 @@ def test_whatever_breaks_off_the_completion_file_comes_with_its_number(scenario,
     assert client.delivered()[f"{number}_2.complete"] == b"b.csv\n"
 
 
+def test_the_manifest_goes_to_the_contacts_where_it_is_asked_for(scenario):
+    client = scenario("s3", completion_file=of_set("json", "out/{client}.json") | {"to_contacts": True})
+    client.drop("a.csv", "a")
+    assert client.run().state == "success"
+    number = client.config.client_h_number
+    attached = client.mails()[-1].attachments
+    assert attached[f"{number}.json"].encode() == client.delivered()[f"out/{number}.json"]
+    assert sorted(attached) == [f"{number}-files.csv", f"{number}.json"]
+
+
 def test_files_go_in_the_order_that_is_asked_for(scenario):
     client = scenario("gcs", order="size")
     for name, size in (("a.csv", 300), ("b.csv", 20), ("c.csv", 100)):
