@@ -132,6 +132,7 @@ def test_what_cannot_be_delivered_beside_the_files_is_tried_by_the_next_run(scen
     assert client.run().executed == ["register_files"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
     ("where", "what"),
@@ -147,6 +148,14 @@ def test_what_cannot_be_delivered_beside_the_files_is_tried_by_the_next_run(scen
 )
 def test_whatever_breaks_off_the_completion_file_comes_with_its_number(scenario, monkeypatch, where, what, when):
     """The kills of real processes are in the fault campaign."""
+    breaks_off_at(scenario, monkeypatch, where, what, when)
+
+
+def test_a_completion_file_whose_delivery_breaks_off_comes_once(scenario, monkeypatch):
+    breaks_off_at(scenario, monkeypatch, Sets, "completed", "before")
+
+
+def breaks_off_at(scenario, monkeypatch, where, what, when):
     client = scenario("gcs", completion_file=of_set("names", "{client}_{sequence}.complete"))
     client.drop("a.csv", "a")
     step, broken = getattr(where, what), []
