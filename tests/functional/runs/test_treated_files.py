@@ -6,6 +6,7 @@ The recipient is GnuPG as Debian has it.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -181,3 +182,25 @@ def test_a_prepared_area_that_refuses_is_named(scenario, monkeypatch):
     assert client.run().state == "failed"
     assert "prepared area" in client.entries()["a.csv"].last_error
     assert client.delivered() == {}
+
+
+def test_r12_a_payers_setup_names_checksums_and_manifest_are_of_what_arrives(scenario, recipient, signing):
+    client = scenario(
+        "sftp",
+        compress="gzip",
+        encrypt={"recipients": [key("good")], "sign_with": signing},
+        deliver_as="{client}_{stem}_{sequence:03}{ext}",
+        sidecar="sha256",
+        completion_file={"name": "{client}_{sequence}.manifest", "content": "json"},
+    )
+    number, content = client.config.client_h_number, lines(5000)
+    client.drop("a.csv", content)
+    run = client.run()
+    assert run.state == "success", run.errors
+    arrived, name = client.delivered(), f"{number}_a_001.csv.gz.pgp"
+    assert sorted(arrived) == sorted([f"{number}_1.manifest", name, f"{name}.sha256"])
+    assert gzip.decompress(recipient.reads(arrived[name]).content) == content
+    digest = hashlib.sha256(arrived[name]).hexdigest()
+    assert arrived[f"{name}.sha256"] == f"{digest}  {name}\n".encode()
+    told = {"name": name, "size": len(arrived[name]), "sha256": digest}
+    assert json.loads(arrived[f"{number}_1.manifest"]) == {"count": 1, "total": len(arrived[name]), "files": [told]}
