@@ -16,6 +16,7 @@ from client_delivery.operators.base import HeldFiles
 from local.process import ROOT
 from tests.faults import invariants
 from tests.faults.crash import ResumableRuns, die_at_call
+from tests.support.openpgp import key
 from tests.support.runs import RunResult
 from tests.support.scenario import MakeScenario, Scenario
 
@@ -210,6 +211,8 @@ KINDS = [
     Kind("s3"),
     Kind("s3", {"bypass_file_checks": True}),
     Kind("s3", big=False, history="duplicate"),
+    Kind("gcs", {"compress": "gzip"}),
+    Kind("s3", {"compress": "gzip", "encrypt": {"recipients": [key("good")]}}),
     Kind("s3", big=False, guarded=True),
     Kind("gcs", big=False, named=True),
 ]

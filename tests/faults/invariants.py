@@ -39,7 +39,7 @@ def check(client: Scenario, dropped: Mapping[str, bytes], held: Mapping[str, byt
 
     :param held: what guards hold.
     """
-    found = client.delivered()
+    found = client.opened()
     missing = dropped.keys() - found.keys()
     assert not missing, f"lost: {sorted(missing)}; ledger: {states(client)}"
     extra = found.keys() - dropped.keys()
@@ -76,7 +76,7 @@ def check_at_any_moment(
     """
     sent = {name for name, entry in client.entries().items() if entry.status is Status.SUCCESS}
     waiting = set(client.waiting())
-    found = client.delivered()
+    found = client.opened()
     there, named = expected.there(dropped), {name: expected.names.get(name, name) for name in dropped}
     half = [name for name in found.keys() & there.keys() if found[name] != there[name]]
     assert not held.keys() - waiting, "a guard holds it, and it is not in the pick-up any more"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,8 @@ from local.wait import wait_until
 from tests.support.runs import RunResult, Runs
 from tests.support.visible import Visible
 
+MIB = 1024**2
+
 
 class Scenario:
     """One client on the stand-ins."""
@@ -40,6 +43,8 @@ class Scenario:
         self.ledger = Ledger(stack.client("dynamodb"), LEDGER_TABLE, config.delivery_key)
         self._runs = Runs(config)
         self._dropped: dict[str, int] = {}
+        self._sums: dict[tuple[int, int], tuple[int, int]] = {}
+        """Size and CRC32C of what arrives of a treated file, to those of the file, where they are known before."""
 
     def drop(self, name: str, content: bytes | str = b"content") -> None:
         """Put a file into the pick-up.
@@ -50,6 +55,9 @@ class Scenario:
         body = content.encode() if isinstance(content, str) else content
         self.s3.put_object(Bucket=self.config.pickup.bucket, Key=self.config.pickup.prefix + name, Body=body)
         self._dropped[name] = int(time.time())
+        if self.config.compress and not self.config.encrypt:
+            done = as_compressed(self.config, name, body)
+            self._sums[len(done), checksums.crc32c(done)] = len(body), checksums.crc32c(body)
 
     def drop_done(self) -> None:
         """Put the done file into the pick-up."""
@@ -115,6 +123,17 @@ class Scenario:
         """All ledger entries of the client, by file name."""
         return self.stack.ledger_entries(self.config.delivery_key)
 
+    def opened(self) -> dict[str, bytes]:
+        """What the recipient has by the names in the pick-up, decrypted and decompressed by them; what is no such file
+        as it came."""
+        suffixes = self.config.suffixes
+        return {
+            name.removesuffix(suffixes) if suffixes else name: as_opened(self.config, content)
+            if suffixes and name.endswith(suffixes)
+            else content
+            for name, content in self.delivered().items()
+        }
+
     def delivered(self) -> dict[str, bytes]:
         """What the recipient has, by name."""
         match self.config.destination.type:
@@ -174,17 +193,27 @@ class Scenario:
                     body = self.s3.get_object(
                         Bucket=destination.bucket, Key=version["Key"], VersionId=version["VersionId"]
                     )["Body"].read()
-                    yield version["Key"].removeprefix(destination.prefix), len(body), checksums.crc32c(body)
+                    name = version["Key"].removeprefix(destination.prefix)
+                    if self.config.treated and name.endswith(self.config.suffixes):
+                        name, body = name.removesuffix(self.config.suffixes), as_opened(self.config, body)
+                    yield name, len(body), checksums.crc32c(body)
             case "gcs":
                 for event in self.stack.gcs("events"):
                     if event["event"] == "visible" and event["name"].startswith(destination.prefix):
                         crc32c = int.from_bytes(base64.b64decode(event["crc32c"]), "big")
-                        yield event["name"].removeprefix(destination.prefix), event["size"], crc32c
+                        name = event["name"].removeprefix(destination.prefix)
+                        yield self._as_dropped(name, event["size"], crc32c)
             case _:
                 assert self._record is not None, "nobody watches"
                 for event in self._record.events():
                     if not event.hidden and event.how != "gone":
-                        yield event.path, event.size or 0, event.crc32c or 0
+                        yield self._as_dropped(event.path, event.size or 0, event.crc32c or 0)
+
+    def _as_dropped(self, name: str, size: int, crc32c: int) -> tuple[str, int, int]:
+        """What arrived, as the file that was dropped for it; of another one as it is."""
+        if not self.config.treated or (size, crc32c) not in self._sums:
+            return name, size, crc32c
+        return name.removesuffix(self.config.suffixes), *self._sums[size, crc32c]
 
     def _versions(self) -> list[dict[str, Any]]:
         destination = self.config.destination
@@ -218,6 +247,26 @@ class Scenario:
     def gcs_faults(self, *rules: dict[str, Any]) -> list[str]:
         """Order faults of the GCS stand-in; none ends them. Returns the calls that those before befell."""
         return order_faults(self.stack.gcs_url, rules)
+
+
+def as_compressed(config: ClientConfig, name: str, content: bytes) -> bytes:
+    """What is delivered of a file that is compressed and not encrypted."""
+    from client_delivery.transfer.treatment.compression import compressor
+
+    step = compressor(config.compress, member=name.rpartition("/")[2], size=len(content))
+    return b"".join([*(step.feed(content[at : at + MIB]) for at in range(0, len(content), MIB)), step.finish()])
+
+
+def as_opened(config: ClientConfig, content: bytes) -> bytes:
+    """As the recipient reads it: by another way than GnuPG, for thousands of deliveries. A half raises."""
+    if config.encrypt:
+        import pysequoia
+
+        from tests.support.openpgp import key
+
+        decryptor = pysequoia.Tsk.from_bytes(key("good.private").encode()).decryptor()
+        content = bytes(pysequoia.decrypt(decryptor=decryptor, bytes=content).bytes or b"")
+    return gzip.decompress(content) if config.compress == "gzip" else content
 
 
 def order_faults(url: str, rules: Sequence[dict[str, Any]] = ()) -> list[str]:
