@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_parsing_context
+from airflow.sdk.definitions.param import ParamsDict
 
 from client_delivery.config.describe import describe, describe_error, describe_removed, describe_settings_error
 from client_delivery.config.loader import load_directory, load_file
@@ -106,10 +107,13 @@ def build_dag(config: ClientConfig) -> DAG:
         schedule=_due(config.name, Timing(None if config.paused else config.schedule, config.timezone)),
         tags={"client-delivery", config.delivery_key, config.destination.type, *(["paused"] if config.paused else [])},
         doc_md=describe(config),
-        params=_params(config),
     )
     with dag:
         _delivery(config, "")
+    # After the tasks: each of them would get a copy of the form (``apply_defaults`` of 3.2.1), which is checked anew
+    # and was three quarters of what Airflow stores of a DAG. A task sees the DAG's parameters in any case
+    # (``process_params``).
+    dag.params = ParamsDict(_params(config))
     return dag
 
 

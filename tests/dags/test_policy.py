@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -120,6 +121,15 @@ class TestEachDag:
             return 1 + max([longest(after) for after in task.downstream_list], default=0)
 
         assert longest(*dags[dag_id].roots) == 4
+
+
+def test_r9_4_what_airflow_stores_of_a_dag_is_small(dags):
+    """It is written, compared and read for every client at every parse: the form is in it once, not in each task."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    for dag in dags.values():
+        assert [task.task_id for task in dag.tasks if task.params] == []
+        assert len(json.dumps(DagSerialization.to_dict(dag))) < 16_000, dag.dag_id
 
 
 def imported(dag_id: str | None, task_id: str | None = None, configs: Path = CONFIGS) -> list[str]:
