@@ -100,11 +100,16 @@ def row_of(dag: Dag, standing: Standing, now: datetime) -> Row:
 def _state(dag: Dag, standing: Standing, now: datetime) -> tuple[State, str]:
     """The worst of what is the matter, and a sentence for each."""
     if matters := list(_matters(dag, standing, now)):
-        return matters[0][0], " ".join(sentence for _, sentence in matters)
+        return matters[0][0], " ".join(_ended(sentence) for _, sentence in matters)
     if standing.under_way:
         gone = " Its file was removed: the run ends as it began." if "removed" in dag.tags else ""
         return State.UNDER_WAY, f"Sends {_way(standing)}{gone}"
     return _calm(dag, standing)
+
+
+def _ended(sentence: str) -> str:
+    """Whatever others say of themselves, the next sentence begins after it."""
+    return sentence if sentence.endswith((".", "!", "?", "…")) else f"{sentence}."
 
 
 def _way(standing: Standing) -> str:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.entry import Entry, Status
 from client_delivery.ledger.record import DISMISSED, Recorded
+from client_delivery.pickup.guards import MARK
 from client_delivery.web.shown import seconds
 
 if TYPE_CHECKING:
     from client_delivery.web.data import Mailed
+
+HELD_BY_GUARD = "held by a guard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Event:
     @property
     def tried(self) -> bool:
         """Whether a task's log tells more of it."""
-        return self.what.startswith("attempt") or self.good is not None
+        return self.what.startswith("attempt") or (self.good is not None and self.what != HELD_BY_GUARD)
 
 
 def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iterable[Mailed] = ()) -> list[Event]:
@@ -54,6 +57,8 @@ def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iter
                 f", in {took}" if took else ""
             )
             note(one.at, "delivered", how, True, one.run)
+        elif (one.error or "").startswith(MARK) and not one.tries:
+            note(one.at, HELD_BY_GUARD, (one.error or "").removeprefix(MARK), False, one.run)
         else:
             note(one.at, "failed for good", one.error or "", False, one.run)
     for mail in mails:
@@ -76,7 +81,7 @@ def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iter
             note(entry.attempt_started_at, f"attempt {entry.send_attempts + 1} began", run=run)
             what = "under way" if entry.active else "left by a run that ended; the next one resumes it"
             note(entry.timestamp, what, entry.last_error or "", run=run)
-        elif entry.status is Status.FAIL and not (entry.active or entry.dismissed):
+        elif entry.status is Status.FAIL and not (entry.active or entry.dismissed or entry.guarded):
             note(entry.timestamp, "held in the pick-up", entry.last_error or "", False, run)
     return sorted(events.values(), key=lambda event: _instant(event.at))
 

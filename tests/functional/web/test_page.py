@@ -314,9 +314,9 @@ def test_the_board_says_who_needs_a_person_and_why(page, airflow, dynamodb, ledg
     board.wanted("b_calm", facts, ["march.csv"])
     board.wanted("b_held", facts, ["march.csv"])
     found = {row["configuration"]: row for row in page.get("/deliveries/board.json?show=needs", headers=VIEWER).json()}
-    assert found["b_busy"]["sentence"].endswith("no room in ECS")
+    assert found["b_busy"]["sentence"].endswith("no room in ECS.")
     assert found["b_calm"]["state"] == "dropped again?"
-    assert "login refused" in found["b_held"]["sentence"]
+    assert "login refused. Asked for" in found["b_held"]["sentence"]
     assert "march.csv. Ask the sender." in found["b_held"]["sentence"]
     board.ended("b_busy", **run, last_file=None, held=[])
     board.satisfied("b_calm", ["march.csv"])
@@ -404,6 +404,7 @@ def test_what_a_guard_holds_is_let_through_or_dismissed(page, acme, ledger):
     for name, verb in (("empty.csv", "let-through"), ("bad.csv", "send-again")):
         life = page.get("/deliveries/clients/acme/file", params={"file": name}, headers=OPERATOR).text
         assert f'action="/team/deliveries/clients/acme/actions/{verb}"' in life
+        assert told_of(life)[-1] == ("held by a guard" if verb == "let-through" else "held in the pick-up")
 
 
 def test_what_is_expected_is_shown_and_acknowledged(page, acme, ledger, dynamodb, ledger_table):
