@@ -89,7 +89,7 @@ class Killer:
 
 def _answered(channel: Any, requests: list[int]) -> None:
     for request in requests:
-        channel.answer(request)
+        channel.response(request)
 
 
 def _die() -> None:

@@ -32,7 +32,7 @@ def cutting(at: int, when: When) -> Iterator[list[str]]:
         numbers = ask(channel, requests, **how)
         if mine and when == "after":
             for number in numbers:
-                channel.answer(number)  # it has taken effect, and this answer nobody gets
+                channel.response(number)  # it has taken effect, and this response nobody gets
             channel._socket.shutdown(socket.SHUT_RDWR)
         return numbers
 

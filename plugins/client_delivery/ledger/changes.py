@@ -72,19 +72,19 @@ class Changes:
         Raises nothing for an ``after`` that is none: there is nothing older than it, or all of it.
         """
         values = {":partition": _partition(name), **({":after": after} if after else {})}
-        answer = self._dynamodb.query(
+        response = self._dynamodb.query(
             TableName=self._table,
             KeyConditionExpression=f"{PARTITION_KEY} = :partition" + (f" AND {SORT_KEY} < :after" if after else ""),
             ExpressionAttributeValues=expressions.to_item(values),
             ScanIndexForward=False,
             Limit=limit,
         )
-        items = [expressions.from_item(item) for item in answer["Items"]]
+        items = [expressions.from_item(item) for item in response["Items"]]
         first: dict[str, Change] = {}
         for item in items:
             told = tuple(Difference(*fields) for fields in json.loads(item["differences"]))
             first[item["run"]] = Change(item[SORT_KEY].partition("#")[0], item["run"], told)
-        more = items[-1][SORT_KEY] if "LastEvaluatedKey" in answer and items else None
+        more = items[-1][SORT_KEY] if "LastEvaluatedKey" in response and items else None
         return list(first.values()), more
 
 

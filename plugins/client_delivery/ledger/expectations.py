@@ -43,10 +43,12 @@ class Expectations:
 
     def known(self) -> Known:
         """Read consistently; empty if nobody has looked yet."""
-        answer = self._dynamodb.get_item(TableName=self._table, Key=expressions.to_item(self._key), ConsistentRead=True)
-        if "Item" not in answer:
+        response = self._dynamodb.get_item(
+            TableName=self._table, Key=expressions.to_item(self._key), ConsistentRead=True
+        )
+        if "Item" not in response:
             return Known()
-        item = expressions.from_item(answer["Item"])
+        item = expressions.from_item(response["Item"])
         found = json.loads(item["states"])
         states = {key: _from_json(fields) for key, fields in found.items()}
         upcoming = {key: datetime.fromisoformat(fields["next"]) for key, fields in found.items() if "next" in fields}

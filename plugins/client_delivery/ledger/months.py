@@ -108,11 +108,11 @@ class Months:
             "ExpressionAttributeValues": expressions.to_item(values),
         }
         for _ in range(_MOST_PAGES):
-            answer = self._dynamodb.query(TableName=self._table, **request)
-            yield from map(expressions.from_item, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
+            response = self._dynamodb.query(TableName=self._table, **request)
+            yield from map(expressions.from_item, response["Items"])
+            if "LastEvaluatedKey" not in response:
                 return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
 
 def _partition(delivery_key: str) -> str:

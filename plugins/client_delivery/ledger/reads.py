@@ -69,15 +69,15 @@ class Reader:
         start: Any = {}
         if after:
             start = {"ExclusiveStartKey": expressions.to_item({PARTITION_KEY: delivery_key, SORT_KEY: after})}
-        answer = self._dynamodb.query(
+        response = self._dynamodb.query(
             TableName=self._table,
             KeyConditionExpression=f"{PARTITION_KEY} = :key",
             FilterExpression=condition,
             ExpressionAttributeValues=expressions.to_item({":key": delivery_key}),
             **start,
         )
-        last = answer.get("LastEvaluatedKey")
-        return [*map(expressions.from_item, answer["Items"])], last[SORT_KEY]["S"] if last else None
+        last = response.get("LastEvaluatedKey")
+        return [*map(expressions.from_item, response["Items"])], last[SORT_KEY]["S"] if last else None
 
     def indexed(self, open_key: str, work_prefix: str = "") -> Iterator[dict[str, Any]]:
         """The items under this ``openKey``, or those of them whose ``workRef`` begins with the prefix.

@@ -43,8 +43,8 @@ def _is_public(host: str) -> bool:
 def _seen() -> str | None:
     pool = HttpPool()
     try:
-        with pool.send(Request("GET", ASKED, {"User-Agent": "client-file-delivery"}, patience=_SECONDS)) as answer:
-            text = answer.read().decode("ascii", "replace").strip() if answer.status == 200 else ""
+        with pool.send(Request("GET", ASKED, {"User-Agent": "client-file-delivery"}, patience=_SECONDS)) as response:
+            text = response.read().decode("ascii", "replace").strip() if response.status == 200 else ""
     except (Unreachable, BrokenOff):
         return None
     finally:

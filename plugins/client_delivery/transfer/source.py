@@ -66,7 +66,7 @@ class Source:
         :class:`TransferError` when S3 does not hand it out.
         """
         buffer = memoryview(bytearray(min(CHUNK, end - start)))
-        answer: Response | None = None
+        response: Response | None = None
         offset, failures = start, 0
         try:
             while offset < end:
@@ -74,20 +74,20 @@ class Source:
                 filled = 0
                 while filled < len(piece):
                     try:
-                        answer = answer or self._opened(offset + filled, end)
-                        filled += answer.readinto(piece[filled:])
+                        response = response or self._opened(offset + filled, end)
+                        filled += response.readinto(piece[filled:])
                     except BrokenOff as error:
-                        if answer is not None:
-                            answer.close()
-                            answer = None
+                        if response is not None:
+                            response.close()
+                            response = None
                         failures += 1
                         self._pause(failures, offset + filled, error)
                 failures = 0
                 offset += len(piece)
                 yield piece
         finally:
-            if answer is not None:
-                answer.close()
+            if response is not None:
+                response.close()
 
     def digest(self) -> Digest:
         """An empty digest that can be compared with S3's own checksum later."""
@@ -132,47 +132,47 @@ class Source:
 
     def _opened(self, start: int, end: int) -> Response:
         whole = (start, end) == (0, self.object.size)
-        answer = self._request("GET", {} if whole else {"Range": f"bytes={start}-{end - 1}"})
-        length = int(answer.headers.get("content-length") or -1)
-        if length != end - start or answer.status != (200 if whole else 206):
-            answer.close()
+        response = self._request("GET", {} if whole else {"Range": f"bytes={start}-{end - 1}"})
+        length = int(response.headers.get("content-length") or -1)
+        if length != end - start or response.status != (200 if whole else 206):
+            response.close()
             raise IntegrityError(
                 f"{self.where}: S3 answered a request for {end - start} bytes with {length}. It will be retried."
             )
-        return answer
+        return response
 
     def _request(self, method: str, headers: Mapping[str, str]) -> Response:
         asked = {"If-Match": f'"{self.object.etag}"', "X-Amz-Checksum-Mode": "ENABLED", **headers}
         query = {"versionId": self.object.version_id} if self.object.version_id else {}
         try:
-            answer = self._s3.exchange(method, self.object.bucket, self.object.key, query=query, headers=asked)
+            response = self._s3.exchange(method, self.object.bucket, self.object.key, query=query, headers=asked)
         except Unreachable as error:
             raise TransferError(f"S3 cannot be reached to read {self.where}: {error}. It will be retried.") from error
-        if answer.status not in (200, 206):
-            with answer:
-                raise self._refused(answer)
-        if answer.status == 200:
-            self._carried = Carried.of(answer.headers)
-            self._own_sha256 = sha256_of(answer.headers)
-            self._own, self._looked = OwnChecksum.of(answer.headers), True
-        return answer
+        if response.status not in (200, 206):
+            with response:
+                raise self._refused(response)
+        if response.status == 200:
+            self._carried = Carried.of(response.headers)
+            self._own_sha256 = sha256_of(response.headers)
+            self._own, self._looked = OwnChecksum.of(response.headers), True
+        return response
 
-    def _refused(self, answer: Response) -> TransferError:
-        code, reason = error_code(answer)
-        if answer.status == 412:
+    def _refused(self, response: Response) -> TransferError:
+        code, reason = error_code(response)
+        if response.status == 412:
             return SourceReplaced(
                 f"{self.where} has changed since it was registered: it no longer has the ETag {self.object.etag}. "
                 "The object that is there now is a new file. The next run sends it; for a client with a done file, "
                 "the run with the next done file does."
             )
-        if answer.status == 404 and code != "NoSuchBucket":
+        if response.status == 404 and code != "NoSuchBucket":
             return SourceChanged(
                 f"{self.where} is gone: it was removed from the pick-up before it could be sent. Drop it again to "
                 "have it sent."
             )
         if code == "InvalidObjectState":
             return TransferError(f"{self.where} is archived and cannot be read. Restore it, then clear the run.")
-        region = answer.headers.get("x-amz-bucket-region")
+        region = response.headers.get("x-amz-bucket-region")
         if region and region != self._s3.client.meta.region_name:
             reason = f"{reason}; the bucket is in {region}: is pickup.region right?"
         return TransferError(f"S3 refuses to return {self.where}: {reason} [{code}].")

@@ -95,7 +95,7 @@ def test_responses_find_their_requests_in_any_order():
     with FakeSsh(echo).channel() as channel:
         channel.greet(b"\x01" + struct.pack(">I", 3))
         asked = channel.ask_together([(Kind.STAT, string(str(number)), b"") for number in range(5)])
-        found = {number: channel.answer(request)[1] for number, request in reversed(list(enumerate(asked)))}
+        found = {number: channel.response(request)[1] for number, request in reversed(list(enumerate(asked)))}
     assert found == {number: string(str(number)) for number in range(5)}
 
 
@@ -104,7 +104,7 @@ def test_a_packet_goes_out_in_pieces_where_the_window_is_small():
     ssh.window = 10
     with ssh.channel() as channel:
         channel.greet(b"\x01" + struct.pack(">I", 3))
-        assert channel.answer(channel.ask(Kind.WRITE, b"x" * 100)) == (Kind.WRITE, b"x" * 100)
+        assert channel.response(channel.ask(Kind.WRITE, b"x" * 100)) == (Kind.WRITE, b"x" * 100)
     assert max(ssh.writes) == 10
 
 
@@ -124,7 +124,7 @@ def test_a_response_that_comes_in_single_bytes_is_put_together():
         request = channel.ask(Kind.STAT, b"")
         for byte in framed(Kind.STATUS, struct.pack(">I", request) + struct.pack(">I", 0)):
             ssh.say(bytes([byte]))
-        assert channel.answer(request) == (Kind.STATUS, bytes(4))
+        assert channel.response(request) == (Kind.STATUS, bytes(4))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_what_is_no_response_ends_the_connection(said, why):
         request = channel.ask(Kind.STAT, b"")
         ssh.say(said)
         with pytest.raises(ConnectionLost, match=why):
-            channel.answer(request)
+            channel.response(request)
         assert channel.lost
 
 
@@ -155,7 +155,7 @@ def test_a_closed_connection_is_lost_for_all_who_wait():
 
         def wait(request: int) -> None:
             try:
-                channel.answer(request)
+                channel.response(request)
             except ConnectionLost as error:
                 lost.append(str(error))
 
@@ -177,10 +177,10 @@ def test_silence_loses_the_connection_unless_a_request_has_patience(monkeypatch)
         request = channel.ask(Kind.CLOSE, b"")
         late = threading.Timer(0.4, ssh.say, [framed(Kind.STATUS, struct.pack(">II", request, 0))])
         late.start()
-        assert channel.answer(request, patience=20) == (Kind.STATUS, bytes(4))
+        assert channel.response(request, patience=20) == (Kind.STATUS, bytes(4))
         began = time.monotonic()
         with pytest.raises(ConnectionLost, match="has not responded"):
-            channel.answer(channel.ask(Kind.STAT, b""))
+            channel.response(channel.ask(Kind.STAT, b""))
         assert time.monotonic() - began < 10
 
 
@@ -191,7 +191,7 @@ def test_the_hosts_sign_of_life_is_asked_for_while_a_response_is_awaited(monkeyp
     with ssh.channel(silence=0.5) as channel:
         channel.greet(b"\x01" + struct.pack(">I", 3))
         with pytest.raises(ConnectionLost):
-            channel.answer(channel.ask(Kind.STAT, b""))
+            channel.response(channel.ask(Kind.STAT, b""))
     assert ssh.ignored >= 2
 
 
@@ -201,7 +201,7 @@ def test_a_response_that_nobody_needs_is_waited_for_until_its_deadline(monkeypat
     with ssh.channel() as channel:
         channel.greet(b"\x01" + struct.pack(">I", 3))
         with pytest.raises(ConnectionLost, match="too slow to wait for"):
-            channel.answer(channel.ask(Kind.STAT, b""), deadline=time.monotonic())
+            channel.response(channel.ask(Kind.STAT, b""), deadline=time.monotonic())
 
 
 class Stop(Exception):
@@ -225,7 +225,7 @@ def test_who_waits_for_several_responses_is_woken_when_all_are_there():
             ssh.say(framed(Kind.STATUS, struct.pack(">II", number, 0)))
         there.join(10)
         assert not there.is_alive()
-        assert [channel.answer(number) for number in asked] == [(Kind.STATUS, bytes(4))] * 3
+        assert [channel.response(number) for number in asked] == [(Kind.STATUS, bytes(4))] * 3
 
 
 def test_who_is_told_to_stop_does_not_wait_for_a_response(monkeypatch):
@@ -237,7 +237,7 @@ def test_who_is_told_to_stop_does_not_wait_for_a_response(monkeypatch):
         with pytest.raises(Stop):
             channel.await_all([request], patience=600, meanwhile=stop)
         ssh.say(framed(Kind.STATUS, struct.pack(">II", request, 0)))
-        assert channel.answer(request) == (Kind.STATUS, bytes(4))
+        assert channel.response(request) == (Kind.STATUS, bytes(4))
 
 
 @pytest.mark.parametrize("window", [0, 10])
@@ -273,7 +273,7 @@ def test_room_that_is_made_is_used_at_once(monkeypatch):
 
         began = time.monotonic()
         threading.Timer(0.2, widen).start()
-        assert channel.answer(channel.ask(Kind.WRITE, b"x" * 100)) == (Kind.WRITE, b"x" * 100)
+        assert channel.response(channel.ask(Kind.WRITE, b"x" * 100)) == (Kind.WRITE, b"x" * 100)
         assert 0.2 <= time.monotonic() - began < 0.9  # less than a tick
 
 

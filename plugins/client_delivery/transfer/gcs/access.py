@@ -64,7 +64,7 @@ class GcsAccess:
             )
 
         try:
-            answer = self._exchange(build, accept)
+            response = self._exchange(build, accept)
         except Unreachable as error:
             away = TransferError(
                 f"Google Cloud Storage cannot be reached ({error}). Check the network's outbound access. The request "
@@ -72,13 +72,13 @@ class GcsAccess:
             )
             away.alike = "unreachable"
             raise away from error
-        if answer.status not in accept:
-            with answer:
-                raise self.refused(answer, key, verb, new=new)
-        return answer
+        if response.status not in accept:
+            with response:
+                raise self.refused(response, key, verb, new=new)
+        return response
 
     def granted(self, permissions: Sequence[str]) -> Response:
-        """Which of these permissions the account has on the bucket: Google's answer, whatever its status.
+        """Which of these permissions the account has on the bucket: Google's response, whatever its status.
 
         Raises as a call does.
         """
@@ -118,13 +118,13 @@ class GcsAccess:
         """Where an object is."""
         return f"gs://{self.config.bucket}/{key}"
 
-    def refused(self, answer: Response, key: str, verb: str, *, new: bool = False) -> TransferError:
+    def refused(self, response: Response, key: str, verb: str, *, new: bool = False) -> TransferError:
         """The error for an unexpected response."""
         config = self.config
         return refusal(
             MEANINGS,
             "Google Cloud Storage",
-            (answer.status, *error_code(answer)),
+            (response.status, *error_code(response)),
             verb=verb,
             uri=self.uri(key),
             new=new,
@@ -133,13 +133,13 @@ class GcsAccess:
         )
 
     def _exchange(self, build: Callable[[], Request], accept: tuple[int, ...]) -> Response:
-        answer = self._pool.exchange(build, accept=lambda answer: answer.status in accept)
-        if answer.status == 401 and 401 not in accept:
+        response = self._pool.exchange(build, accept=lambda response: response.status in accept)
+        if response.status == 401 and 401 not in accept:
             # A token may be revoked before its time: one new one is asked for.
-            answer.close()
+            response.close()
             self._identity.forget_token()
-            answer = self._pool.exchange(build, accept=lambda answer: answer.status in accept)
-        return answer
+            response = self._pool.exchange(build, accept=lambda response: response.status in accept)
+        return response
 
     def _headers(self, method: str, url: str) -> dict[str, str]:
         billed = {"x-goog-user-project": self.config.project} if self.config.project else {}

@@ -40,16 +40,16 @@ class GcsApi:
 
     def look(self, key: str) -> Stored | None:
         """What is at the place now. Raises :class:`LookDenied`."""
-        with self._request("HEAD", key, verb="look at", accept=(200, 403, 404)) as answer:
-            if answer.status == 403:
+        with self._request("HEAD", key, verb="look at", accept=(200, 403, 404)) as response:
+            if response.status == 403:
                 raise LookDenied(
                     f"the account in the Airflow connection {self._config.connection_id!r} may not look at "
                     f"{self.uri(key)} (storage.objects.get)."
                 )
-            if answer.status != 200:
+            if response.status != 200:
                 return None
-            size = answer.headers.get("x-goog-stored-content-length")
-            return replace(_stored(answer), size=int(size) if size else None)
+            size = response.headers.get("x-goog-stored-content-length")
+            return replace(_stored(response), size=int(size) if size else None)
 
     def put(self, key: str, content: bytes, digest: Digest, instead_of: Stored | None, about: Carried) -> Stored:
         """Write a small object; Google refuses it if its checksum is another. Raises :class:`Occupied`."""
@@ -57,23 +57,23 @@ class GcsApi:
         new = instead_of is None
         with self._request(
             "PUT", key, verb="write", new=new, headers=headers, body=content, accept=(200, 412)
-        ) as answer:
-            if answer.status == 412:
-                raise Occupied(repeated=answer.repeated)
-            return _stored(answer)
+        ) as response:
+            if response.status == 412:
+                raise Occupied(repeated=response.repeated)
+            return _stored(response)
 
     def begin(self, key: str, about: Carried) -> str:
         """Begin a multipart upload; returns its id."""
         headers = self._attributes(about)
-        with self._request("POST", key, verb="begin to write", new=True, query="uploads", headers=headers) as answer:
-            return _tree(answer).findtext("{*}UploadId") or ""
+        with self._request("POST", key, verb="begin to write", new=True, query="uploads", headers=headers) as response:
+            return _tree(response).findtext("{*}UploadId") or ""
 
     def put_part(self, key: str, upload_id: str, number: int, span: Span) -> str:
         """Send one part and compare what Google computed with what was read; returns its ETag."""
         query = f"partNumber={number}&uploadId={quote(upload_id)}"
-        with self._request("PUT", key, verb="write a part of", query=query, body=span) as answer:
-            require_equal(f"Part {number} of {self.uri(key)}", _crc32c_of(answer), span.digest.crc32c)
-            return answer.headers["etag"]
+        with self._request("PUT", key, verb="write a part of", query=query, body=span) as response:
+            require_equal(f"Part {number} of {self.uri(key)}", _crc32c_of(response), span.digest.crc32c)
+            return response.headers["etag"]
 
     def parts(self, key: str, upload_id: str) -> dict[int, str] | None:
         """The ETags of the parts that have arrived, by number; None if the upload is gone or may not be read."""
@@ -81,10 +81,10 @@ class GcsApi:
         marker = 0
         while True:
             query = f"uploadId={quote(upload_id)}&part-number-marker={marker}"
-            with self._request("GET", key, verb="list the parts of", query=query, accept=(200, 403, 404)) as answer:
-                if answer.status != 200:
+            with self._request("GET", key, verb="list the parts of", query=query, accept=(200, 403, 404)) as response:
+                if response.status != 200:
                     return None
-                tree = _tree(answer)
+                tree = _tree(response)
             for part in tree.iterfind("{*}Part"):
                 there[int(part.findtext("{*}PartNumber") or 0)] = part.findtext("{*}ETag") or ""
             if tree.findtext("{*}IsTruncated") != "true":
@@ -107,13 +107,13 @@ class GcsApi:
             body=f"<CompleteMultipartUpload>{rows}</CompleteMultipartUpload>".encode(),
             accept=(200, 404),
             patience=_COMPLETION_PATIENCE,
-        ) as answer:
-            if answer.status == 404:
-                if error_code(answer)[0] == "NoSuchBucket":
-                    raise self._request.refused(answer, key, "complete")
-                raise Occupied(repeated=answer.repeated, upload_gone=True)
-            stored = _stored(answer)
-            answer.read()
+        ) as response:
+            if response.status == 404:
+                if error_code(response)[0] == "NoSuchBucket":
+                    raise self._request.refused(response, key, "complete")
+                raise Occupied(repeated=response.repeated, upload_gone=True)
+            stored = _stored(response)
+            response.read()
             return stored
 
     def compose(self, key: str, place: str, assembled: Stored, instead_of: Stored | None, about: Carried) -> Stored:
@@ -133,22 +133,22 @@ class GcsApi:
             body=body,
             accept=(200, 404, 412),
             patience=_COMPLETION_PATIENCE,
-        ) as answer:
-            if answer.status == 404 and error_code(answer)[0] == "NoSuchBucket":
-                raise self._request.refused(answer, key, "compose")
-            if answer.status != 200:
-                raise Occupied(repeated=answer.repeated, upload_gone=answer.status == 404)
-            stored = _stored(answer)
-            answer.read()
+        ) as response:
+            if response.status == 404 and error_code(response)[0] == "NoSuchBucket":
+                raise self._request.refused(response, key, "compose")
+            if response.status != 200:
+                raise Occupied(repeated=response.repeated, upload_gone=response.status == 404)
+            stored = _stored(response)
+            response.read()
             return stored
 
     def open_uploads(self, key: str) -> list[str]:
         """The ids of the uploads for that key that are neither complete nor aborted; none if they may not be listed."""
         query = f"uploads&prefix={quote(key)}"
-        with self._request("GET", "", verb="list uploads for", query=query, accept=(200, 403, 404)) as answer:
-            if answer.status != 200:
+        with self._request("GET", "", verb="list uploads for", query=query, accept=(200, 403, 404)) as response:
+            if response.status != 200:
                 return []
-            uploads = _tree(answer).iterfind("{*}Upload")
+            uploads = _tree(response).iterfind("{*}Upload")
         return [one.findtext("{*}UploadId") or "" for one in uploads if one.findtext("{*}Key") == key]
 
     def abort(self, key: str, upload_id: str) -> None:
@@ -174,19 +174,19 @@ def _fence(instead_of: Stored | None) -> dict[str, str]:
     return {"x-goog-if-generation-match": instead_of.tag if instead_of else "0"}
 
 
-def _tree(answer: Response) -> ElementTree.Element:
-    return ElementTree.fromstring(answer.read())  # noqa: S314 - Google's answer over verified TLS
+def _tree(response: Response) -> ElementTree.Element:
+    return ElementTree.fromstring(response.read())  # noqa: S314 - Google's response over verified TLS
 
 
-def _stored(answer: Response) -> Stored:
-    """The object, by the headers of the answer."""
-    crc32c = _crc32c_of(answer)
+def _stored(response: Response) -> Stored:
+    """The object, by the headers of the response."""
+    crc32c = _crc32c_of(response)
     checksum = OwnChecksum(CRC32C, crc32c) if crc32c else None
-    return Stored(answer.headers.get("x-goog-generation") or "", checksum=checksum)
+    return Stored(response.headers.get("x-goog-generation") or "", checksum=checksum)
 
 
-def _crc32c_of(answer: Response) -> str | None:
-    for item in (answer.headers.get("x-goog-hash") or "").split(","):
+def _crc32c_of(response: Response) -> str | None:
+    for item in (response.headers.get("x-goog-hash") or "").split(","):
         kind, _, value = item.strip().partition("=")
         if kind == "crc32c":
             return value

@@ -127,15 +127,15 @@ class Identity:
             """One request, made again while the service is in trouble: google-auth does so in some places only."""
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
-                    answer = ask(url, **request)
+                    response = ask(url, **request)
                 except TransportError:
                     if attempt == _ATTEMPTS:
                         raise
                 else:
-                    if answer.status not in _PASSING:
-                        return answer
+                    if response.status not in _PASSING:
+                        return response
                     if attempt == _ATTEMPTS:
-                        raise _Busy(f"HTTP {answer.status}")
+                        raise _Busy(f"HTTP {response.status}")
                 _BACKOFF.wait(attempt)
             raise AssertionError
 

@@ -105,9 +105,9 @@ class GcsProbe:
 
     def remove(self, key: str) -> str:
         """Why it is still there, or empty."""
-        with self._access("DELETE", key, verb="remove", accept=(204, 404, 403)) as answer:
-            if answer.status == 403:
-                return quoted(*error_code(answer))
+        with self._access("DELETE", key, verb="remove", accept=(204, 404, 403)) as response:
+            if response.status == 403:
+                return quoted(*error_code(response))
         return ""
 
     def retention(self) -> str | None:
@@ -116,8 +116,8 @@ class GcsProbe:
         https://cloud.google.com/storage/docs/json_api/v1/buckets: ``retentionPolicy.retentionPeriod`` in seconds.
         """
         try:
-            with self._access.bucket("retentionPolicy,defaultEventBasedHold") as answer:
-                told = json.loads(answer.read()) if answer.status == 200 else None
+            with self._access.bucket("retentionPolicy,defaultEventBasedHold") as response:
+                told = json.loads(response.read()) if response.status == 200 else None
         except (TransferError, ValueError):
             return None
         if not isinstance(told, dict):
@@ -131,8 +131,8 @@ class GcsProbe:
     def about(self, key: str) -> Iterator[tuple[str, str]]:
         """By which key it is encrypted (https://cloud.google.com/storage/docs/xml-api/reference-headers)."""
         try:
-            with self._access("HEAD", key, verb="look at", accept=(200, 403, 404)) as answer:
-                name = answer.headers.get("x-goog-encryption-kms-key-name") if answer.status == 200 else None
+            with self._access("HEAD", key, verb="look at", accept=(200, 403, 404)) as response:
+                name = response.headers.get("x-goog-encryption-kms-key-name") if response.status == 200 else None
         except TransferError:
             return
         if name:
@@ -146,21 +146,21 @@ class GcsProbe:
         """
         findings = self._findings
         try:
-            with self._access.granted(list(RIGHTS)) as answer:
-                if answer.status == 401:
+            with self._access.granted(list(RIGHTS)) as response:
+                if response.status == 401:
                     findings.no("Credential", "Google refuses the token", "Give us a valid credential.")
                     return False
                 findings.yes("Credential", f"Google takes it: {self._access.account}")
-                self._tell_clock(answer.headers.get("date"))
-                if answer.status == 404:
+                self._tell_clock(response.headers.get("date"))
+                if response.status == 404:
                     findings.no(
                         "Bucket",
                         f"Google Cloud Storage has no bucket {self._config.bucket!r}, or shows it to nobody",
                         "Say how the bucket is called, or have it created.",
                     )
                     return False
-                if answer.status == 200:
-                    self._granted = set(json.loads(answer.read()).get("permissions", ()))
+                if response.status == 200:
+                    self._granted = set(json.loads(response.read()).get("permissions", ()))
         except DestinationUnavailable as error:
             findings.no("Credential", str(error), "Give us a valid credential, as the message says.")
             return False

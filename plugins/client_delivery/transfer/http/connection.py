@@ -1,6 +1,6 @@
 """One HTTP/1.1 connection, with nothing between the socket and the caller's buffer.
 
-The standard library's client would do, but for small files: it spends more CPU on one answer's head than everything
+The standard library's client would do, but for small files: it spends more CPU on one response's head than everything
 else here on the whole file. Only what S3 and Google Cloud Storage send is understood; anything else is an error.
 """
 
@@ -53,7 +53,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An answer's head."""
+    """A response's head."""
 
     status: int
     headers: Mapping[str, str]
@@ -61,11 +61,11 @@ class Head:
     length: int | None
     """Of the body, bytes; None if it comes in chunks."""
     closes: bool
-    """Whether the connection ends with this answer."""
+    """Whether the connection ends with this response."""
 
 
 class Garbled(Exception):
-    """What came is not an HTTP answer."""
+    """What came is not an HTTP response."""
 
 
 class HttpConnection:
@@ -92,15 +92,15 @@ class HttpConnection:
         self.sock.close()
 
     def exchange(self, request: Request, target: str) -> Head:
-        """Send a request and read the answer's head."""
+        """Send a request and read the response's head."""
         head = _head(request, self._host, target)
         self._be_patient(request.patience)
         try:
             self._send(head, request.body)
         except (BrokenPipeError, ConnectionResetError):
-            # A server that refuses does not wait for the body's end: its answer may be there all the same.
-            answer = self._read_head(request.method, request.patience)
-            return Head(answer.status, answer.headers, answer.length, closes=True)
+            # A server that refuses does not wait for the body's end: its response may be there all the same.
+            response = self._read_head(request.method, request.patience)
+            return Head(response.status, response.headers, response.length, closes=True)
         return self._read_head(request.method, request.patience)
 
     def _be_patient(self, seconds: int) -> None:
@@ -111,7 +111,7 @@ class HttpConnection:
             self._patience = seconds
 
     def readinto(self, buffer: memoryview) -> int:
-        """Bytes of the answer's body; fewer than fit only at the connection's end, or before its failure."""
+        """Bytes of the response's body; fewer than fit only at the connection's end, or before its failure."""
         filled = min(len(buffer), self._end - self._start)
         buffer[:filled] = self._view[self._start : self._start + filled]
         self._start += filled

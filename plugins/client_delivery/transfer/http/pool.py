@@ -27,7 +27,7 @@ _PASSING_CODES = frozenset({"RequestTimeout", "ConditionalRequestConflict", "Ope
 
 
 class Unreachable(Exception):
-    """No answer: the server cannot be reached, or broke off or fell silent before it gave one."""
+    """No response: the server cannot be reached, or broke off or fell silent before it gave one."""
 
 
 class BrokenOff(Exception):
@@ -115,7 +115,10 @@ class HttpPool:
                 connection.close()
 
     def exchange(
-        self, build: Callable[[], Request], *, accept: Callable[[Response], bool] = lambda answer: answer.status < 300
+        self,
+        build: Callable[[], Request],
+        *,
+        accept: Callable[[Response], bool] = lambda response: response.status < 300,
     ) -> Response:
         """Send what ``build`` makes and return the response, once it is accepted or no better one will come.
 
@@ -126,15 +129,15 @@ class HttpPool:
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS
             try:
-                answer = self.send(build())
+                response = self.send(build())
             except Unreachable:
                 if last:
                     raise
             else:
-                answer.repeated = answer.repeated or attempt > 1
-                if last or accept(answer) or not _passes(answer):
-                    return answer
-                answer.close()
+                response.repeated = response.repeated or attempt > 1
+                if last or accept(response) or not _passes(response):
+                    return response
+                response.close()
             _BACKOFF.wait(attempt)
         raise AssertionError
 
@@ -191,30 +194,30 @@ class HttpPool:
             return self._tls
 
 
-def error_code(answer: Response) -> tuple[str, str]:
+def error_code(response: Response) -> tuple[str, str]:
     """The code and the reason of an error as S3 and Google word it in XML; the status where there is none.
 
     Google's reason is in ``Details``, and ``Message`` only words the code.
     """
-    if answer.error is None:
-        answer.error = _error_in(answer)
-    return answer.error
+    if response.error is None:
+        response.error = _error_in(response)
+    return response.error
 
 
-def _error_in(answer: Response) -> tuple[str, str]:
+def _error_in(response: Response) -> tuple[str, str]:
     from xml.etree import ElementTree
 
     code = None
     told: list[str] = []
     with suppress(BrokenOff, ElementTree.ParseError):
-        tree = ElementTree.fromstring(answer.read()[:_MOST_ERROR_BYTES])  # noqa: S314 - the service's own answer
+        tree = ElementTree.fromstring(response.read()[:_MOST_ERROR_BYTES])  # noqa: S314 - the service's own response
         code = tree.findtext("{*}Code")
         told = [text for tag in ("Message", "Details") if (text := (tree.findtext(f"{{*}}{tag}") or "").strip())]
-    return code or str(answer.status), " ".join(told) or "no reason given"
+    return code or str(response.status), " ".join(told) or "no reason given"
 
 
-def _passes(answer: Response) -> bool:
-    return answer.status in _PASSING or (answer.status in (400, 409) and error_code(answer)[0] in _PASSING_CODES)
+def _passes(response: Response) -> bool:
+    return response.status in _PASSING or (response.status in (400, 409) and error_code(response)[0] in _PASSING_CODES)
 
 
 def _reason(error: BaseException) -> str:

@@ -59,12 +59,12 @@ class S3Access:
         endpoint, redirects = self._endpoint(bucket), 0
         while True:
             build = partial(self._signed, method, endpoint, rest, headers or {}, body)
-            answer = self._pool.exchange(build)
-            onward = endpoint.redirected(answer.status, answer.headers, bucket)
+            response = self._pool.exchange(build)
+            onward = endpoint.redirected(response.status, response.headers, bucket)
             if onward is None or redirects == _MOST_REDIRECTS:
-                return answer
-            answer.close()
-            if answer.status != TEMPORARY:
+                return response
+            response.close()
+            if response.status != TEMPORARY:
                 with self._lock:
                     self._endpoints[bucket] = onward
             endpoint, redirects = onward, redirects + 1

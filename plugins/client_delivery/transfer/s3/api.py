@@ -59,12 +59,12 @@ class S3Api(S3Bucket):
         """Write a small object; S3 refuses it if its checksum is another. Raises :class:`Occupied`."""
         fence = {"If-Match": instead_of.tag} if instead_of else {"If-None-Match": "*"}
         body = TrailedBody(Held(content, digest))
-        with self.exchange(key, headers={**self._attribute_headers(about), **fence}, body=body) as answer:
-            code = error_code(answer)[0] if answer.status != 200 else ""
-            if code in OCCUPIED or answer.status == 412 or (instead_of and code == "NoSuchKey"):
-                raise Occupied(repeated=answer.repeated)
-            self.require_success(answer, key, new=instead_of is None)
-            return Stored(_tag(answer.headers.get("etag", "")), None, OwnChecksum.of(answer.headers))
+        with self.exchange(key, headers={**self._attribute_headers(about), **fence}, body=body) as response:
+            code = error_code(response)[0] if response.status != 200 else ""
+            if code in OCCUPIED or response.status == 412 or (instead_of and code == "NoSuchKey"):
+                raise Occupied(repeated=response.repeated)
+            self.require_success(response, key, new=instead_of is None)
+            return Stored(_tag(response.headers.get("etag", "")), None, OwnChecksum.of(response.headers))
 
     def copy(self, key: str, source: SourceObject, algorithm: str, instead_of: Stored | None) -> Stored:
         """Have S3 copy the object whole. Raises :class:`CopyDenied`, :class:`Occupied`."""
@@ -91,7 +91,7 @@ class S3Api(S3Bucket):
     def begin(self, key: str, about: Carried, algorithm: str = CRC32C) -> str:
         """Begin a multipart upload; returns its id."""
         headers: dict[str, Any] = {_PARAMETERS[name]: value for name, value in about.headers.items()}
-        answer = self.call(
+        response = self.call(
             "begin to write",
             key,
             self.s3.create_multipart_upload,
@@ -102,14 +102,14 @@ class S3Api(S3Bucket):
             **headers,
             **self._attributes(),
         )
-        return str(answer["UploadId"])
+        return str(response["UploadId"])
 
     def put_part(self, key: str, upload_id: str, number: int, span: Pieces) -> str:
         """Send one part, whose checksum S3 compares; returns its ETag."""
         query = {"partNumber": str(number), "uploadId": upload_id}
-        with self.exchange(key, query=query, body=TrailedBody(span)) as answer:
-            self.require_success(answer, key)
-            return answer.headers["etag"]
+        with self.exchange(key, query=query, body=TrailedBody(span)) as response:
+            self.require_success(response, key)
+            return response.headers["etag"]
 
     def copy_part(self, key: str, upload_id: str, number: int, source: SourceObject, span: tuple[int, int]) -> str:
         """Have S3 copy one part; returns its ETag. Raises :class:`CopyDenied`, :class:`Occupied`."""
@@ -121,15 +121,15 @@ class S3Api(S3Bucket):
             "X-Amz-Copy-Source-Range": f"bytes={span[0]}-{span[1] - 1}",
         }
         for attempt in range(1, _COPY_ATTEMPTS + 1):
-            with self.exchange(key, query=query, headers=headers) as answer:
-                if answer.status in (403, 501) and error_code(answer)[0] in _NO_COPY:
+            with self.exchange(key, query=query, headers=headers) as response:
+                if response.status in (403, 501) and error_code(response)[0] in _NO_COPY:
                     raise CopyDenied
-                if answer.status in (404, 412):
+                if response.status in (404, 412):
                     raise Occupied
-                self.require_success(answer, key)
+                self.require_success(response, key)
                 # S3 begins to answer before it has copied: an error may follow a 200, or nothing at all.
                 try:
-                    etag = ElementTree.fromstring(answer.read()).findtext("{*}ETag")  # noqa: S314 - S3's own answer
+                    etag = ElementTree.fromstring(response.read()).findtext("{*}ETag")  # noqa: S314 - S3's own response
                 except (BrokenOff, ElementTree.ParseError):
                     etag = None
                 if etag:

@@ -42,13 +42,13 @@ class S3Bucket:
         except Unreachable as error:
             raise self._unreachable("write", key, error) from error
 
-    def require_success(self, answer: Response, key: str, *, new: bool = False) -> None:
-        """Raises what the answer's refusal means.
+    def require_success(self, response: Response, key: str, *, new: bool = False) -> None:
+        """Raises what the response's refusal means.
 
         :param new: whether an object was to be created where none is known to be.
         """
-        if answer.status != 200:
-            raise self._refused("write", key, answer.status, *error_code(answer), new=new)
+        if response.status != 200:
+            raise self._refused("write", key, response.status, *error_code(response), new=new)
 
     def call(
         self,

@@ -83,7 +83,7 @@ class SftpChannel:
         self._incoming = bytearray()
         self._next_id = 0
         self._awaited: set[int] = set()
-        self._answers: dict[int, tuple[int, bytes]] = {}
+        self._responses: dict[int, tuple[int, bytes]] = {}
         self._waiting: dict[int, _Waiter] = {}
         """By request."""
         self._greeted = False
@@ -122,7 +122,7 @@ class SftpChannel:
         with self._sending:
             self._awaited.add(_GREETING)
             self._send(_framed(packet))
-        return self.answer(_GREETING)
+        return self.response(_GREETING)
 
     def ask(
         self,
@@ -162,12 +162,12 @@ class SftpChannel:
                 self._send(*packets, meanwhile=meanwhile)
         return numbers
 
-    def answer(self, request: int, patience: float = 0, *, deadline: float | None = None) -> tuple[int, bytes]:
+    def response(self, request: int, patience: float = 0, *, deadline: float | None = None) -> tuple[int, bytes]:
         """Wait for a request's response: its type and its body. As :meth:`await_all`."""
-        if (there := self._answers.pop(request, None)) is not None:
+        if (there := self._responses.pop(request, None)) is not None:
             return there
         self.await_all((request,), patience, deadline=deadline)
-        return self._answers.pop(request)
+        return self._responses.pop(request)
 
     def await_all(
         self,
@@ -185,10 +185,10 @@ class SftpChannel:
 
         Raises :class:`ConnectionLost`.
         """
-        if all(request in self._answers for request in requests):
+        if all(request in self._responses for request in requests):
             return
         with self._lock:
-            missing = [request for request in requests if request not in self._answers]
+            missing = [request for request in requests if request not in self._responses]
             if not missing:
                 return
             if self._lost is not None:
@@ -368,7 +368,7 @@ class SftpChannel:
             self._lose("the server sent a response that nobody asked for")
             return
         self._awaited.discard(request)
-        self._answers[request] = (packet[0], body)
+        self._responses[request] = (packet[0], body)
         if (waiter := self._waiting.pop(request, None)) is not None:
             waiter.missing -= 1
             if not waiter.missing:

@@ -37,21 +37,21 @@ class Requests:
 
     def handle_of(self, request: int, operation: str) -> bytes:
         """The handle that was asked for."""
-        answered, body = self.channel.answer(request)
+        answered, body = self.channel.response(request)
         if answered != Kind.HANDLE:
             raise refusal(body, operation)
         return bytes(body[4:])
 
     def attributes(self, request: int, seconds: float = 0) -> Attributes:
         """The response to a stat. ``seconds`` as for :meth:`error`."""
-        answered, body = self.channel.answer(request, seconds)
+        answered, body = self.channel.response(request, seconds)
         if answered != Kind.ATTRS:
             raise refusal(body, "stat")
         return parsed(attributes, body, "stat")
 
     def data(self, request: int) -> bytes | None:
         """A read's bytes; None at the file's end."""
-        answered, body = self.channel.answer(request)
+        answered, body = self.channel.response(request)
         if answered == Kind.DATA:
             return body[4:]
         error = refusal(body, "read")
@@ -66,7 +66,7 @@ class Requests:
 
     def error(self, request: int, operation: str, seconds: float = 0) -> SftpError | None:
         """The refusal of a request, or None. ``seconds`` is the server's time, where it needs more than usual."""
-        answered, body = self.channel.answer(request, seconds)
+        answered, body = self.channel.response(request, seconds)
         return parsed(lambda found: status_error(found, operation), body if answered == Kind.STATUS else b"", operation)
 
     def forget(self, requests: Iterable[int]) -> None:
@@ -74,7 +74,7 @@ class Requests:
         deadline = time.monotonic() + _FORGETTING
         with contextlib.suppress(ConnectionLost):
             for request in requests:
-                self.channel.answer(request, deadline=deadline)
+                self.channel.response(request, deadline=deadline)
 
 
 def refusal(body: bytes, operation: str) -> SftpError:

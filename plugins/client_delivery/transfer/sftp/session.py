@@ -211,7 +211,7 @@ class SftpSession:
         began = time.monotonic()
         try:
             while len(found) < most and time.monotonic() - began < patience(0):
-                kind, body = self._channel.answer(self._channel.ask(Kind.READDIR, string(handle)))
+                kind, body = self._channel.response(self._channel.ask(Kind.READDIR, string(handle)))
                 if kind != Kind.NAME:
                     error = refusal(body, "list")
                     if error.code == EOF:
@@ -255,7 +255,7 @@ class SftpSession:
         """Bytes that this account may still write there; None where the server does not tell."""
         if SPACE not in self.extensions:
             return None
-        kind, body = self._channel.answer(self._channel.ask(Kind.EXTENDED, string(SPACE) + string(path)))
+        kind, body = self._channel.response(self._channel.ask(Kind.EXTENDED, string(SPACE) + string(path)))
         if kind != Kind.EXTENDED_REPLY or len(body) < 40:
             return None
         # Block size, fragment size, blocks, free ones, those for anybody (OpenSSH, PROTOCOL, 4.5).
@@ -267,7 +267,7 @@ class SftpSession:
     def _largest_write(self) -> int:
         if LIMITS not in self.extensions:
             return SAFE_BLOCK
-        kind, body = self._channel.answer(self._channel.ask(Kind.EXTENDED, string(LIMITS)))
+        kind, body = self._channel.response(self._channel.ask(Kind.EXTENDED, string(LIMITS)))
         if kind != Kind.EXTENDED_REPLY or len(body) < 32:
             return SAFE_BLOCK
         largest = int(struct.unpack_from(">QQQQ", body)[2])

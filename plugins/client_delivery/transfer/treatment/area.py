@@ -124,12 +124,12 @@ class PreparedArea:
         try:
             with self.access.exchange(
                 "HEAD", prepared.bucket, prepared.key, headers={"If-Match": f'"{prepared.etag}"'}
-            ) as answer:
-                if answer.status == 200:
-                    return int(answer.headers.get("content-length") or -1) == prepared.size
-                if answer.status in (404, 412):
+            ) as response:
+                if response.status == 200:
+                    return int(response.headers.get("content-length") or -1) == prepared.size
+                if response.status in (404, 412):
                     return False
-                code, reason = error_code(answer)
+                code, reason = error_code(response)
         except Unreachable as error:
             raise TransferError(f"S3 cannot be reached to look at {where}: {error}. It will be retried.") from error
         raise TransferError(f"S3 does not show {where}, in the prepared area: {reason} [{code}]. It will be retried.")
