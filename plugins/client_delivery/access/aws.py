@@ -85,9 +85,20 @@ def ses_client(region: str | None = None) -> SESClient:
     """An SES client that makes one call and no more: a call whose response was lost may have sent the e-mail (R7.2)."""
     from botocore.config import Config
 
-    config = _config(1).merge(Config(retries={"total_max_attempts": 1}))
-    client: SESClient = _session(None, None).client("ses", region_name=region, config=config)
+    # It responds in a second or does not: no task waits longer than this for it.
+    once = Config(connect_timeout=10, read_timeout=30, retries={"total_max_attempts": 1})
+    client: SESClient = _session(None, None).client("ses", region_name=region, config=_config(1).merge(once))
     return client
+
+
+def messaging_client(service: str, region: str | None, seconds: float) -> Any:
+    """A client of SNS (``sns``) or EventBridge (``events``) with this environment's own identity, that makes one call
+    in so many seconds and no more."""
+    from botocore.config import Config
+
+    once = Config(connect_timeout=min(5.0, seconds), read_timeout=seconds, retries={"total_max_attempts": 1})
+    session: Any = _session(None, None)
+    return session.client(service, region_name=region, config=_config(1).merge(once))
 
 
 def _s3_config() -> Any:

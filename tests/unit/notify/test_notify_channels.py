@@ -6,7 +6,6 @@ import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -161,8 +160,7 @@ def aws(monkeypatch, service: str) -> Stubber:
     client = boto3.client(service, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
     stub = Stubber(client)
     stub.activate()
-    hook = SimpleNamespace(get_conn=lambda: client)
-    monkeypatch.setattr("airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook", lambda *a, **k: hook)
+    monkeypatch.setattr("client_delivery.access.aws.messaging_client", lambda *asked: client)
     monkeypatch.setattr(backoff, "sleep", lambda seconds: None)
     return stub
 
