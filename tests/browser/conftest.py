@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from selenium import webdriver
@@ -54,8 +56,26 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="package")
 def clients(stack: Stack) -> dict[str, DemoClient]:
-    clients = prepare_clients(stack, stack.directory / "client_configs", otherwise=None)
+    clients = prepare_clients(
+        stack, stack.directory / "client_configs", otherwise=None, schedules=_SELDOM, edits=_edits()
+    )
     return {client.config.name: client for client in clients}
+
+
+_SELDOM = {"meadow_dental": "0 0 1 1 *"}
+"""What is expected is looked for by a clock: one that does not strike in a test."""
+
+
+def _edits() -> dict[str, dict[str, Any]]:
+    """A client with everything that makes people look: a guard, a line that is expected, a window that is closed."""
+    hour = (datetime.now(UTC).hour + 2) % 22
+    fields = {
+        "bypass_file_checks": False,
+        "guards": {"not_empty": True},
+        "expected": [{"files": "elig_*.csv", "by": "yearly, day 1, 00:00"}],
+        "window": {"from": f"{hour:02}:00", "to": f"{hour + 1:02}:00"},
+    }
+    return {"meadow_dental": fields}
 
 
 @pytest.fixture(scope="package")

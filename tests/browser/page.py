@@ -24,6 +24,8 @@ class Page:
     def __init__(self, driver: WebDriver, screenshots: Path) -> None:
         self._driver = driver
         self._screenshots = screenshots
+        self.clicks = 0
+        """How often somebody would have clicked, or pressed Enter."""
 
     def open(self, url: str) -> None:
         """Go there."""
@@ -36,6 +38,7 @@ class Page:
             for element in self._all(selector):
                 if element.is_displayed() and element.is_enabled():
                     element.click()
+                    self.clicks += 1
                     return True
             return False
 
@@ -145,6 +148,7 @@ class Page:
         found = self._all(selector)
         if found:
             found[-1].click()
+            self.clicks += 1
         return bool(found)
 
     def until(self, condition: Callable[[WebDriver], object], what: str, seconds: float) -> None:

