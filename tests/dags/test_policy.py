@@ -46,8 +46,11 @@ def test_the_examples_cover_every_destination_and_way_of_working():
 @pytest.mark.parametrize("dag_id", [path.stem for path in YAML_FILES])
 class TestEachDag:
     def test_r4_1_runs_every_15_minutes_one_at_a_time_without_catch_up(self, dags, dag_id):
+        from client_delivery.config.loader import load_file
+
         dag = dags[dag_id]
-        assert (dag.schedule.expression, str(dag.schedule.timezone)) == (spread_by("H/15 * * * *", dag_id), "UTC")
+        zone = load_file(CONFIGS / f"{dag_id}.yaml").timezone
+        assert (dag.schedule.expression, str(dag.schedule.timezone)) == (spread_by("H/15 * * * *", dag_id), zone)
         assert dag.max_active_runs == 1, "Two runs of one client at once would race for its files."
         assert dag.catchup is False
         assert "config-error" not in dag.tags, dag.doc_md

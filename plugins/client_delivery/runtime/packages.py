@@ -18,6 +18,9 @@ REQUIRED = (
     "ssh-python",
     "awscrt",
     "holidays",
+    "isal",
+    "pysequoia",
+    "zstandard",
 )
 """The packages of ``requirements.txt``, without Airflow itself."""
 
