@@ -83,7 +83,7 @@ def as_templated(name: str) -> str:
     return f"{folder}{slash}to {base}"
 
 
-@pytest.mark.parametrize("destination", ["gcs", "sftp"])
+@pytest.mark.parametrize("destination", [pytest.param("gcs", marks=pytest.mark.slow), "sftp"])
 def test_each_arrives_under_the_templates_name_with_its_checksum_or_fails_by_it(scenario, stack, destination):
     outside = {path for path in stack.sftp.root.parent.rglob("*") if stack.sftp.root not in path.parents}
 
