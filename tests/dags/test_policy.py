@@ -135,6 +135,19 @@ def test_r9_4_what_airflow_stores_of_a_dag_is_small(dags):
         assert len(json.dumps(DagSerialization.to_dict(dag))) < 16_000, dag.dag_id
 
 
+def test_r9_1_a_task_sees_what_the_form_says_although_it_keeps_no_copy(dags):
+    """As Airflow's task runner makes the parameters of a task's context."""
+    from airflow.sdk.definitions.param import process_params
+    from airflow.sdk.exceptions import ParamValidationError
+
+    dag = dags[YAML_FILES[0].stem]
+    for task in dag.tasks:
+        said = process_params(dag, task, {"wait_minutes": 5}, suppress_exception=False)
+        assert said == {**dag.params.dump(), "wait_minutes": 5}
+    with pytest.raises(ParamValidationError, match="wait_minutes"):
+        process_params(dag, dag.tasks[0], {"wait_minutes": -1}, suppress_exception=False)
+
+
 def imported(dag_id: str | None, task_id: str | None = None, configs: Path = CONFIGS) -> list[str]:
     """The DAG ids that the DAG file yields in a fresh process, as Airflow parses it for a task (or for all)."""
     context = {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": dag_id, "_AIRFLOW_PARSING_CONTEXT_TASK_ID": task_id}
