@@ -82,6 +82,7 @@ def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
                 *_companions(config),
             ],
         ),
+        *([Section("How to open the files", list(_treatment(config)))] if config.treated else []),
         Section(
             "Whom to call",
             [
@@ -98,6 +99,28 @@ def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
             ],
         ),
     ]
+
+
+_OPEN = {"gzip": ".gz: gunzip FILE", "zip": ".zip: unzip FILE", "zstd": ".zst: zstd --decompress FILE"}
+
+
+def _treatment(config: ClientConfig) -> Iterator[str]:
+    if (encrypt := config.encrypt) is not None:
+        yield (
+            "Each file is an OpenPGP message (RFC 4880, RFC 9580), encrypted for the public keys that you gave us. "
+            "GnuPG opens it with your private key:"
+        )
+        yield f"    gpg --output FILE --decrypt FILE{encrypt.suffix}"
+        yield (
+            "It is signed: import the public key that we give you, and gpg says 'Good signature from …'. Refuse a file "
+            "of which it does not."
+            if encrypt.sign_with
+            else "It is not signed."
+        )
+        yield "Tell us 30 days before your key expires, and at once if it was lost: send us the new public key."
+    if config.compress:
+        yield f"{'What is in it' if config.encrypt else 'Each file'} is compressed. To open"
+        yield f"    {_OPEN[config.compress]}"
 
 
 def _companions(config: ClientConfig) -> Iterator[str]:

@@ -203,6 +203,7 @@ class Batch:
             delivered_to=receipt.uri,
             checksum=receipt.checksum,
             verified_by=receipt.verified_by,
+            **({"delivered_bytes": receipt.size} if receipt.prepared else {}),
             seconds=round(time.monotonic() - attempt.began, 3),
         )
         if receipt.remark:

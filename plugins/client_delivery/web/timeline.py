@@ -53,7 +53,8 @@ def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iter
         note(one.began_at, f"attempt {one.attempts} began" if one.attempts else "attempt began", run=one.run)
         took = seconds(one.began_at, one.at)
         if one.status == Status.SUCCESS:
-            how = f"{one.delivered_to}, verified by {one.verified_by}, {one.checksum}" + (
+            of = "" if one.delivered_size is None else f", {one.delivered_size} bytes of {one.size}"
+            how = f"{one.delivered_to}, verified by {one.verified_by}, {one.checksum}{of}" + (
                 f", in {took}" if took else ""
             )
             note(one.at, "delivered", how, True, one.run)

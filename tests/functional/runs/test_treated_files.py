@@ -15,9 +15,13 @@ import zipfile
 
 import pytest
 import zstandard
+from pysequoia.packet import PacketPile, Tag
 
 from client_delivery.ledger.entry import Status
-from local.stand_ins import PREPARED_BUCKET
+from client_delivery.ledger.history import History
+from client_delivery.transfer.s3.access import S3Access
+from local.stand_ins import LEDGER_TABLE, PREPARED_BUCKET
+from tests.faults.crash import ResumableRuns, die_at_call
 from tests.support.openpgp import key
 
 MIB = 1024**2
@@ -106,15 +110,12 @@ def test_ledger_and_record_have_both_checksums_and_sizes(scenario):
     assert (entry.size, entry.delivered_size) == (len(content), len(arrived))
     assert entry.source_checksum != entry.checksum
     assert entry.source_checksum.startswith("crc32c:")
-    from client_delivery.ledger.history import History
-
-    [recorded] = (
-        History(client.stack.client("dynamodb"), "client-file-ledger").of_client(client.config.delivery_key).found
-    )
+    [recorded] = History(client.stack.client("dynamodb"), LEDGER_TABLE).of_client(client.config.delivery_key).found
     assert (recorded.source_checksum, recorded.delivered_size) == (entry.source_checksum, entry.delivered_size)
     assert recorded.checksum == entry.checksum
 
 
+@pytest.mark.slow
 def test_armor_and_another_suffix(scenario, recipient):
     client = scenario("sftp", encrypt={"recipients": [key("rsa3072")], "armor": True, "suffix": ".asc"})
     client.drop("a.csv", b"text")
@@ -131,10 +132,10 @@ def test_armor_and_another_suffix(scenario, recipient):
     ("name", "why"),
     [
         ("expired", "expired on 2025-01-31"),
-        ("revoked", "has been revoked"),
-        ("subkey-expired", "its last one expired on 2025-01-31"),
-        ("signs-only", "can only sign"),
-        ("rsa1024", "RSA with 1024 bits"),
+        pytest.param("revoked", "has been revoked", marks=pytest.mark.slow),
+        pytest.param("subkey-expired", "its last one expired on 2025-01-31", marks=pytest.mark.slow),
+        pytest.param("signs-only", "can only sign", marks=pytest.mark.slow),
+        pytest.param("rsa1024", "RSA with 1024 bits", marks=pytest.mark.slow),
     ],
 )
 def test_nothing_is_sent_for_a_key_that_is_of_no_use(scenario, name, why):
@@ -204,3 +205,91 @@ def test_r12_a_payers_setup_names_checksums_and_manifest_are_of_what_arrives(sce
     assert arrived[f"{name}.sha256"] == f"{digest}  {name}\n".encode()
     told = {"name": name, "size": len(arrived[name]), "sha256": digest}
     assert json.loads(arrived[f"{number}_1.manifest"]) == {"count": 1, "total": len(arrived[name]), "files": [told]}
+
+
+# -- between preparing and delivering ----------------------------------------------------------------------------------
+
+
+def content_of(client, recipient, name: str) -> bytes:
+    return gzip.decompress(recipient.reads(client.delivered()[f"{name}.gz.pgp"]).content)
+
+
+def dead_between(scenario, tmp_path, **changes):
+    """A client whose run died when its file was prepared, and nothing of it was delivered yet."""
+    client = scenario("s3", compress="gzip", encrypt={"recipients": [key("good")]}, **changes)
+    client.drop("a.csv", lines(5000))
+    runs = ResumableRuns(client.config, tmp_path / "run")
+    died = die_at_call(r"PUT .*/example-partner-landing", "before", runs, tmp_path / "call")
+    assert died.killed
+    assert client.delivered() == {}
+    assert len(prepared(client)) == 1
+    return client, runs
+
+
+def test_what_a_dead_run_has_prepared_is_what_the_next_one_delivers(scenario, recipient, tmp_path):
+    """The very bytes: its ETag is that of the object that was there."""
+    client, _ = dead_between(scenario, tmp_path)
+    [there] = prepared(client)
+    waiting = client.s3.get_object(Bucket=PREPARED_BUCKET, Key=there)["Body"].read()
+    assert client.run().state == "success"
+    assert client.delivered() == {"a.csv.gz.pgp": waiting}
+    assert content_of(client, recipient, "a.csv") == lines(5000)
+    assert prepared(client) == []
+
+
+@pytest.mark.parametrize("how", [pytest.param("gone", marks=pytest.mark.slow), "changed"])
+def test_a_prepared_object_that_is_not_what_was_noted_is_prepared_anew(scenario, recipient, tmp_path, how):
+    client, _ = dead_between(scenario, tmp_path)
+    [there] = prepared(client)
+    if how == "gone":
+        client.s3.delete_object(Bucket=PREPARED_BUCKET, Key=there)
+    else:
+        client.s3.put_object(Bucket=PREPARED_BUCKET, Key=there, Body=b"something else")
+    assert client.run().state == "success"
+    assert content_of(client, recipient, "a.csv") == lines(5000)
+    assert [one for one in prepared(client) if one != there] == []
+
+
+def test_what_was_prepared_for_a_key_that_was_replaced_is_never_delivered(scenario, recipient, tmp_path):
+    client, _ = dead_between(scenario, tmp_path)
+    client.edit(encrypt={"recipients": [key("rsa3072")]})
+    assert client.run().state == "success"
+    message = client.delivered()["a.csv.gz.pgp"]
+    (session,) = [one for one in PacketPile.from_bytes(message) if one.tag == Tag.PKESK]
+    assert session.body[9] == 1, "RSA: for the key of today (RFC 9580, 5.1.1)"
+    assert content_of(client, recipient, "a.csv") == lines(5000)
+    assert prepared(client) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "name"), [({"encrypt": None}, "a.csv.gz"), ({"encrypt": None, "compress": None}, "a.csv")]
+)
+def test_a_name_says_what_is_done_by_now_whatever_the_dead_run_registered(scenario, tmp_path, changes, name):
+    client, _ = dead_between(scenario, tmp_path)
+    client.edit(**changes)
+    assert client.run().state == "success"
+    assert list(client.delivered()) == [name]
+    assert gzip.decompress(client.delivered()[name]) if name.endswith("gz") else client.delivered()[name]
+
+
+def test_a_source_that_is_replaced_before_it_was_prepared_is_not_read_in_its_name(scenario, recipient):
+    client = scenario("s3", compress="gzip", encrypt={"recipients": [key("good")]})
+    client.drop("a.csv", lines(5000))
+    put = S3Access.exchange
+
+    def late(self, method, bucket, name, **request):
+        if method == "GET" and name.endswith("a.csv") and client.waiting() == ["a.csv"] and not replaced:
+            replaced.append(name)
+            client.s3.put_object(Bucket=bucket, Key=name, Body=lines(6000))
+        return put(self, method, bucket, name, **request)
+
+    replaced: list[str] = []
+    with pytest.MonkeyPatch.context() as race:
+        race.setattr(S3Access, "exchange", late)
+        client.run()
+    assert replaced
+    assert client.delivered() == {}
+    assert prepared(client) == []
+    assert client.run().state == "success"
+    assert content_of(client, recipient, "a.csv") == lines(6000)

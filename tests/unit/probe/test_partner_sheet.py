@@ -13,6 +13,7 @@ from client_delivery.config.model import ClientConfig
 from client_delivery.probe import partner_sheet
 from client_delivery.probe.sheet import FILL_IN, Ours, sheet
 from client_delivery.transfer.sftp.temporary import TemporaryNames
+from tests.support.openpgp import key
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA9R3lUxvyx+XrErJyTvyowMYNkFKKQMAKjiCXjSlqAH"
 PLACES = {
@@ -109,3 +110,16 @@ def test_words_of_the_configuration_are_shown_and_never_obeyed():
 def test_a_configuration_that_is_not_there(tmp_path, capsys):
     assert partner_sheet.main(["nobody", "--directory", str(tmp_path)]) == 2
     assert "There is no" in capsys.readouterr().err
+
+
+def test_a_recipient_of_encrypted_files_is_told_how_to_open_and_verify_them():
+    treated = config_for("sftp").model_dump() | {
+        "compress": "gzip",
+        "encrypt": {"recipients": [key("good")], "sign_with": "ours", "suffix": ".gpg"},
+    }
+    text = text_of(ClientConfig.model_validate(treated))
+    assert "    gpg --output FILE --decrypt FILE.gpg" in text
+    assert "Good signature" in text
+    assert ".gz: gunzip FILE" in text
+    assert "PUBLIC KEY" not in text
+    assert "How to open the files" not in text_of(config_for("sftp"))
