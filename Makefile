@@ -98,6 +98,7 @@ docs: .venv/.ready ## write what is generated: JSON Schema, configuration and se
 	$(BIN)/python -m client_delivery.config.schema
 	$(BIN)/python -m client_delivery.config.reference
 	$(BIN)/python -m client_delivery.runtime.settings_reference
+	$(BIN)/python -m client_delivery.notify.delivery_event
 	$(BIN)/python -m tests.functional.transfer.sftp.table
 
 .PHONY: probe-prints

@@ -115,6 +115,14 @@ CLIENT_WATCHES = (
         "The task's log (message_not_sent) says which channel refuses, and why: correct its connection, topic or bus.",
     ),
     ClientWatch(
+        "EventsLost",
+        "event_not_put",
+        "The event of a delivery that has ended did not get onto the bus (delivery.event_bus), and is not put again. "
+        "The files are not affected.",
+        "The line event_not_put in the log of the task report says why. Tell whoever goes by the events which "
+        "delivery is missing.",
+    ),
+    ClientWatch(
         "TasksRed",
         "task_red",
         "A task other than report has failed after its last retry: the client that the contributor names gets nothing, "

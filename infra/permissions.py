@@ -88,6 +88,7 @@ def worker(environment: Environment, needs: Needs) -> list[Grant]:
             (environment.arn("logs", f"log-group:{environment.container_log_group}:log-stream:*"),),
             wildcard="every container has a log stream of its own",
         ),
+        *_events(environment),
     ]
 
 
@@ -100,6 +101,15 @@ def _notify(environment: Environment, needs: Needs) -> list[Grant]:
         arns = {one if one.startswith("arn:") else environment.arn("events", f"event-bus/{one}") for one in needs.buses}
         grants.append(Grant("NotifyBuses", ("events:PutEvents",), tuple(sorted(arns))))
     return grants
+
+
+def _events(environment: Environment) -> list[Grant]:
+    """One event for each delivery that has ended, where there is a bus for them."""
+    if environment.event_bus is None:
+        return []
+    bus = environment.event_bus
+    arn = bus if bus.startswith("arn:") else environment.arn("events", f"event-bus/{bus}")
+    return [Grant("TellOfDeliveries", ("events:PutEvents",), (arn,))]
 
 
 def container(environment: Environment, needs: Needs) -> list[Grant]:

@@ -161,6 +161,8 @@ class PlatformStack(cdk.Stack):
             "delivery.environment": "" if environment.name == "production" else environment.name,
             "delivery.connections_prefix": CONNECTIONS_PREFIX,
             "delivery.prepared_location": f"s3://{environment.prepared_bucket}/",
+            **({"delivery.event_bus": environment.event_bus} if environment.event_bus else {}),
+            **({"delivery.asset_events": "true"} if environment.asset_events else {}),
             "delivery.mwaa_environment": environment.prefix,
             "delivery.airflow_history_days": str(environment.airflow_history_days),
             "delivery.record_days": str(environment.record_days),

@@ -84,6 +84,11 @@ class Environment(_Section):
     spot: bool = False
     """Whether big copies run on Fargate Spot."""
     log_retention_days: LogRetention = 400
+    event_bus: str | None = Field(None, pattern=r"^[A-Za-z0-9/_.:-]{1,1600}$")
+    """The EventBridge bus that gets an event for each delivery that has ended, by name or ARN; it exists already. None:
+    there are no events, and nobody may put any."""
+    asset_events: bool = False
+    """Whether each client's DAG tells of delivered files by an Airflow asset."""
     airflow_history_days: int = Field(30, ge=7)
     """What Airflow's UI remembers of runs; the ledger remembers everything. A failed run can be cleared for so long."""
     record_days: int = Field(2557, ge=30, le=36_500)

@@ -66,6 +66,10 @@ class AirflowApi:
         """All task instances of a run."""
         return self.all(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
 
+    def asset_events(self) -> list[dict[str, Any]]:
+        """What DAGs have told of assets."""
+        return self.all("/assets/events", "asset_events")
+
     def mark_failed(self, dag_id: str, run_id: str) -> None:
         """Mark a run as failed, as the run's menu in the UI does."""
         self.api("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})

@@ -118,7 +118,7 @@ def cut(environ: dict[str, Any]) -> None:
 
 def error_body(call: str, code: str, message: str = "fault on order") -> bytes:
     """An error as the service of ``call`` words it."""
-    if call.startswith(("dynamodb", "ecs", "secretsmanager")):
+    if call.startswith(("dynamodb", "ecs", "events", "secretsmanager")):
         kind = f"com.amazonaws.{call.partition('.')[0]}#{code}"
         return json.dumps({"__type": kind, "message": message}).encode()
     told = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"

@@ -18,6 +18,7 @@ from client_delivery.config.schedule import DEFAULT_SCHEDULE, spread_by
 from client_delivery.config.timing import Timing
 from client_delivery.config.treatment_checks import require_prepared_area
 from client_delivery.ledger.view import LedgerView
+from client_delivery.operators.announce import AnnounceOperator
 from client_delivery.operators.base import note_red_task
 from client_delivery.operators.configuration_error import ConfigurationErrorOperator
 from client_delivery.operators.database_cleanup import DatabaseCleanupOperator, note_red_cleanup
@@ -233,6 +234,10 @@ def _delivery(config: ClientConfig | None, problem: str) -> RegisterFilesSensor:
     register >> [started, transfer]
     [register, started, transfer] >> finished
     [register, transfer, finished] >> report
+    if setting("asset_events") == "True":
+        # Beside the e-mail, and no leaf: whatever becomes of it is not the run's colour.
+        announce = AnnounceOperator(**wind_up, task_id="announce")
+        [register, started, transfer] >> announce >> report
     return register
 
 

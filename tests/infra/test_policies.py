@@ -53,6 +53,22 @@ def test_only_the_prefixes_of_the_configurations_can_be_read_listed_and_cleared(
     assert "PartnerRoles" not in found
 
 
+@pytest.mark.parametrize(
+    ("bus", "arn"),
+    [
+        ("deliveries", "arn:aws:events:us-east-1:111122223333:event-bus/deliveries"),
+        ("arn:aws:events:eu-west-1:444455556666:event-bus/all", "arn:aws:events:eu-west-1:444455556666:event-bus/all"),
+    ],
+)
+def test_only_workers_put_events_and_only_on_the_bus_that_is_set(bus, arn):
+    environment, needs = ENVIRONMENT.model_copy(update={"event_bus": bus}), needs_of([client(1)])
+    found = statements(permissions.worker(environment, needs))["TellOfDeliveries"]
+    assert (found["Action"], found["Resource"]) == (["events:PutEvents"], [arn])
+    assert "TellOfDeliveries" not in statements(permissions.container(environment, needs))
+    assert "TellOfDeliveries" not in statements(permissions.worker(ENVIRONMENT, needs)), "no bus, no right"
+    assert "events:PutEvents" in boundary(environment)[0]["Action"]
+
+
 def test_nothing_is_ever_written_into_a_pick_up_that_shares_a_bucket_with_landings():
     there = {"type": "s3", "bucket": "company-client-pickup", "prefix": "landed/"}
     needs = needs_of([client(1), client(2, destination=there), client(3, pickup={"bucket": "other", "prefix": "a/"})])

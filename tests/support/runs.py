@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from client_delivery.config.model import ClientConfig
 from client_delivery.config.problem import ConfigError, Problem
@@ -39,6 +40,8 @@ class RunResult:
     """What tasks pushed to XCom under a key of their own."""
     of_wrong_file: dict[str, str] = field(default_factory=dict)
     """The state of the task that only a wrong file's DAG has, where the run began while the file was wrong."""
+    asset_events: list[Any] = field(default_factory=list)
+    """What Airflow tells other DAGs, by assets."""
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
     """The same and what each task returned, by task and key."""
 
@@ -161,7 +164,11 @@ class Runs:
 
     def _wind_up(self, result: RunResult, params: Mapping[str, Any]) -> None:
         self._by_rule(result, "notify_finished", ["register_files", "notify_started", *_transfers(result)], params)
-        self._by_rule(result, "report", ["register_files", "notify_finished", *_transfers(result)], params)
+        announces = ["announce"] if "announce" in self.dag.task_ids else []
+        for name in announces:
+            self._by_rule(result, name, ["register_files", "notify_started", *_transfers(result)], params)
+        before = ["register_files", "notify_finished", *announces, *_transfers(result)]
+        self._by_rule(result, "report", before, params)
 
     def _by_rule(self, result: RunResult, name: str, upstream: list[str], params: Mapping[str, Any]) -> None:
         """As Airflow does by ALL_DONE_MIN_ONE_SUCCESS: one that was skipped skips it."""
@@ -198,6 +205,7 @@ class Runs:
                 conf=dict(params),
             ),
             "params": {**self.dag.params.dump(), **params},
+            "outlet_events": (outlets := OutletEventAccessors()),
             "ti": SimpleNamespace(
                 xcom_pull=lambda task_ids, key="return_value": result.xcoms.get((task_ids, key)),
                 xcom_push=push,
@@ -239,6 +247,7 @@ class Runs:
                 continue
             result.states[name], result.xcoms[name, "return_value"] = "success", value
             result.errors.pop(name, None)
+            result.asset_events += [event for accessor in outlets.values() for event in accessor.asset_alias_events]
             return value
         return None
 

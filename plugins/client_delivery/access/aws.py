@@ -75,6 +75,17 @@ def dynamodb_client(*, patient: bool = True) -> DynamoDBClient:
     return client
 
 
+def events_client() -> Any:
+    """An EventBridge client that makes each call once, and gives up after seconds: a call whose response was lost may
+    have put its event."""
+    from botocore.config import Config
+
+    # max_attempts counts the retries, total_max_attempts all of them
+    # (https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html).
+    config = _config(1, connect_seconds=2, read_seconds=5).merge(Config(retries={"total_max_attempts": 1}))
+    return _session(None, None).client("events", config=config)
+
+
 def secrets_manager_client(region: str | None = None) -> SecretsManagerClient:
     """A Secrets Manager client for the destinations' credentials."""
     client: SecretsManagerClient = _session(None, None).client("secretsmanager", region_name=region, config=_config(1))

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from client_delivery.access.aws import events_client
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.notify import look_for_late, post_of
 from client_delivery.operators.tasks import FINISHED_TASK, LIFE
+from client_delivery.run.announcing import put_event
 from client_delivery.run.closing import deactivate, failures, settle
 from client_delivery.run.mails import FinishedMail
 from client_delivery.run.rules import tell_of_job
@@ -35,12 +37,17 @@ class ReportOperator(DeliveryOperator):
         settled = settle(run)
         if context["ti"].xcom_pull(task_ids=FINISHED_TASK, key=LIFE) != str(run.owner):
             self._tell(run)
+        self._put_event(run)
         closed = deactivate(run, settled)
         look_for_late(self, run, delivered=True)
         failed = failures(run, closed)
         run.end()
         if failed:
             raise AirflowFailException(failed)
+
+    def _put_event(self, run: Run) -> None:
+        if not put_event(run, events_client, run_url=post_of(self, run).run_url(run.owner)):
+            self.alarm("event_not_put")
 
     def _tell(self, run: Run) -> None:
         """What the task of the finish e-mail does, where it did not run in this life of the run."""

@@ -93,6 +93,19 @@ class Settings(BaseModel):
         "the name of an SES configuration set",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
     )
+    event_bus: str = _field(
+        "",
+        "The EventBridge bus that gets one event for each delivery that has ended ([events](events.md)): its name or "
+        "its ARN. Without it there are no events.",
+        "the name or ARN of an EventBridge bus",
+        pattern=r"^[A-Za-z0-9/_.:-]{1,1600}$",
+    )
+    asset_events: _Boolean = _field(
+        False,
+        "Whether each client's DAG tells of delivered files by an Airflow asset, so that other DAGs go on with them "
+        "([events](events.md)). It costs one more task in each run that delivers.",
+        "true or false",
+    )
     environment: str = _field(
         "", "Shown in e-mails, for example `staging`; not set in production.", "a short name", max_length=64
     )

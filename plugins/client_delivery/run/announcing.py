@@ -1,0 +1,189 @@
+"""Other systems are told that a delivery has ended (R7): one event at most for each life of a run.
+
+Nothing of it decides anything about files, and nothing of the delivery waits for it longer than some seconds: an event
+that cannot be put is said, and the run goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from client_delivery.ledger.entry import Entry, Status
+from client_delivery.runtime.backoff import Backoff
+
+if TYPE_CHECKING:
+    from client_delivery.notify.delivery_event import DeliveryEvent, FileOfEvent
+    from client_delivery.run.context import Run
+
+_KIND = "event"
+"""The ledger's mark, beside those of the e-mails."""
+_TRIES = 3
+_BACKOFF = Backoff(first=1.0, longest=4.0)
+_FIRST = {"failed": 0, "held": 1, "replaced": 2, "delivered": 3}
+
+
+class NotPut(Exception):
+    """The bus has not taken the event, for certain.
+
+    :param helps: whether another try may help.
+    """
+
+    def __init__(self, why: str, *, helps: bool) -> None:
+        super().__init__(why)
+        self.helps = helps
+
+
+def put_event(run: Run, events: Callable[[], Any], *, run_url: str | None) -> bool:
+    """Put the event of what this run winds up, if there is a bus and nobody has; before the files are set inactive.
+
+    Returns False if one was due and did not get through, as far as anybody knows. Raises nothing: the files are where
+    they belong, and no other try may change that.
+
+    :param events: EventBridge. Make each call only once: a call whose response was lost may have put the event.
+    """
+    if not run.settings.event_bus:
+        return True
+    try:
+        entries = _with_outcome(run)
+        return not entries or _put_due(run, entries, events, run_url)
+    except Exception as error:
+        run.log_event("event_not_put", level=logging.ERROR, error=f"{type(error).__name__}: {error}")
+        return False
+
+
+def arrived(run: Run) -> tuple[int, int]:
+    """How many files this run winds up that were delivered, and their bytes."""
+    sizes = [entry.size for entry in _with_outcome(run) if entry.status is Status.SUCCESS]
+    return len(sizes), sum(sizes)
+
+
+def _with_outcome(run: Run) -> list[Entry]:
+    found = run.to_wind_up(run.ledger.open_now(run.owner))
+    return [entry for entry in found if entry.status is not Status.PROCESSING and not entry.reopened]
+
+
+def _put_due(run: Run, entries: Sequence[Entry], events: Callable[[], Any], run_url: str | None) -> bool:
+    """Whether all that is due got through."""
+    from client_delivery.notify.delivery_event import as_json
+
+    client = events()  # before the claim: who dies after it must not have had anything left to do but to put it
+    lives = {entry.owned_by for entry in entries}
+    claimed = {life for life in lives if run.mail_marks.claim(_KIND, life)}
+    about = [entry for entry in entries if entry.owned_by in claimed]
+    if not about:
+        run.log_event("event_not_due")
+        return True
+    event = event_of(run, about, run_url)
+    try:
+        put(client, run.settings.event_bus, as_json(event))
+    except NotPut as error:
+        for life in claimed:
+            run.mail_marks.release(_KIND, life)
+        run.log_event("event_not_put", level=logging.ERROR, error=str(error))
+        return False
+    except Exception as error:
+        # Its claim stays: whoever put it again might put it twice.
+        why = f"{type(error).__name__}; it is not known whether it was put"
+        run.log_event("event_not_put", level=logging.ERROR, error=why)
+        return False
+    run.log_event("event_put", bus=run.settings.event_bus, files=len(about), id=event.id)
+    return True
+
+
+def event_of(run: Run, entries: Sequence[Entry], run_url: str | None) -> DeliveryEvent:
+    """What there is to be told of these entries."""
+    from client_delivery.notify.delivery_event import DeliveryEvent, RunOfEvent
+
+    files = sorted((_file(run, entry) for entry in entries), key=lambda one: (_FIRST[one.status], one.name))
+    delivered = [one for one in files if one.status == "delivered"]
+    failed = [one for one in files if one.status in ("failed", "held")]
+    owner, config = run.owner, run.config
+    return DeliveryEvent(
+        id=str(owner),
+        time=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        environment=run.settings.environment or "production",
+        configuration=config.name,
+        client_h_number=config.client_h_number,
+        feed=config.feed,
+        run=RunOfEvent(dag_id=owner.dag_id or config.name, run_id=owner.run_id, url=run_url),
+        outcome="failed" if failed and not delivered else "partly" if failed else "delivered",
+        source=f"s3://{config.pickup.bucket}/{config.pickup.prefix}",
+        destination=config.destination.uri,
+        files_delivered=len(delivered),
+        bytes_delivered=sum(one.size for one in delivered),
+        files_failed=len(failed),
+        files=files,
+        files_left_out=0,
+    )
+
+
+def _file(run: Run, entry: Entry) -> FileOfEvent:
+    from client_delivery.notify.delivery_event import FileOfEvent, short
+
+    delivered = entry.status is Status.SUCCESS
+    return FileOfEvent(
+        name=_text(entry.file_name),
+        arrives_as=_text(entry.arrives_as),
+        size=entry.size,
+        status="delivered" if delivered else "held" if entry.guarded else "failed" if run.failed(entry) else "replaced",
+        at=entry.timestamp,
+        delivered_to=_text(entry.delivered_to) if delivered and entry.delivered_to else None,
+        checksum=entry.checksum if delivered else None,
+        reason=None if delivered else short(_text(entry.last_error or "")) or None,
+    )
+
+
+def _text(untrusted: str) -> str:
+    """JSON in UTF-8 has no lone surrogates."""
+    return untrusted.encode("utf-8", "backslashreplace").decode()
+
+
+def put(client: Any, bus: str, document: str) -> None:
+    """Put one event on a bus. Raises :class:`NotPut`, and whatever leaves it unknown whether it was put."""
+    from botocore.exceptions import (
+        ClientError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        NoCredentialsError,
+        ParamValidationError,
+    )
+
+    for number in range(1, _TRIES + 1):
+        try:
+            _put_once(client, bus, document)
+        except NotPut as error:
+            if number == _TRIES or not error.helps:
+                raise
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
+            if number == _TRIES:
+                raise NotPut(f"EventBridge cannot be reached ({type(error).__name__})", helps=True) from error
+        except (NoCredentialsError, ParamValidationError) as error:
+            raise NotPut(f"EventBridge was not asked: {error}", helps=False) from error
+        except ClientError as error:
+            told, status = error.response["Error"], error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+            throttled = told.get("Code") in ("ThrottlingException", "Throttling", "LimitExceededException")
+            if status >= 500:
+                raise  # the service may have done it
+            if number == _TRIES or not throttled:
+                refusal = f"EventBridge refuses: {told.get('Message', '')} [{told.get('Code')}]."
+                why = f"{refusal} It needs events:PutEvents on the bus {bus!r}, which must exist"
+                raise NotPut(why, helps=False) from error
+        else:
+            return
+        _BACKOFF.wait(number)
+
+
+def _put_once(client: Any, bus: str, document: str) -> None:
+    from client_delivery.notify.delivery_event import DETAIL_TYPE, SOURCE
+
+    entry: dict[str, Any] = {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": document, "EventBusName": bus}
+    answer = client.put_events(Entries=[entry])
+    if answer.get("FailedEntryCount"):
+        # "ThrottlingException" and "InternalFailure" pass (API reference, PutEventsResultEntry); the entry was not put.
+        told = answer["Entries"][0]
+        code = told.get("ErrorCode", "")
+        helps = code in ("ThrottlingException", "InternalFailure", "InternalException")
+        raise NotPut(f"EventBridge did not take it: {told.get('ErrorMessage', '')} [{code}]", helps=helps)
