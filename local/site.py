@@ -30,7 +30,7 @@ SECTIONS = {
     "Decisions": ["docs/decisions/README.md", "docs/decisions/0*.md"],
 }
 """The site's pages in their order."""
-_BESIDE = ["LICENSE", "docs/images/*", "benchmarks/results/*.svg"]
+_BESIDE = ["LICENSE", "docs/images/*", "docs/**/*.json", "benchmarks/results/*.svg"]
 _ELSEWHERE = re.compile(r"<(?:script|img|iframe)[^>]+src=\"?(https?:|//)|<link[^>]+stylesheet[^>]+href=\"?(https?:|//)")
 
 
