@@ -1,123 +1,33 @@
-"""R4.2 to R5: the client's health, whether there is anything to do, and what the ledger learns before it is sent."""
+"""R5: what the ledger learns of each file before it is sent."""
 
 from __future__ import annotations
 
-import logging
-import time
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
-from airflow.sdk import BaseSensorOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowFailException
 
-from client_delivery.operators.base import DeliveryOperator, HeldFiles
-from client_delivery.operators.notify import look_for_late, post_of
-from client_delivery.operators.tasks import ERROR_TASK
-from client_delivery.run.again import dismiss
-from client_delivery.run.detection import FormRefused, check_form, detect, end_idle, goes_on
-from client_delivery.run.health import AnotherClient, AnotherRunUnderWay, take_stock
-from client_delivery.run.questions import answering_tasks
-from client_delivery.runtime.packages import missing_packages, refusal_of
+from client_delivery.operators.detect_files import DetectFilesSensor
+from client_delivery.operators.notify import look_for_late
+from client_delivery.run.detection import FormRefused
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from client_delivery.pickup.survey import Findings
     from client_delivery.run.batches import BatchRef
     from client_delivery.run.context import Run
 
 
-class RegisterFilesSensor(DeliveryOperator, BaseSensorOperator):
-    """A run's first steps, one after the other; the first that finds no reason to go on skips the rest of the run.
+class RegisterFilesSensor(DetectFilesSensor):
+    """A run's first steps: health check and detection, and then the registration.
 
-    *Health check*: what a run that died left active is logged as an error and set inactive (R4.2). While another run of
-    the client is under way, this one waits for it by its retries, and ends red.
-
-    *Detection*: looks for the done file, for new files and for unfinished work (R4.3). An idle run ends here, green,
-    with nothing written and nobody mailed (R4.4); red while a file that failed earlier still waits (R5.9). A run that
-    was triggered with ``wait_minutes`` waits that long for something to do, deferred: it then occupies no worker slot.
-
-    *Registration*: decides for each file by the ledger (R5), clears away what was sent before, and plans the batches.
+    *Registration*: decides for each file by the ledger whether it was sent before (R5), clears away what was, and plans
+    the batches.
 
     Safe to run again at any point: what an earlier try registered is taken up anew, by what that try began with.
     """
 
-    def execute(self, context: Context) -> list[BatchRef]:
-        """Returns the batches; skips the rest of the run if there is nothing to send or to report.
-
-        Raises while another run of the client is under way (R4.1), if the pick-up belongs to another client number, and
-        if the form asks for what there cannot be, or is not.
-        """
-        if missing := missing_packages():
-            self.log_event("packages_missing", level=logging.ERROR, packages=missing)
-            raise refusal_of(missing)
-        run = self.run_of(context)
-        if self.has_begun:
-            # An earlier try of this task did the first steps, and what is active now is this run's own.
-            return self._register(context, run)
-        self._refuse_a_run_of_a_wrong_file(context, run)
-        if answering := answering_tasks(context["params"]):
-            # Nothing is looked at or changed: another run may be in the middle of it. Who has asked is kept.
-            run.note_act()
-            downstream = self.get_flat_relative_ids(upstream=False)
-            raise DownstreamTasksSkipped(tasks=sorted(downstream.difference(answering)))
-        self._check_health(run)
-        try:
-            check_form(run)
-        except FormRefused as error:
-            raise AirflowFailException(str(error)) from None
-        found = detect(run)
-        if not goes_on(run, found):
-            if minutes := context["params"]["wait_minutes"]:
-                self._wait(context, run, minutes * 60)
-            self._end(run, found)
-        return self._register(context, run)
-
-    def poke(self, context: Context) -> bool:
-        """Whether there is anything to do."""
-        run = self.run_of(context)
-        return goes_on(run, detect(run))
-
-    def resume_execution_after_wait(self, context: Context, event: dict[str, Any]) -> list[BatchRef]:
-        """Called with what the trigger found."""
-        run = self.run_of(context)
-        run.log_event("wait_ended", found=event["found"])
-        if not event["found"]:
-            self._end(run, detect(run))
-        return self._register(context, run)
-
-    def goes_by_begin(self, context: Context) -> bool:
-        """Only where an earlier try may have begun something: an idle run asks the ledger for no more than it must."""
-        return context["ti"].try_number > 1
-
-    def _check_health(self, run: Run) -> None:
-        try:
-            left = take_stock(run)
-        except AnotherRunUnderWay as error:
-            raise AirflowException(str(error)) from None
-        except AnotherClient as error:
-            raise AirflowFailException(str(error)) from None
-        run.log_event("health_checked", left_active=left)
-        run.note_act()
-        dismiss(run)
-
-    def _wait(self, context: Context, run: Run, seconds: int) -> NoReturn:
-        from client_delivery.operators.triggers.pickup import PickupTrigger
-
-        self.defer(
-            trigger=PickupTrigger(
-                configuration=run.config.model_dump(mode="json"),
-                params=dict(context["params"]),
-                owner=str(run.owner),
-                deadline=time.time() + seconds,
-            ),
-            method_name="resume_execution_after_wait",
-            # The trigger keeps the deadline; this only catches a trigger that never reports.
-            timeout=timedelta(seconds=seconds + 600),
-        )
-        raise AssertionError("Airflow did not defer")
-
-    def _register(self, context: Context, run: Run) -> list[BatchRef]:
+    def proceed(self, context: Context, run: Run) -> list[BatchRef]:
+        """Register what waits; returns the batches. Raises AirflowFailException if the form asks for what is not."""
         # Imported here: most runs are idle, and need none of it.
         from client_delivery.run.registration import register
 
@@ -130,38 +40,5 @@ class RegisterFilesSensor(DeliveryOperator, BaseSensorOperator):
             context["ti"].xcom_push(key="trigger_form", value=registered.form)
         if not registered.batches:
             look_for_late(self, run, delivered=False)
-            self._skip_the_rest()
+            self.skip_the_rest()
         return registered.batches
-
-    def _end(self, run: Run, found: Findings) -> NoReturn:
-        """Skip the rest of the run. Raises instead while a failed file waits: the run stays red until it is solved."""
-        try:
-            end = end_idle(run, found, lambda: post_of(self, run))
-        except FormRefused as error:
-            raise AirflowFailException(str(error)) from None
-        look_for_late(self, run, delivered=False)
-        if end.overdue:
-            self.alarm("files_overdue")
-        if end.held:
-            raise HeldFiles(end.held)
-        self._skip_the_rest()
-
-    def _skip_the_rest(self) -> NoReturn:
-        raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
-
-    def _refuse_a_run_of_a_wrong_file(self, context: Context, run: Run) -> None:
-        """A run that was due while the file was wrong delivers nothing when the file is corrected meanwhile.
-
-        Nobody has asked for it: the wrong file's schedule need not be the corrected one's. Clearing it asks.
-        """
-        if run.owner.generation:
-            return
-        states: Any = context["ti"].get_task_states(
-            dag_id=self.dag_id, task_ids=[ERROR_TASK], run_ids=[run.owner.run_id]
-        )
-        state = states.get(run.owner.run_id, {}).get(ERROR_TASK, "skipped")
-        if state != "skipped":
-            raise AirflowFailException(
-                f"This run began while the file {run.config.name}.yaml was wrong. The file has been corrected since, "
-                "and the next run delivers. To deliver at once, clear this run or trigger the DAG."
-            )
