@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from client_delivery.ledger.entry import Status
 from client_delivery.operators.base import HeldFiles
 from local.process import ROOT
@@ -216,6 +218,12 @@ KINDS = [
     Kind("s3", big=False, guarded=True),
     Kind("gcs", big=False, named=True),
 ]
+_FEATURES = {"gcs-compress", "s3-guarded", "gcs-named"}
+TAKING_TURNS = [
+    pytest.param(kind, id=str(kind), marks=[pytest.mark.slow] if str(kind) in _FEATURES else []) for kind in KINDS
+]
+"""The same, for what every test run does not do with all of them: the gate has 30 minutes. Each kind is among the
+crash points of every run, and each trouble meets all of them in the slow tests."""
 NAMED = {
     "deliver_as": "{folder}to {stem}{ext}",
     "sidecar": "sha256",

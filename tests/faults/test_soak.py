@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.crash import ResumableRuns, die_at
-from tests.faults.deliveries import KINDS, Delivery, Kind, drawn_for, note, prepare
+from tests.faults.deliveries import KINDS, TAKING_TURNS, Delivery, Kind, drawn_for, note, prepare
 from tests.faults.test_errors_everywhere import TROUBLES, mail_service_befallen, order, servers_of
 from tests.support.scenario import MakeScenario
 
@@ -79,7 +79,7 @@ def seeds(first: int) -> itertools.count[int]:
     return itertools.count(int(os.environ.get("SOAK_SEED", first)))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", TAKING_TURNS)
 def test_a_round_of_random_trouble(scenario, kind, tmp_path):
     play(scenario, kind, str(next(seeds(drawn_for(kind).randrange(10**6)))), tmp_path)
 
