@@ -123,6 +123,13 @@ CLIENT_WATCHES = (
         "delivery is missing.",
     ),
     ClientWatch(
+        "KeyExpires",
+        "key_expires",
+        "A key of a client expires, or reaches the accepted age, in 30, 7 or 1 days, or today; one alarm for each.",
+        "The line key_expires in the log of the run's last task names the key and the day. Renew it as "
+        "docs/operators/runbook.md says.",
+    ),
+    ClientWatch(
         "TasksRed",
         "task_red",
         "A task other than report has failed after its last retry: the client that the contributor names gets nothing, "

@@ -166,6 +166,7 @@ class PlatformStack(cdk.Stack):
             "delivery.mwaa_environment": environment.prefix,
             "delivery.airflow_history_days": str(environment.airflow_history_days),
             "delivery.record_days": str(environment.record_days),
+            "delivery.key_max_age_days": str(environment.key_max_age_days),
             # A VPC of one's own has a way out of its own, of which nobody here knows the address.
             "delivery.outgoing_addresses": cdk.Fn.join(",", [one.ref for one in self._data.addresses])
             if self._data.addresses

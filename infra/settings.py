@@ -91,6 +91,8 @@ class Environment(_Section):
     """Whether each client's DAG tells of delivered files by an Airflow asset."""
     airflow_history_days: int = Field(30, ge=7)
     """What Airflow's UI remembers of runs; the ledger remembers everything. A failed run can be cleared for so long."""
+    key_max_age_days: int = Field(0, ge=0, le=3650)
+    """The age at which keys are to be renewed; the rules with ``expiring`` hear of it before. 0: none is watched."""
     record_days: int = Field(2557, ge=30, le=36_500)
     """How long the record of deliveries keeps each of them: seven years. A change concerns what is recorded from then
     on."""

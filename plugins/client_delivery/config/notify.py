@@ -23,6 +23,7 @@ class Occasion(StrEnum):
     HELD = "held"
     LATE = "late"
     RECOVERED = "recovered"
+    EXPIRING = "expiring"
 
 
 MEANINGS: dict[Occasion, str] = {
@@ -32,6 +33,7 @@ MEANINGS: dict[Occasion, str] = {
     Occasion.HELD: "files that failed still wait for a person; once a day",
     Occasion.LATE: "expected files have not come by their time; then once a day",
     Occasion.RECOVERED: "files that failed before have been delivered, or late files have come",
+    Occasion.EXPIRING: "a key expires or grows too old: 30, 7 and 1 days before, and on the day",
 }
 
 
@@ -44,7 +46,7 @@ class Audience(StrEnum):
     """Why, where to look, and what to do."""
 
 
-_On = Literal["started", "finished", "failed", "held", "late", "recovered"]
+_On = Literal["started", "finished", "failed", "held", "late", "recovered", "expiring"]
 Via = Literal["email", "slack", "teams", "webhook", "pagerduty", "sns", "eventbridge"]
 _BY_CONNECTION = ("slack", "teams", "webhook", "pagerduty")
 _NEEDS = {

@@ -60,7 +60,8 @@ def teams(brief: Brief) -> dict[str, Any]:
 
     https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using
     """
-    colour = {Occasion.FAILED: _BAD, Occasion.HELD: _BAD, Occasion.LATE: _BAD, Occasion.RECOVERED: _GOOD}
+    bad = (Occasion.FAILED, Occasion.HELD, Occasion.LATE, Occasion.EXPIRING)
+    colour = {**dict.fromkeys(bad, _BAD), Occasion.RECOVERED: _GOOD}
 
     def line(text: str, **style: Any) -> dict[str, Any]:
         return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **style}]}
@@ -89,7 +90,8 @@ def pagerduty(brief: Brief, key: str) -> dict[str, Any]:
 
     https://developer.pagerduty.com/docs/send-alert-event
     """
-    severity = {Occasion.FAILED: "error", Occasion.HELD: "warning", Occasion.LATE: "warning"}
+    warnings = dict.fromkeys((Occasion.HELD, Occasion.LATE, Occasion.EXPIRING), "warning")
+    severity = {Occasion.FAILED: "error", **warnings}
     return {
         "routing_key": key,
         "event_action": "resolve" if brief.solved else "trigger",

@@ -13,8 +13,9 @@ from typing import Any
 
 from client_delivery.calendar.expectation import News
 from client_delivery.config.notify import Audience, Occasion
-from client_delivery.notify import expected, to_client
+from client_delivery.notify import expected, expiring, to_client
 from client_delivery.notify.expected import About, Late
+from client_delivery.notify.expiring import Expiring
 from client_delivery.notify.messages import FileLine, JobSummary, Outcome, clock, counted, outcome_in_words, outcome_of
 from client_delivery.notify.untrusted import elided, printable
 
@@ -131,6 +132,31 @@ def of_late(id_: str, late: Late, about: About, audience: Audience, at: datetime
         f"{about.client}:late:{words}",
         came,
         _data(occasion, about, data, audience, run=about.run_id, run_url=about.run_url),
+    )
+
+
+def of_keys(id_: str, keys: Sequence[Expiring], about: About, audience: Audience, at: datetime) -> Brief:
+    """What is told of keys that expire or are too old soon."""
+    team = audience is Audience.TEAM
+    where = f"{about.environment}: " if about.environment else ""
+    data = {
+        "keys": [
+            {"kind": str(key.kind), "id": printable(key.id), "ends": f"{key.ends.astimezone(UTC):%Y-%m-%d}"}
+            for key in keys[:NAMED]
+        ]
+    }
+    return Brief(
+        id_,
+        Occasion.EXPIRING,
+        f"{where}[{printable(about.client)}] {expiring.TITLE}: {expiring.headline(keys)}",
+        [key.words for key in keys[:NAMED]],
+        expiring.advice_on(keys) if team else expiring.TO_CLIENT,
+        _links(about.run_url, about.deliveries_url) if team else [],
+        at,
+        printable(about.client),
+        f"{about.client}:keys",
+        False,
+        _data(Occasion.EXPIRING, about, data, audience, run=about.run_id, run_url=about.run_url),
     )
 
 

@@ -41,7 +41,7 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Whose files they are."""
+    """Whose files, or keys, they are."""
 
     client: str
     configuration: str
@@ -89,10 +89,11 @@ def message(
             ("Expected", printable(late.words)),
             ("Was due", clock(late.due, late.zone)),
             ("Has come", f"{len(names)} of {late.at_least}"),
-            *([] if to_client else _for_the_team(about)),
+            *([] if to_client else facts_for_the_team(about)),
         ],
         "run_url": None if to_client else about.run_url,
         "deliveries_url": about.deliveries_url,
+        "names_are": "Have come",
         "names": names[:LISTED],
         "more": max(0, len(names) - LISTED),
         "advice": TO_CLIENT[News.CAME_LATE if late.news is News.CAME_LATE else News.LATE]
@@ -103,7 +104,8 @@ def message(
     return rendered("expected", shown, f"{where}[{about.client}] {title}: {late.words}", sender, recipients)
 
 
-def _for_the_team(about: About) -> list[tuple[str, str]]:
+def facts_for_the_team(about: About) -> list[tuple[str, str]]:
+    """Where to look."""
     return [
         ("From", printable(about.source)),
         ("Configuration", printable(about.configuration)),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parseaddr
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from client_delivery.config.notify import Audience, Occasion
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from client_delivery.ledger.entry import RunRef
     from client_delivery.notify.brief import Brief
     from client_delivery.notify.expected import About, Late
+    from client_delivery.notify.expiring import Expiring
     from client_delivery.notify.messages import JobSummary
     from client_delivery.run.context import Run
 
@@ -67,6 +68,23 @@ class OfLate:
     about: About
 
     @property
+    def kind(self) -> str:
+        """What the log calls it."""
+        return self.late.news.replace(" ", "_")
+
+    def mail(self, sender: str, recipients: Sequence[str], *, to_client: bool = False) -> EmailMessage:
+        """The e-mail."""
+        from client_delivery.notify import expected
+
+        return expected.message(self.late, self.about, sender, recipients, to_client=to_client)
+
+    def brief(self, id_: str, audience: Audience, at: datetime) -> Brief:
+        """The message to a channel."""
+        from client_delivery.notify import brief
+
+        return brief.of_late(id_, self.late, self.about, audience, at)
+
+    @property
     def occasion(self) -> Occasion:
         """The word of ``on`` for it."""
         from client_delivery.calendar.expectation import News
@@ -74,7 +92,29 @@ class OfLate:
         return Occasion.RECOVERED if self.late.news is News.CAME_LATE else Occasion.LATE
 
 
-Told = OfJob | OfLate
+@dataclass(frozen=True)
+class OfKeys:
+    """Keys that expire, or are too old, soon."""
+
+    keys: Sequence[Expiring]
+    about: About
+    occasion: ClassVar[Occasion] = Occasion.EXPIRING
+    kind: ClassVar[str] = str(Occasion.EXPIRING)
+
+    def mail(self, sender: str, recipients: Sequence[str], *, to_client: bool = False) -> EmailMessage:
+        """The e-mail."""
+        from client_delivery.notify import expiring
+
+        return expiring.message(self.keys, self.about, sender, recipients, to_client=to_client)
+
+    def brief(self, id_: str, audience: Audience, at: datetime) -> Brief:
+        """The message to a channel."""
+        from client_delivery.notify import brief
+
+        return brief.of_keys(id_, self.keys, self.about, audience, at)
+
+
+Told = OfJob | OfLate | OfKeys
 
 
 class Addressee(Protocol):
@@ -115,11 +155,11 @@ class Contacts:
 
     def mail(self, ses: SESClient, told: Told, recipients: Sequence[str]) -> None:
         """As :meth:`send`, by a mail service at hand."""
-        from client_delivery.notify import expected, messages
+        from client_delivery.notify import messages
 
         sender, contacts = self._run.settings.mail_sender, self._run.config.contacts
-        if isinstance(told, OfLate):
-            kind, message = _kind(told), expected.message(told.late, told.about, sender, contacts)
+        if not isinstance(told, OfJob):
+            kind, message = told.kind, told.mail(sender, contacts)
         else:
             builders = {Occasion.STARTED: messages.started, Occasion.HELD: messages.held}
             build: Callable[..., EmailMessage] = builders.get(told.occasion, messages.finished)
@@ -162,12 +202,11 @@ class EmailRule:
             has += those
 
     def _message(self, told: Told, audience: Audience, sender: str) -> EmailMessage:
-        from client_delivery.notify import brief, expected, messages, to_client
+        from client_delivery.notify import brief, messages, to_client
 
         addresses = [one for one in self._rule.to if audience_of(one, self._rule, sender) is audience]
-        if isinstance(told, OfLate):
-            to_the_client = audience is Audience.CLIENT
-            return expected.message(told.late, told.about, sender, addresses, to_client=to_the_client)
+        if not isinstance(told, OfJob):
+            return told.mail(sender, addresses, to_client=audience is Audience.CLIENT)
         summary, occasion = told.summary, told.occasion
         if audience is Audience.CLIENT:
             return to_client.message(summary, occasion, sender, addresses)
@@ -198,8 +237,8 @@ class ChannelRule:
         from client_delivery.notify import brief
 
         audience = Audience(self._rule.audience or Audience.TEAM)
-        if isinstance(told, OfLate):
-            made = brief.of_late(id_, told.late, told.about, audience, datetime.now(UTC))
+        if not isinstance(told, OfJob):
+            made = told.brief(id_, audience, datetime.now(UTC))
         else:
             made = brief.of_job(id_, told.occasion, told.summary, audience)
         self._post.to_channel(self._rule, made, seconds)
@@ -228,7 +267,7 @@ def audience_of(address: str, rule: NotifyRule, sender: str) -> Audience:
 
 
 def _kind(told: Told) -> str:
-    return told.late.news.replace(" ", "_") if isinstance(told, OfLate) else str(told.occasion)
+    return str(told.occasion) if isinstance(told, OfJob) else told.kind
 
 
 def _send_mail(

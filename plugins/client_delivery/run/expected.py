@@ -133,7 +133,7 @@ def _tell(run: Run, post: Callable[[], Post], expectation: Expectation, judgemen
         judgement.came,
     )
     where = post()
-    tell_of_late(run, where, OfLate(late, _about(run, where, run.owner)), expectation.key)
+    tell_of_late(run, where, OfLate(late, about_of(run, where, run.owner)), expectation.key)
 
 
 def told_again(run: Run, post: Post, late: Mapping[str, Any], owner: RunRef) -> OfLate:
@@ -141,10 +141,11 @@ def told_again(run: Run, post: Post, late: Mapping[str, Any], owner: RunRef) -> 
     from client_delivery.notify.expected import Late
 
     read = {**late, "news": News(late["news"]), "due": datetime.fromisoformat(late["due"])}
-    return OfLate(Late(**read), _about(run, post, owner))
+    return OfLate(Late(**read), about_of(run, post, owner))
 
 
-def _about(run: Run, post: Post, owner: RunRef) -> About:
+def about_of(run: Run, post: Post, owner: RunRef) -> About:
+    """Whose files, and whose keys, a message is about that names no file."""
     from client_delivery.notify.expected import About
 
     config = run.config

@@ -275,6 +275,10 @@ def send_what_is_left(run: Run, post: Post) -> None:
             from client_delivery.run.expected import told_again
 
             return told_again(run, post, about["late"], unsent.owner)
+        if "keys" in about:
+            from client_delivery.run import keys
+
+            return keys.told_again(run, post, about["keys"], unsent.owner)
         occasion, at = Occasion(about["occasion"]), datetime.fromisoformat(about["since"])
         mail = FinishedMail(run, post)
         if occasion is Occasion.HELD:

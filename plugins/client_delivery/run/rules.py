@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from client_delivery.config.notify import Occasion, rules_on
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.ledger.unsent_mail import Unsent
-from client_delivery.run.addressees import Addressee, Contacts, OfJob, OfLate, Post, Told, addressee_of, mark_of
+from client_delivery.run.addressees import Addressee, Contacts, OfJob, OfKeys, OfLate, Post, Told, addressee_of, mark_of
 
 if TYPE_CHECKING:
     from client_delivery.config.notify import NotifyRule
@@ -192,12 +192,31 @@ def tell_of_late(run: Run, post: Post, told: OfLate, key: str) -> None:
     to: list[Addressee] = [Contacts(run, post)] if run.notifies else []
     if not run.silenced:
         to += [addressee_of(run, post, rule) for rule in rules_on(run.config.notify, told.occasion)]
-    telling = Telling(run, post)
-    one = hashlib.sha256(f"{key}|{told.late.due}|{told.late.news}".encode()).hexdigest()[:12]
     about = {"late": {**asdict(told.late), "due": told.late.due.isoformat(), "came": list(told.late.came[:100])}}
+    _tell_each(run, post, to, told, kind=f"late-{_short(f'{key}|{told.late.due}|{told.late.news}')}", about=about)
+
+
+def tell_of_keys(run: Run, post: Post, told: OfKeys) -> None:
+    """Tell the rules of keys that end soon; never the contacts, who may be the client. Never raises.
+
+    Who has written into the ledger that the keys were looked at has claimed this: no other run tells.
+    """
+    to = [addressee_of(run, post, rule) for rule in rules_on(run.config.notify, told.occasion)]
+    about = {"keys": [{**asdict(one), "ends": one.ends.isoformat()} for one in told.keys]}
+    what = "|".join(f"{one.id} {one.ends} {one.days}" for one in told.keys)
+    _tell_each(run, post, to, told, kind=f"expiring-{_short(what)}", about=about)
+
+
+def _tell_each(run: Run, post: Post, to: Sequence[Addressee], told: Told, *, kind: str, about: dict[str, Any]) -> None:
+    """Tell what has been claimed and is about no entry of the ledger."""
+    telling = Telling(run, post)
     for addressee in to:
-        unsent = Unsent(f"@late-{one}{addressee.mark}", run.owner, [], about={**about, "since": _now()})
+        unsent = Unsent(f"@{kind}{addressee.mark}", run.owner, [], about={**about, "since": _now()})
         with_trouble_told(run, partial(telling.send_or_keep, addressee, told, unsent))
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def resend(run: Run, post: Post, make: Callable[[Unsent, Sequence[Entry]], Told]) -> None:

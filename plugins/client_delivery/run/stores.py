@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from client_delivery.ledger.sets import Sets
     from client_delivery.ledger.table import Ledger
     from client_delivery.ledger.unsent_mail import UnsentMail
+    from client_delivery.ledger.watched_keys import WatchedKeys
     from client_delivery.pickup.disposal import Disposal
     from client_delivery.pickup.pickup import Pickup
     from client_delivery.transfer.s3.access import S3Access
@@ -85,6 +86,13 @@ class Stores:
         from client_delivery.ledger.expectations import Expectations
 
         return Expectations(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    @cached_property
+    def watched_keys(self) -> WatchedKeys:
+        """What is known of the client's keys."""
+        from client_delivery.ledger.watched_keys import WatchedKeys
+
+        return WatchedKeys(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
 
     @cached_property
     def history(self) -> History:

@@ -149,6 +149,15 @@ class Settings(BaseModel):
         ge=30,
         le=36_500,
     )
+    key_max_age_days: int = _field(
+        0,
+        "The age at which SSH keys, host keys, service-account keys and OpenPGP keys are to be renewed, counted from "
+        "the day on which a run first saw each; the rules with `expiring` hear of it 30, 7 and 1 days before. 0: no "
+        "age is watched, only the date on which an OpenPGP key expires.",
+        "a whole number of days, 0 to 3650",
+        ge=0,
+        le=3650,
+    )
     outgoing_addresses: _Addresses = _field(
         (),
         "The addresses that partners see deliveries come from, for their firewalls; shown when a destination is tested"

@@ -100,6 +100,7 @@ _SENTENCES: Mapping[str, Callable[[Fields], str]] = {
     "files_late": lambda f: f"Late: {_expected(f)}",
     "files_still_late": lambda f: f"Still late: {_expected(f)}",
     "files_came_late": lambda f: f"Came late: {_expected(f)}",
+    "key_expires": lambda f: f"A key ends soon. {one_line(str(f.get('says')))}.",
     "late_files_acknowledged": lambda f: (
         f"{f.get('by') or 'Somebody'} acknowledged late files: {one_line(str(f.get('reason')))}"
     ),

@@ -16,7 +16,7 @@ from google.auth import aws, identity_pool, impersonated_credentials
 from google.oauth2 import service_account
 
 from client_delivery.transfer.contract import DestinationUnavailable
-from client_delivery.transfer.gcs.credentials import credentials_from
+from client_delivery.transfer.gcs.credentials import credentials_from, key_id_of
 from client_delivery.transfer.secret import Secret
 from local.gcs import service_account_key
 
@@ -322,3 +322,22 @@ def test_the_environments_own_endpoint_is_trusted_and_no_other_one():
     assert credentials_from(secret, "https://storage.apis-tpc.goog").service_account_email == ACCOUNT
     with pytest.raises(DestinationUnavailable):
         credentials_from(secret, "https://storage.googleapis.com")
+
+
+@pytest.mark.parametrize(
+    ("file", "found"),
+    [
+        (KEY, KEY["private_key_id"]),
+        ({"type": "impersonated_service_account", "source_credentials": KEY}, KEY["private_key_id"]),
+        (AWS, None),
+        ({**KEY, "private_key_id": "-----BEGIN PRIVATE KEY-----"}, None),
+        ({**KEY, "private_key_id": None}, None),
+    ],
+)
+def test_a_service_accounts_key_is_known_by_its_id_and_nothing_else_is_passed_on(file, found):
+    assert key_id_of(Secret("acme", extra={"keyfile_dict": file})) == found
+
+
+def test_what_is_no_credential_has_no_id():
+    with pytest.raises(DestinationUnavailable, match="holds no usable Google credential"):
+        key_id_of(Secret("acme", extra={}))

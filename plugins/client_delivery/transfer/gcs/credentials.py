@@ -6,6 +6,7 @@ program, a personal login) is refused by name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _SCOPES: Final = ("https://www.googleapis.com/auth/devstorage.read_write",)
 _PREFIXES: Final = ("google_cloud_platform",)
+_KEY_ID: Final = re.compile("[0-9a-f]{8,64}")
 _FILES: Final = ("keyfile_dict", "credential_config_file")
 _TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 _ACCEPTED: Final = (
@@ -58,6 +60,24 @@ def credentials_from(secret: Secret, endpoint: str = "") -> Any:
     raise DestinationUnavailable(
         f"The Airflow connection {secret.connection_id!r} holds no usable Google credential: {found}. {_ACCEPTED}"
     ) from None
+
+
+def key_id_of(secret: Secret) -> str | None:
+    """What Google calls the service account's key; None if the connection has no such key, or does not say.
+
+    It is no secret, but whatever does not look like one is not passed on. Raises
+    :class:`DestinationUnavailable`.
+    """
+    try:
+        info = _file(secret)
+        if info.get("type") == "impersonated_service_account":
+            info = _mapping(info.get("source_credentials"), "its 'source_credentials'")
+    except UnusableFile as error:
+        raise DestinationUnavailable(
+            f"The Airflow connection {secret.connection_id!r} holds no usable Google credential: {error}. {_ACCEPTED}"
+        ) from None
+    found = info.get("private_key_id")
+    return found if isinstance(found, str) and _KEY_ID.fullmatch(found) else None
 
 
 def _file(secret: Secret) -> Mapping[str, Any]:

@@ -48,6 +48,7 @@ class Signer:
     fingerprint: str
     material: bytes = field(repr=False)
     password: str | None = field(repr=False)
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ def read_signer(secret: Secret, now: datetime | None = None) -> Signer:
     except Exception as error:
         hint = "" if password else " If it has a passphrase, store it as `private_key_passphrase` of the extra."
         raise KeyTrouble(f"{where}: its key {fingerprint} does not sign: {said(error)}.{hint}") from None
-    return Signer(fingerprint, material, password)
+    return Signer(fingerprint, material, password, expires)
 
 
 def _unfolded(key: str) -> str:
