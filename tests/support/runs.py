@@ -40,8 +40,8 @@ class RunResult:
     """What tasks pushed to XCom under a key of their own."""
     of_wrong_file: dict[str, str] = field(default_factory=dict)
     """The state of the task that only a wrong file's DAG has, where the run began while the file was wrong."""
-    asset_events: list[Any] = field(default_factory=list)
-    """What Airflow tells other DAGs, by assets."""
+    asset_events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What Airflow tells other DAGs: the extra of each asset's event, by the asset's name."""
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
     """The same and what each task returned, by task and key."""
 
@@ -247,7 +247,8 @@ class Runs:
                 continue
             result.states[name], result.xcoms[name, "return_value"] = "success", value
             result.errors.pop(name, None)
-            result.asset_events += [event for accessor in outlets.values() for event in accessor.asset_alias_events]
+            # By what the task has as its outlets when it ends (``_handle_current_task_success`` of 3.2.1).
+            result.asset_events |= {outlet.name: outlets[outlet].extra for outlet in task.outlets}
             return value
         return None
 

@@ -95,6 +95,10 @@ class Scenario:
         self._runs._task(run, task_id, {})
         return run
 
+    def task(self, task_id: str) -> Any:
+        """A task of the client's DAG, as the last run left it."""
+        return self._runs.dag.get_task(task_id)
+
     def says_under_way(self, other: RunRef) -> None:
         """Airflow says of this run of another DAG, or another of this one, that it is not over."""
         self._runs.under_way.add((other.dag_id, other.run_id))

@@ -1,32 +1,41 @@
-"""A client's pick-up and deliveries as Airflow's assets, by which other DAGs go on with delivered files."""
+"""A client's pick-up, deliveries and destination as Airflow's assets, by which other DAGs go on with files."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import Asset
 
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
 
 
-def pickup_asset(config: ClientConfig) -> Asset:
+_LONGEST = 1500
+"""Characters of an asset's URI (``_validate_identifier`` in airflow/sdk/definitions/asset of 3.2.1)."""
+
+
+def pickup_assets(config: ClientConfig) -> list[Asset]:
     """Where the files wait. Its name is its URI, as for anybody else who writes there."""
-    return Asset(uri=f"s3://{config.pickup.bucket}/{quote(config.pickup.prefix)}")
+    return _place(f"s3://{config.pickup.bucket}/{config.pickup.prefix}")
 
 
-def delivered_asset(config: ClientConfig) -> Asset:
-    """A client's deliveries, at the destination: one for each configuration."""
-    return Asset(name=name_of(config.name), uri=quote(config.destination.uri, safe="/:@~%[]"), group="client-delivery")
+def destination_assets(config: ClientConfig) -> list[Asset]:
+    """Where the files go, likewise: several configurations may deliver to one place."""
+    return _place(config.destination.uri)
 
 
-def delivered_alias(name: str) -> AssetAlias:
-    """What the task has as its outlet: an outlet that is an asset has an event whenever the task succeeds, and this one
-    only if files were delivered."""
-    return AssetAlias(name_of(name), group="client-delivery")
+def delivered_asset(name: str) -> Asset:
+    """A configuration's deliveries: ``schedule=[Asset("delivered/acme")]``.
+
+    It has no URI of its own. Airflow takes two assets of one name and different URIs, or the other way round, for a
+    conflict, and one of them is inactive (``_activate_referenced_assets`` of the scheduler, 3.2.1): other DAGs would
+    have to know the destination to name it, and two configurations could not share one.
+    """
+    return Asset(name=f"delivered/{name}")
 
 
-def name_of(configuration: str) -> str:
-    """What other DAGs name: ``schedule=[Asset("delivered/acme")]``."""
-    return f"delivered/{configuration}"
+def _place(uri: str) -> list[Asset]:
+    """None for a place whose URI is too long for Airflow: for that no client may be without its DAG."""
+    quoted = quote(uri, safe="/:@~%[]")
+    return [Asset(uri=quoted)] if len(quoted) <= _LONGEST else []

@@ -7,7 +7,7 @@ that cannot be put is said, and the run goes on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +56,13 @@ def put_event(run: Run, events: Callable[[], Any], *, run_url: str | None) -> bo
 
 def arrived(run: Run) -> tuple[int, int]:
     """How many files this run winds up that were delivered, and their bytes."""
-    sizes = [entry.size for entry in _with_outcome(run) if entry.status is Status.SUCCESS]
+    sizes = [entry.size for entry in delivered_of(run.to_wind_up(run.ledger.open_now(run.owner)))]
     return len(sizes), sum(sizes)
+
+
+def delivered_of(entries: Iterable[Entry]) -> list[Entry]:
+    """Those that were delivered and are to be told of."""
+    return [entry for entry in entries if entry.status is Status.SUCCESS and not entry.reopened]
 
 
 def _with_outcome(run: Run) -> list[Entry]:

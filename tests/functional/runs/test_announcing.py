@@ -80,11 +80,12 @@ def test_other_dags_hear_of_it_by_the_clients_asset_where_files_arrived(scenario
     monkeypatch.setenv("AIRFLOW__DELIVERY__ASSET_EVENTS", "true")
     client = scenario("s3")
     client.drop("claims.csv", "claims")
-    (told,) = client.run().asset_events
-    assert told.dest_asset_key.name == f"delivered/{client.config.name}"
-    assert (told.extra["files"], told.extra["bytes"]) == (1, 6)
-    assert told.extra["run"].startswith(f"{client.config.name}/")
-    assert client.run().asset_events == []
+    told = client.run().asset_events
+    assert told.keys() == {f"delivered/{client.config.name}", client.config.destination.uri}
+    for extra in told.values():
+        assert (extra["files"], extra["bytes"]) == (1, 6)
+        assert extra["run"].startswith(f"{client.config.name}/")
+    assert client.run().asset_events == {}
 
 
 def test_nobody_is_told_of_files_where_none_arrived(scenario, bus, monkeypatch):
@@ -94,7 +95,7 @@ def test_nobody_is_told_of_files_where_none_arrived(scenario, bus, monkeypatch):
     client.gcs_faults(REFUSAL)
     run = client.run()
     client.gcs_faults()
-    assert (run.states["announce"], run.asset_events) == ("success", [])
+    assert (run.states["announce"], run.asset_events) == ("success", {})
     (event,) = bus(client)
     assert (event["outcome"], event["files_delivered"], event["files_failed"]) == ("failed", 0, 1)
     assert event["files"][0]["reason"]
