@@ -1,10 +1,10 @@
 """The main job on real input, on this machine: `make demo`.
 
 Starts the stand-ins and a real Airflow, drops files for the example clients, lets the scheduler deliver them, and
-proves what arrived, byte by byte. A second round drops the same files again; a tour of trouble shows a file that fails
-and is cleared, two that are held, one that was sent before, and a client that is overdue. Then it stays up for playing,
-until Ctrl-C or SIGTERM; with ``--once`` it ends, with exit code 0 only if everything was delivered, verified and sent
-once.
+proves what arrived, byte by byte; a payer decrypts and decompresses it first. A second round drops the same files
+again; a tour of trouble shows a file that fails and is cleared, two that are held, one that was sent before, and a
+client that is overdue. Then it stays up for playing, until Ctrl-C or SIGTERM; with ``--once`` it ends, with exit code 0
+only if everything was delivered, verified and sent once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import NoReturn
 
 from client_delivery.ledger.entry import Status
 from client_delivery.notify.sizes import human_size
-from local import demo_addresses, demo_trouble
+from local import demo_addresses, demo_payer, demo_trouble
 from local.airflow import Airflow
-from local.demo_clients import DemoClient, prepare_clients, recipient_marks
+from local.demo_clients import DemoClient, prepare_clients, recipient_marks, sftp_root
+from local.demo_payer import Payer
 from local.demo_progress import STALLED, Look, Progress, StalledError
 from local.outcome import compare, mails_sent, table, write_report
 from local.process import ROOT
@@ -61,11 +62,12 @@ def run(progress: Progress, *, once: bool) -> int:
         shutil.rmtree(_WORK)
     progress.say("starting the stand-ins: AWS, Google Cloud Storage, SFTP servers, a mailbox")
     progress.doing("starting the stand-ins")
-    with Stack(_WORK) as stack:
+    with Stack(_WORK) as stack, demo_payer.payer(_WORK / "payer", stack) as payer:
         kind = {"openssh": "OpenSSH's sshd", "asyncssh": "asyncssh (no sshd is installed here)"}[stack.sftp.kind]
         progress.say(f"SFTP by key is served by {kind}, SFTP by password by asyncssh")
         demo_trouble.store_connections(stack)
-        clients = prepare_clients(stack, _WORK / "client_configs", edits=demo_trouble.EDITS)
+        edits = demo_trouble.EDITS | demo_payer.EDITS
+        clients = prepare_clients(stack, _WORK / "client_configs", edits=edits, payer=payer)
         environment = stack.environment() | {
             "AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(_WORK / "client_configs"),
             "AIRFLOW__DELIVERY__ENVIRONMENT": "demo",
@@ -78,9 +80,9 @@ def run(progress: Progress, *, once: bool) -> int:
         with Airflow(_WORK / "airflow", environment, patience=STALLED) as airflow:
             demo_addresses.keep(stack)
             progress.say("everything is up; round 1 begins, and you may look around meanwhile")
-            progress.show(demo_addresses.addresses(stack, airflow, clients))
+            progress.show(demo_addresses.addresses(stack, airflow, clients, payer))
             succeeded = (
-                deliver(stack, airflow, clients, progress)
+                deliver(stack, airflow, clients, payer, progress)
                 and deliver_again(stack, airflow, clients, progress)
                 and demo_trouble.tour(stack, airflow, clients, progress)
             )
@@ -91,14 +93,14 @@ def run(progress: Progress, *, once: bool) -> int:
             )
             progress.say(verdict)
             if not once:
-                stay(airflow, stack, clients, progress)
+                stay(airflow, stack, clients, payer, progress)
             progress.say("ending Airflow and the stand-ins")
             progress.doing("ending Airflow and the stand-ins")
     progress.say("everything has ended")
     return 0 if succeeded else 1
 
 
-def deliver(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Progress) -> bool:
+def deliver(stack: Stack, airflow: Airflow, clients: list[DemoClient], payer: Payer, progress: Progress) -> bool:
     """The first round: drop, wait for the scheduler, compare."""
     wanted = {client.config.name for client in clients}
 
@@ -120,11 +122,23 @@ def deliver(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress:
     report = _WORK / "report.csv"
     write_report(rows, report)
     progress.show(table(rows) + f"\nAll of it: {report.relative_to(ROOT)}\n\n{mails_sent(stack)}")
+    named = {client.config.name: client for client in clients}
+    by_hand(stack, named[demo_payer.CLIENT], payer, progress)
     wrong = [row for row in rows if not row.right]
     progress.say(
         f"round 1: {len(rows) - len(wrong):,} of {len(rows):,} files are at their destinations, checksums equal"
     )
     return not wrong and bool(rows)
+
+
+def by_hand(stack: Stack, client: DemoClient, payer: Payer, progress: Progress) -> None:
+    """How to look into one of the encrypted files, as the recipient has it."""
+    file = next(file for file in client.files if file.size > 1)
+    entry = stack.ledger_entries(client.config.delivery_key).get(file.name)
+    if entry is not None and (name := entry.item.get("deliveredName")):
+        path = sftp_root(stack, client.config) / str(name)
+        progress.show(f"{client.config.name}, read by {payer.program}; one of them by hand:")
+        progress.show(demo_payer.by_hand(payer, path, file.name, file.sha256()) + "\n")
 
 
 def deliver_again(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Progress) -> bool:
@@ -198,9 +212,9 @@ def wait_empty(stack: Stack, airflow: Airflow, clients: list[DemoClient], progre
     progress.wait(look, interval=2)
 
 
-def stay(airflow: Airflow, stack: Stack, clients: list[DemoClient], progress: Progress) -> None:
+def stay(airflow: Airflow, stack: Stack, clients: list[DemoClient], payer: Payer, progress: Progress) -> None:
     """Until somebody ends it, or Airflow dies."""
-    progress.show(demo_addresses.addresses(stack, airflow, clients))
+    progress.show(demo_addresses.addresses(stack, airflow, clients, payer))
     progress.say("staying up for playing; Ctrl-C ends everything")
     progress.doing("")
     try:

@@ -7,8 +7,10 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from local import demo_payer
 from local.airflow import Airflow
 from local.demo_clients import DemoClient
+from local.demo_payer import Payer
 from local.process import ROOT
 from local.sshd import SftpServer
 from local.stack import Stack
@@ -41,7 +43,7 @@ def forget() -> None:
     _KEPT.unlink(missing_ok=True)
 
 
-def addresses(stack: Stack, airflow: Airflow, clients: list[DemoClient]) -> str:
+def addresses(stack: Stack, airflow: Airflow, clients: list[DemoClient], payer: Payer) -> str:
     """Where to look, with log-ins, and what to play with. The passwords are made anew by each demo."""
     pickup = clients[0].config.pickup
     relative = (WORK / "client_configs").relative_to(ROOT)
@@ -55,6 +57,7 @@ S3            {stack.aws_url}   access key "local", secret key "local"
 Google        {stack.gcs_url}   partners' files: {stack.gcs_url}/_local/objects/{GCS_BUCKET}?prefix=
 SFTP (key)    {login(stack.sftp, key=True)}
 SFTP (passw.) {login(stack.sftp_password, key=False)}
+{demo_payer.where(payer)}
 
 Drop a file   .venv/bin/python -m local.drop {stack.aws_url} README.md {pickup.bucket} {pickup.prefix}
               and watch the DAG {clients[0].config.name!r}: it looks every minute

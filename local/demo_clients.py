@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import yaml
 
 from client_delivery.config.loader import load_directory
 from client_delivery.config.model import ClientConfig
+from client_delivery.config.treatment import KEYS
+from local.demo_payer import KEY_FILE, Payer, reads
 from local.process import ROOT
 from local.sample_files import SampleFile, sample_files
 from local.sshd import SftpServer
@@ -39,6 +41,9 @@ class DemoClient:
 
     config: ClientConfig
     files: list[SampleFile]
+    read: Callable[[bytes], bytes] = lambda arrived: arrived
+    """How the recipient comes from what arrived to what was dropped: may raise
+    :class:`local.demo_payer.Unreadable`."""
 
     def drop(self, stand_ins: StandIns, files: list[SampleFile]) -> None:
         """Put files into the pick-up, the done file last."""
@@ -68,12 +73,17 @@ def prepare_clients(
     schedules: Mapping[str, str] | None = None,
     otherwise: str | None = _EVERY_MINUTE,
     edits: Mapping[str, Mapping[str, Any]] | None = None,
+    payer: Payer | None = None,
 ) -> list[DemoClient]:
     """Write the clients' YAML into ``directory`` and store their secrets. Their files are dropped later.
 
-    ``edits``: fields by client that differ from the examples.
+    ``edits``: fields by client that differ from the examples. ``payer``: whose key is among the clients', and who reads
+    what is encrypted.
     """
     directory.mkdir(parents=True)
+    if payer:
+        (directory / KEYS).mkdir()
+        (directory / KEYS / KEY_FILE).write_text(payer.public_key)
     servers: dict[str, SftpServer] = {}
     for path in sorted(EXAMPLES.glob("*.yaml")):
         fields = yaml.safe_load(path.read_text())
@@ -89,7 +99,8 @@ def prepare_clients(
         if loaded.config is None:
             raise RuntimeError(f"An example is wrong:\n{loaded.error}")
         store_secret(loaded.config, stand_ins, servers.get(loaded.config.name))
-        clients.append(DemoClient(loaded.config, _FILES[loaded.config.name]))
+        client = DemoClient(loaded.config, _FILES[loaded.config.name])
+        clients.append(replace(client, read=reads(payer, loaded.config)) if payer else client)
     return clients
 
 
@@ -136,7 +147,7 @@ def recipient_files(stand_ins: StandIns, config: ClientConfig) -> dict[str, tupl
             for name, mark in marks.items()
         }
     found = {}
-    root = _root(stand_ins, config)
+    root = sftp_root(stand_ins, config)
     for name, mark in recipient_marks(stand_ins, config).items():
         with contextlib.suppress(FileNotFoundError):  # a temporary file may have got its name meanwhile
             found[name] = ((root / name).read_bytes(), mark)
@@ -161,7 +172,7 @@ def recipient_marks(stand_ins: StandIns, config: ClientConfig) -> dict[str, str]
             for page in pages.paginate(Bucket=destination.bucket, Prefix=destination.prefix)
             for item in page.get("Contents", ())
         }
-    root = _root(stand_ins, config)
+    root = sftp_root(stand_ins, config)
     marks = {}
     for path in root.rglob("*"):
         with contextlib.suppress(FileNotFoundError):
@@ -171,7 +182,7 @@ def recipient_marks(stand_ins: StandIns, config: ClientConfig) -> dict[str, str]
     return marks
 
 
-def _root(stand_ins: StandIns, config: ClientConfig) -> Path:
+def sftp_root(stand_ins: StandIns, config: ClientConfig) -> Path:
     """Where the SFTP server of a configuration keeps its files."""
     destination = config.destination
     assert destination.type == "sftp"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from client_delivery.notify.sizes import human_size
 from local.demo_clients import DemoClient, recipient_files
+from local.demo_payer import Unreadable
 from local.stand_ins import StandIns
 
 _ROWS_PER_CLIENT = 6
@@ -48,11 +49,19 @@ def compare(stand_ins: StandIns, client: DemoClient, doing: Callable[[str], None
         arrives = str(entry.item.get("deliveredName") or file.name) if entry else file.name
         content = there.get(arrives)
         known.add(arrives)
-        arrived = hashlib.sha256(content[0]).hexdigest() if content else "missing"
+        arrived = _read(client, content[0]) if content else "missing"
         status, attempts = (entry.status.value, entry.send_attempts + 1) if entry else ("no entry", 0)
         rows.append(Row(client.config.name, file.name, file.size, file.sha256(), arrived, status, attempts))
     rows += _beside(client, there, known)
     return rows
+
+
+def _read(client: DemoClient, arrived: bytes) -> str:
+    """The digest of what the recipient makes of it: decrypted and decompressed, where it is."""
+    try:
+        return hashlib.sha256(client.read(arrived)).hexdigest()
+    except Unreadable as error:
+        return f"unreadable: {error}"
 
 
 def _beside(client: DemoClient, there: Mapping[str, tuple[bytes, str]], known: set[str]) -> list[Row]:

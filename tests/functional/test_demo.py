@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
+import pysequoia
 import pytest
+import yaml
 
-from local import demo_addresses, ledger_table
+from client_delivery.config.loader import load_file
+from client_delivery.config.openpgp import read_recipient
+from local import demo_addresses, demo_payer, ledger_table
+from local.demo_clients import EXAMPLES
 from local.demo_progress import Look, Progress, StalledError
 from local.ledger_item import LedgerItem
 from local.process import PYTHON_PATH, ROOT, dying_with_parent
@@ -141,3 +151,72 @@ def test_without_a_demo_the_ledger_says_how_to_start_one(tmp_path, monkeypatch, 
     monkeypatch.setattr(sys, "argv", ["ledger_table"])
     assert ledger_table.main() == 1
     assert "make demo" in capsys.readouterr().err
+
+
+class Connections:
+    """Of the stand-ins, what the payer's keys need."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, dict] = {}
+
+    def store_connection(self, name: str, connection: dict) -> None:
+        self.stored[name] = connection
+
+
+@pytest.fixture(params=["gpg", "sequoia", "deep"])
+def someone(request, tmp_path, monkeypatch):
+    """The demo's payer, and our key as Airflow has it."""
+    if request.param == "sequoia":
+        monkeypatch.setattr(shutil, "which", lambda _: None)
+    elif shutil.which("gpg") is None:
+        pytest.skip("GnuPG is not installed (apt-get install gnupg)")
+    connections = Connections()
+    # Short: GnuPG's agent listens on a socket in it.
+    with (
+        tempfile.TemporaryDirectory(prefix="gpg") as home,
+        demo_payer.payer(Path(home) / "payer", connections) as payer,
+    ):
+        [stored] = connections.stored.values()
+        yield payer, pysequoia.Tsk.from_bytes(stored["extra"]["private_key"].encode()).signer()
+
+
+def sent_to(payer, signer, content: bytes) -> bytes:
+    key = read_recipient(payer.public_key).material
+    return pysequoia.encrypt(content, recipients=[pysequoia.Cert.from_bytes(key)], signer=signer, armor=False)
+
+
+def test_the_payer_reads_what_we_have_signed_and_nothing_else(someone, tmp_path):
+    payer, signer = someone
+    fields = yaml.safe_load((EXAMPLES / f"{demo_payer.CLIENT}.yaml").read_text()) | demo_payer.EDITS[demo_payer.CLIENT]
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / demo_payer.KEY_FILE).write_text(payer.public_key)
+    written = tmp_path / f"{demo_payer.CLIENT}.yaml"
+    written.write_text(yaml.safe_dump(fields))
+    read = demo_payer.reads(payer, load_file(written))
+    assert read(sent_to(payer, signer, gzip.compress(b"a;b"))) == b"a;b"
+    other = pysequoia.Tsk.generate(user_id="other", profile=pysequoia.Profile.RFC4880)
+    for arrived, why in [
+        (sent_to(payer, None, gzip.compress(b"a;b")), "signature"),
+        (sent_to(payer, other.signer(), gzip.compress(b"a;b")), "signature"),
+        (sent_to(payer, signer, b"a;b"), "not gzip"),
+        (gzip.compress(b"a;b"), "says"),
+    ]:
+        with pytest.raises(demo_payer.Unreadable, match=why):
+            read(arrived)
+
+
+def test_one_file_is_read_by_hand_as_the_demo_says(someone, tmp_path):
+    payer, signer = someone
+    arrived = tmp_path / "a b.csv.gz.pgp"
+    arrived.write_bytes(sent_to(payer, signer, gzip.compress(b"a;b")))
+    digest = hashlib.sha256(b"a;b").hexdigest()
+    told = demo_payer.by_hand(payer, arrived, "a.csv", digest).partition("\n")[0]
+    told = told.replace(".venv/bin/python", sys.executable)
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(told, shell=True, capture_output=True, text=True, check=True, cwd=ROOT, env=bare)
+    assert done.stdout.split()[0] == digest
+    told = demo_payer.where(payer)
+    for key in ("private.asc", "ours.asc"):
+        assert f"{payer.directory}/{key}" in told
+        assert "BEGIN PGP" in (payer.directory / key).read_text()
+    assert (payer.directory / "private.asc").stat().st_mode & 0o077 == 0
