@@ -31,8 +31,9 @@ judges: .venv/.ready ## install the object stores that judge the S3 engine and o
 		$(BIN)/uv pip sync --quiet --python .judges/bin/python tests/judges/requirements.lock && touch .judges/.ready; } || \
 		echo "judges: they could not be installed; the tests that need them will be skipped"
 
-# Two processes, each with servers of its own, one file of tests after the other; PARALLEL= for one process.
-PARALLEL = -n 2 --dist loadfile
+# Two processes, each with servers of its own, one file of tests after the other, in their order: the long ones come
+# first, so that neither waits for the other at the end. PARALLEL= for one process.
+PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 .PHONY: test
 test: check judges ## everything that CI runs: format, lint, types, all tests but the slow ones
 	$(BIN)/pytest -m "not slow" $(PARALLEL)
