@@ -60,7 +60,8 @@ def item(client) -> dict[str, Any]:
 
 
 def test_a_recipients_key_is_told_to_the_rules_alone_once_at_each_step_by_idle_runs(scenario, clock, events):
-    tsk = pysequoia.Tsk.generate("soon@example.org", validity_seconds=int(timedelta(days=40).total_seconds()))
+    good_for = clock.now() + timedelta(days=40, hours=6) - datetime.now(UTC)  # whatever the hour is by now
+    tsk = pysequoia.Tsk.generate("soon@example.org", validity_seconds=int(good_for.total_seconds()))
     soon = tsk.extract_certificate()
     client = scenario("s3", encrypt={"recipients": [str(soon)]}, notify=[RULE])
     told = []

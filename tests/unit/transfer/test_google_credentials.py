@@ -333,6 +333,7 @@ def test_the_environments_own_endpoint_is_trusted_and_no_other_one():
         ({**KEY, "private_key_id": "-----BEGIN PRIVATE KEY-----"}, None),
         ({**KEY, "private_key_id": None}, None),
     ],
+    ids=["key", "impersonated", "federated", "no id", "none"],  # the ids of keys are drawn anew in each process
 )
 def test_a_service_accounts_key_is_known_by_its_id_and_nothing_else_is_passed_on(file, found):
     assert key_id_of(Secret("acme", extra={"keyfile_dict": file})) == found
