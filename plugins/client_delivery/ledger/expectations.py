@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import Attr
-
 from client_delivery.calendar.expectation import State
-from client_delivery.ledger import expressions
-from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
-from client_delivery.ledger.writes import ConditionalWriter, Write
+from client_delivery.ledger.looks import Looks
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -36,23 +31,17 @@ class Expectations:
     """The item of one client. Kept only where the configuration expects files."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, delivery_key: str) -> None:
-        self._dynamodb = dynamodb
-        self._writer = ConditionalWriter(dynamodb)
-        self._table = table
-        self._key = {PARTITION_KEY: delivery_key, SORT_KEY: _ITEM}
+        self._looks = Looks(dynamodb, table, delivery_key, _ITEM)
 
     def known(self) -> Known:
         """Read consistently; empty if nobody has looked yet."""
-        response = self._dynamodb.get_item(
-            TableName=self._table, Key=expressions.to_item(self._key), ConsistentRead=True
-        )
-        if "Item" not in response:
+        last = self._looks.last(consistent=True)
+        if last is None:
             return Known()
-        item = expressions.from_item(response["Item"])
-        found = json.loads(item["states"])
+        looked_at, found = last
         states = {key: _from_json(fields) for key, fields in found.items()}
         upcoming = {key: datetime.fromisoformat(fields["next"]) for key, fields in found.items() if "next" in fields}
-        return Known(datetime.fromisoformat(item["lookedAt"]), states, upcoming)
+        return Known(looked_at, states, upcoming)
 
     def keep(
         self,
@@ -66,16 +55,8 @@ class Expectations:
         :param upcoming: the next due times; None where they are as before.
         """
         due = before.upcoming if upcoming is None else upcoming
-        assign = {
-            "lookedAt": now.isoformat(),
-            "states": json.dumps({key: _to_json(state, due.get(key)) for key, state in states.items()}),
-        }
-        unchanged = (
-            Attr("lookedAt").not_exists()
-            if before.looked_at is None
-            else Attr("lookedAt").eq(before.looked_at.isoformat())
-        )
-        return self._writer.change(Write.update(self._table, self._key, assign, unchanged)) is not None
+        written = {key: _to_json(state, due.get(key)) for key, state in states.items()}
+        return self._looks.keep(before.looked_at, now, written)
 
 
 def _to_json(state: State, upcoming: datetime | None) -> dict[str, Any]:

@@ -3,17 +3,12 @@ called: a fingerprint, or the id of a service account's key."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import Attr
-
-from client_delivery.ledger import expressions
-from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
-from client_delivery.ledger.writes import ConditionalWriter, Write
+from client_delivery.ledger.looks import Looks
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,33 +42,20 @@ class WatchedKeys:
     """The item of one client. Kept only where there are keys to be watched."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, delivery_key: str) -> None:
-        self._dynamodb = dynamodb
-        self._writer = ConditionalWriter(dynamodb)
-        self._table = table
-        self._key = {PARTITION_KEY: delivery_key, SORT_KEY: _ITEM}
+        self._looks = Looks(dynamodb, table, delivery_key, _ITEM)
 
     def known(self) -> Known:
         """Empty if nobody has looked yet. An idle run asks for it: half a read unit, and :meth:`keep` refuses who has
         read something old."""
-        response = self._dynamodb.get_item(TableName=self._table, Key=expressions.to_item(self._key))
-        if "Item" not in response:
+        last = self._looks.last(consistent=False)
+        if last is None:
             return Known()
-        item = expressions.from_item(response["Item"])
-        states = {key: _from_json(fields) for key, fields in json.loads(item["states"]).items()}
-        return Known(datetime.fromisoformat(item["lookedAt"]), states)
+        looked_at, found = last
+        return Known(looked_at, {key: _from_json(fields) for key, fields in found.items()})
 
     def keep(self, before: Known, now: datetime, states: Mapping[str, KeyState]) -> bool:
         """Keep what this look has found, if no other has kept anything since ``before``: so each thing is told once."""
-        assign = {
-            "lookedAt": now.isoformat(),
-            "states": json.dumps({key: _to_json(state) for key, state in states.items()}),
-        }
-        unchanged = (
-            Attr("lookedAt").not_exists()
-            if before.looked_at is None
-            else Attr("lookedAt").eq(before.looked_at.isoformat())
-        )
-        return self._writer.change(Write.update(self._table, self._key, assign, unchanged)) is not None
+        return self._looks.keep(before.looked_at, now, {key: _to_json(state) for key, state in states.items()})
 
 
 def _to_json(state: KeyState) -> dict[str, Any]:
