@@ -80,17 +80,7 @@ def deliver(order: Order, settings: Settings, stop: threading.Event) -> BatchOut
         if entry.owned_by.is_same_life(order.owner)
     ]
     allowed = longest(len(entries), sum(entry.size for entry in entries), run.config.destination.max_bytes_per_second)
-    batch = Batch(
-        run.ledger,
-        run.owner,
-        disposal=run.disposal,
-        bypass=run.bypass,
-        logger=_LOGGER,
-        stop=stop,
-        longest=allowed,
-        order=run.config.order,
-        suffixes=run.config.suffixes,
-    )
+    batch = Batch.of_run(run, _LOGGER, stop=stop, longest=allowed)
     # Nobody else ends a container: Airflow's limits are for its own tasks.
     last_resort = threading.Timer((allowed + _GRACE).total_seconds(), _end_at_once)
     last_resort.daemon = True

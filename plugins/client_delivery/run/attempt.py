@@ -33,6 +33,7 @@ from client_delivery.transfer.progress import Progress
 if TYPE_CHECKING:
     from client_delivery.ledger.table import Ledger
     from client_delivery.pickup.disposal import Disposal
+    from client_delivery.run.context import Run
     from client_delivery.transfer.prepared import Prepared
 
 _CONFIRMATION_VALID = 2.0
@@ -92,6 +93,21 @@ class Batch:
         self._destination: Destination | None = None
         self._lock = threading.Lock()
         self.outcome = BatchOutcome()
+
+    @classmethod
+    def of_run(cls, run: Run, logger: logging.Logger, *, stop: threading.Event, longest: timedelta) -> Batch:
+        """A batch of this run, as its configuration says; the same for a worker and a container."""
+        return cls(
+            run.ledger,
+            run.owner,
+            disposal=run.disposal,
+            bypass=run.bypass,
+            logger=logger,
+            stop=stop,
+            longest=longest,
+            order=run.config.order,
+            suffixes=run.config.suffixes,
+        )
 
     def deliver(self, entries: Sequence[Entry], open_destination: Callable[[], Destination]) -> BatchOutcome:
         """Try each file once and record what came of it (R6.2). One file's failure never stops the others.

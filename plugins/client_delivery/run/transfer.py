@@ -72,17 +72,7 @@ class BatchTransfer:
         Raises :class:`NotFinished` or :class:`FailedForGood` if a file is not delivered.
         """
         run, left, allowed = self._run, left_of(known), longest_try(self._run.config, self._batch)
-        batch = Batch(
-            run.ledger,
-            run.owner,
-            disposal=run.disposal,
-            bypass=run.bypass,
-            logger=LOGGER,
-            stop=stop,
-            longest=allowed,
-            order=run.config.order,
-            suffixes=run.config.suffixes,
-        )
+        batch = Batch.of_run(run, LOGGER, stop=stop, longest=allowed)
         outcome = batch.deliver(left, run.open_destination)
         if stop.is_set():
             raise NotFinished(
