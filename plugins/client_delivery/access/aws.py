@@ -78,12 +78,7 @@ def dynamodb_client(*, patient: bool = True) -> DynamoDBClient:
 def events_client() -> Any:
     """An EventBridge client that makes each call once, and gives up after seconds: a call whose response was lost may
     have put its event."""
-    from botocore.config import Config
-
-    # max_attempts counts the retries, total_max_attempts all of them
-    # (https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html).
-    config = _config(1, connect_seconds=2, read_seconds=5).merge(Config(retries={"total_max_attempts": 1}))
-    return _session(None, None).client("events", config=config)
+    return _one_call_client("events", None, connect_seconds=2, read_seconds=5)
 
 
 def secrets_manager_client(region: str | None = None) -> SecretsManagerClient:
@@ -94,20 +89,23 @@ def secrets_manager_client(region: str | None = None) -> SecretsManagerClient:
 
 def ses_client(region: str | None = None) -> SESClient:
     """An SES client that makes one call and no more: a call whose response was lost may have sent the e-mail (R7.2)."""
-    from botocore.config import Config
-
     # It responds in a second or does not: no task waits longer than this for it.
-    once = Config(connect_timeout=10, read_timeout=30, retries={"total_max_attempts": 1})
-    client: SESClient = _session(None, None).client("ses", region_name=region, config=_config(1).merge(once))
+    client: SESClient = _one_call_client("ses", region, connect_seconds=10, read_seconds=30)
     return client
 
 
 def messaging_client(service: str, region: str | None, seconds: float) -> Any:
     """A client of SNS (``sns``) or EventBridge (``events``) with this environment's own identity, that makes one call
     in so many seconds and no more."""
+    return _one_call_client(service, region, connect_seconds=min(5.0, seconds), read_seconds=seconds)
+
+
+def _one_call_client(service: str, region: str | None, *, connect_seconds: float, read_seconds: float) -> Any:
     from botocore.config import Config
 
-    once = Config(connect_timeout=min(5.0, seconds), read_timeout=seconds, retries={"total_max_attempts": 1})
+    # max_attempts counts the retries, total_max_attempts all of them
+    # (https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html).
+    once = Config(connect_timeout=connect_seconds, read_timeout=read_seconds, retries={"total_max_attempts": 1})
     session: Any = _session(None, None)
     return session.client(service, region_name=region, config=_config(1).merge(once))
 

@@ -20,6 +20,7 @@ from airflow.sdk.log import mask_secret
 
 from client_delivery.notify import bodies
 from client_delivery.notify.sending import NotificationError
+from client_delivery.run.addressees import REPEATABLE
 from client_delivery.runtime import backoff
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ _AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE
 """What says that the request was not carried out, and may be repeated."""
 _HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 """The only hosts to which a message goes without TLS."""
-_REPEATED = ("webhook", "pagerduty", "eventbridge")
-"""Where the receiver knows a message that comes again by its id."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def send(rule: NotifyRule, brief: Brief, seconds: float) -> None:
             trouble: NotificationError = _trouble(rule, str(error))
         except _Lost as error:
             trouble = _trouble(rule, f"{error}, so it is not known whether it arrived", unknown=True)
-            if rule.via not in _REPEATED:
+            if rule.via not in REPEATABLE:
                 raise trouble from None
         else:
             return

@@ -83,8 +83,7 @@ def look_for_late(task: DeliveryOperator, run: Run, *, delivered: bool) -> None:
         task.alarm("files_overdue")
     if keys.look(run, lambda: post_of(task, run)):
         task.alarm("key_expires")
-    if run.config.notify or run.config.expected:
-        send_what_is_left(run, post_of(task, run))
+    send_what_is_left(run, post_of(task, run))
 
 
 def post_of(task: DeliveryOperator, run: Run) -> Post:

@@ -185,10 +185,10 @@ def _put_once(client: Any, bus: str, document: str) -> None:
     from client_delivery.notify.delivery_event import DETAIL_TYPE, SOURCE
 
     entry: dict[str, Any] = {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": document, "EventBusName": bus}
-    answer = client.put_events(Entries=[entry])
-    if answer.get("FailedEntryCount"):
+    response = client.put_events(Entries=[entry])
+    if response.get("FailedEntryCount"):
         # "ThrottlingException" and "InternalFailure" pass (API reference, PutEventsResultEntry); the entry was not put.
-        told = answer["Entries"][0]
+        told = response["Entries"][0]
         code = told.get("ErrorCode", "")
         helps = code in ("ThrottlingException", "InternalFailure", "InternalException")
         raise NotPut(f"EventBridge did not take it: {told.get('ErrorMessage', '')} [{code}]", helps=helps)
