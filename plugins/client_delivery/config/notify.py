@@ -82,7 +82,7 @@ class NotifyRule(Section, title="Notification rule"):
         " files with it.",
         examples=["slack"],
     )
-    to: Annotated[tuple[EmailAddress, ...], Field(strict=False)] = Field(
+    to: Annotated[tuple[EmailAddress, ...], Field(strict=False), AfterValidator(refuse_repeated)] = Field(
         default=(),
         max_length=MAX_CONTACTS,
         title="To",
@@ -134,7 +134,6 @@ class NotifyRule(Section, title="Notification rule"):
                 )
         if self.via == "email" and self.connection_id:
             raise refusal("a `via` that takes it", "E-mails go by the environment's own.", at=("connection_id",))
-        refuse_repeated_in(self.to)
         return self
 
     @property
@@ -167,17 +166,6 @@ class NotifyRule(Section, title="Notification rule"):
         else:
             speaks = f"as to the {self.audience or Audience.TEAM}"
         return f"{', '.join(self.on)} to {self.where}, {speaks}"
-
-
-def refuse_repeated_in(addresses: tuple[str, ...]) -> None:
-    """As :func:`~client_delivery.config.contacts.refuse_repeated`, for the field ``to`` of a rule."""
-    from pydantic_core import PydanticCustomError
-
-    try:
-        refuse_repeated(addresses)
-    except PydanticCustomError as error:
-        told = error.context or {}
-        raise refusal(told["expected"], told["hint"], found=told["found"], at=("to", *told["at"])) from None
 
 
 def refuse_twin_rules(rules: tuple[NotifyRule, ...]) -> tuple[NotifyRule, ...]:

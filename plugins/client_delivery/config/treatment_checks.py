@@ -44,12 +44,6 @@ def refuse_unusable_keys(config: ClientConfig, document: Document) -> None:
             )
 
 
-def expiring_keys(config: ClientConfig, now: datetime | None = None) -> list[RecipientKey]:
-    """The recipients' keys that expire within thirty days: for whoever watches over them."""
-    now = now or datetime.now(UTC)
-    return [key for key in _usable(config, now) if key.expires_soon(now)]
-
-
 def key_lines(config: ClientConfig, now: datetime | None = None) -> list[str]:
     """What the check of configurations says of each key, so that people can compare its fingerprint."""
     now = now or datetime.now(UTC)

@@ -17,7 +17,6 @@ from client_delivery.config.openpgp import UnusableKey, read_recipient
 from client_delivery.config.problem import ConfigError
 from client_delivery.config.treatment import LONGEST_KEY
 from client_delivery.config.treatment_checks import (
-    expiring_keys,
     key_lines,
     refuse_unusable_keys,
     require_prepared_area,
@@ -186,11 +185,12 @@ def test_the_check_shows_each_fingerprint_for_people_to_compare(text, tmp_path, 
     )
 
 
-def test_a_key_that_expires_soon_is_a_warning_and_what_a_watch_can_ask_for(load, text):
+def test_a_key_that_expires_soon_is_a_warning(load, text):
     tsk = pysequoia.Tsk.generate("soon@example.org", validity_seconds=int(timedelta(days=20).total_seconds()))
     soon = yaml.safe_dump({"recipients": [str(tsk.extract_certificate()), key("good")]}, default_flow_style=True)
     config = load(text("gcs", {"encrypt": soon.strip().replace("\n", "\n  ")}))
-    assert [one.owner for one in expiring_keys(config)] == ["soon@example.org"]
+    keys = map(read_recipient, config.encrypt.recipients)
+    assert [one.owner for one in keys if one.expires_soon(datetime.now(UTC))] == ["soon@example.org"]
     warned, fine = key_lines(config)
     assert "WARNING: ask the recipient for a new key now." in warned
     assert "WARNING" not in fine
