@@ -92,12 +92,8 @@ def deliver_companions(run: Run, entries: Iterable[Entry]) -> None:
 
     A set of which a file is missing gets no completion file; the run that delivers the file looks again.
     """
-    ids = list(dict.fromkeys(entry.set_id for entry in entries if entry.set_id))
-    if not (ids or has_companions(run.config)):
-        return
-    if has_companions(run.config):
-        ids = list(dict.fromkeys([*ids, *run.sets.due()]))
-    for one in run.sets.find(ids).values():
+    ids = _sets_to_look_at(run, entries)
+    for one in run.sets.find(ids).values() if ids else ():
         try:
             _deliver_due(run, one)
         except Exception as error:
@@ -111,9 +107,7 @@ def deliver_companions(run: Run, entries: Iterable[Entry]) -> None:
 
 def undelivered(run: Run, entries: Iterable[Entry]) -> str | None:
     """What to tell of what could not be delivered beside the files; None if nothing is left."""
-    ids = list(dict.fromkeys(entry.set_id for entry in entries if entry.set_id))
-    if has_companions(run.config):
-        ids = list(dict.fromkeys([*ids, *run.sets.due()]))
+    ids = _sets_to_look_at(run, entries)
     if not ids:
         return None
     troubles = [one.trouble for one in run.sets.find(ids).values() if one.trouble]
@@ -127,7 +121,7 @@ def undelivered(run: Run, entries: Iterable[Entry]) -> str | None:
 
 def of_sets(run: Run, entries: Iterable[Entry]) -> list[str]:
     """How the completion files of these files' sets stand, for an e-mail."""
-    ids = list(dict.fromkeys(entry.set_id for entry in entries if entry.set_id))
+    ids = _sets_of(entries)
     found = run.sets.find(ids).values() if ids else ()
     return [
         f"{one.completion}: {'delivered' if one.completed_at else 'not yet, for the set is not complete'}"
@@ -141,7 +135,7 @@ def proofs(run: Run, entries: Iterable[Entry]) -> list[tuple[str, bytes]]:
     completion = run.config.completion_file
     if completion is None or not completion.to_contacts or completion.content == "empty":
         return []
-    ids = dict.fromkeys(entry.set_id for entry in entries if entry.set_id)
+    ids = _sets_of(entries)
     found = []
     for one in run.sets.find(ids).values():
         if one.completion and one.completed_at:
@@ -150,6 +144,17 @@ def proofs(run: Run, entries: Iterable[Entry]) -> list[tuple[str, bytes]]:
             if len(content) <= _LARGEST_PROOF:
                 found.append((one.completion.rpartition("/")[2], content))
     return found
+
+
+def _sets_of(entries: Iterable[Entry]) -> list[str]:
+    """The sets of these files, each once."""
+    return list(dict.fromkeys(entry.set_id for entry in entries if entry.set_id))
+
+
+def _sets_to_look_at(run: Run, entries: Iterable[Entry]) -> list[str]:
+    """The same, and those of earlier runs beside which something is left to be delivered."""
+    ids = _sets_of(entries)
+    return list(dict.fromkeys([*ids, *run.sets.due()])) if has_companions(run.config) else ids
 
 
 def _deliver_due(run: Run, one: FileSet) -> None:
