@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 
 import httpx
 import jsonschema
@@ -41,18 +40,6 @@ def bus(stack, delivery_environment, monkeypatch):
         return [one["detail"] for one in found if one["detail"]["configuration"] == client.config.name]
 
     return of
-
-
-@pytest.fixture
-def events(caplog):
-    """The lines of an event in the log."""
-    caplog.set_level(logging.INFO)
-
-    def found(event: str) -> list[dict[str, object]]:
-        lines = [json.loads(one.getMessage()) for one in caplog.records if one.getMessage().startswith('{"event"')]
-        return [line for line in lines if line["event"] == event]
-
-    return found
 
 
 def test_each_delivery_ends_with_one_event_by_its_schema(scenario, bus):

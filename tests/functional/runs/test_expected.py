@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from structlog.testing import capture_logs
 
 from local.stand_ins import LEDGER_TABLE
-
-
-@pytest.fixture
-def events(caplog):
-    caplog.set_level(logging.INFO)
-
-    def found(event: str) -> list[dict[str, object]]:
-        lines = [
-            json.loads(record.getMessage()) for record in caplog.records if record.getMessage().startswith('{"event"')
-        ]
-        return [line for line in lines if line["event"] == event]
-
-    return found
 
 
 def delivered_days_ago(client, days: float) -> None:

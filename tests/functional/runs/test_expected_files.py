@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,17 +41,6 @@ def clock(monkeypatch) -> Clock:
     for module in (detection, expected):
         monkeypatch.setattr(module, "datetime", Shifted)
     return clock
-
-
-@pytest.fixture
-def events(caplog):
-    caplog.set_level(logging.INFO)
-
-    def found(event: str) -> list[dict[str, object]]:
-        lines = [json.loads(one.getMessage()) for one in caplog.records if one.getMessage().startswith('{"event"')]
-        return [line for line in lines if line["event"] == event]
-
-    return found
 
 
 def due_at(moment: datetime) -> str:

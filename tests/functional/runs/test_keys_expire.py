@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,17 +32,6 @@ def clock(monkeypatch):
 
     monkeypatch.setattr(keys, "datetime", Clock)
     return Clock
-
-
-@pytest.fixture
-def events(caplog):
-    caplog.set_level(logging.INFO)
-
-    def found(event: str) -> list[dict[str, Any]]:
-        lines = [json.loads(one.getMessage()) for one in caplog.records if one.getMessage().startswith('{"event"')]
-        return [line for line in lines if line["event"] == event]
-
-    return found
 
 
 def subjects(client) -> list[str]:

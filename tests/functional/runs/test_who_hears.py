@@ -95,17 +95,6 @@ def at_once(monkeypatch) -> None:
     monkeypatch.setattr(rules, "FIRST_RETRY", timedelta(0))
 
 
-@pytest.fixture
-def events(caplog):
-    caplog.set_level(logging.DEBUG)
-
-    def found(event: str) -> list[dict[str, Any]]:
-        lines = [json.loads(one.getMessage()) for one in caplog.records if one.getMessage().startswith('{"event"')]
-        return [line for line in lines if line["event"] == event]
-
-    return found
-
-
 def in_trouble(client) -> Any:
     """The client's destination, right again afterwards."""
     right = client.config.destination.model_dump()
