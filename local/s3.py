@@ -252,6 +252,7 @@ class Handler(StandInHandler):
         self.answer(204)
 
     def _lock(self, bucket: str) -> None:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html."""
         if not (days := self.server.locks.get(bucket)):
             raise StandInError(
                 404,
@@ -264,7 +265,12 @@ class Handler(StandInHandler):
         )
 
     def _about(self, bucket: str) -> dict[str, str]:
-        """What S3 keeps with an object that this request begins."""
+        """What S3 keeps with an object that this request begins.
+
+        A bucket's default retention is each new version's own, and who looks is told of it:
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html and
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html (``x-amz-object-lock-*``).
+        """
         about = {name: self.headers[name] for name in _ENCRYPTION if name in self.headers}
         if days := self.server.locks.get(bucket):
             until = datetime.now(UTC) + timedelta(days=days)
