@@ -78,6 +78,8 @@ class Delivery:
     """What the files are called at the destination, and what arrives beside them."""
     elsewhere: set[str] = field(default_factory=set)
     """What is at the destination outside of the client's place: nothing comes or goes there."""
+    not_announced: int = 0
+    """How many runs could not send the start e-mail in any try: that task is red, and the delivery goes on (R7.3)."""
     lag_seed: int | None = None
     """Draws how far the ledger's index is behind; None: it is up to date."""
 
@@ -102,6 +104,7 @@ class Delivery:
         for _ in range(5):
             self._minutes_pass()
             run = self.client.run(**self.kind.params)
+            self.went(run)
             if run.executed == ["register_files"] and (
                 run.state == "success" or isinstance(run.errors["register_files"], HeldFiles)
             ):
@@ -132,14 +135,18 @@ class Delivery:
     def clear(self, run: RunResult) -> None:
         """Clear a red run: from here on it is another delivery, with e-mails of its own."""
         self.clears += 1
-        self.client.clear(run, **self.kind.params)
+        self.went(self.client.clear(run, **self.kind.params))
+
+    def went(self, run: RunResult) -> None:
+        """Keep what the end has to know of a run."""
+        self.not_announced += run.states.get("notify_started") == "failed"
 
     def resend_failed(self) -> None:
         """What failed in a run that nobody cleared is held (R5.4): it goes when an operator asks for it."""
         self._minutes_pass()
         if self.client.ledger.held_entries():
             self.clears += 1
-            self.client.run(**self.kind.params | {"resend_failed": True, "ignore_done_file": True})
+            self.went(self.client.run(**self.kind.params | {"resend_failed": True, "ignore_done_file": True}))
 
     def check_at_any_moment(self) -> None:
         """The invariants that hold even now, with a process dead or a run red."""

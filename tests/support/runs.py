@@ -210,6 +210,7 @@ class Runs:
                 xcom_pull=lambda task_ids, key="return_value": result.xcoms.get((task_ids, key)),
                 xcom_push=push,
                 try_number=1,
+                max_tries=0,
                 get_dagrun_state=self._state_of,
                 get_task_states=lambda dag_id, task_ids, run_ids: {result.run_id: result.of_wrong_file},
                 dag_id=self.config.name,
@@ -218,6 +219,7 @@ class Runs:
                 map_index=int(number[1]) if (number := re.search(r"\[(\d+)\]", name)) else -1,
             ),
         }
+        context["ti"].max_tries = task.retries
         for attempt in range(1, task.retries + 2):
             result.tries[name] = context["ti"].try_number = attempt
             # Airflow forgets what the try before has pushed (``ti_run`` of its Execution API, 3.2.1).

@@ -44,6 +44,7 @@ class NotifyOperator(DeliveryOperator):
         if not run.notifies:
             # Not skipped: a task that is skipped would skip the wind-up after it.
             run.log_event("mail_switched_off", kind=self.mail.kind)
+            self._accounted(run, context)
             return
         try:
             mail.send_due()
@@ -54,9 +55,15 @@ class NotifyOperator(DeliveryOperator):
                 # Another try could do no more: people are to see this (R7.3).
                 raise AirflowFailException(str(error)) from error
             raise
+        finally:
+            if mail.accounted:
+                self._accounted(run, context)
 
     def _before(self, run: Run, context: Context) -> None:
         """What must be true before anything is told."""
+
+    def _accounted(self, run: Run, context: Context) -> None:
+        """The e-mail is sent, or the ledger knows what is left of it: no other task has to think of it."""
 
 
 class NotifyStartedOperator(NotifyOperator):
@@ -71,9 +78,11 @@ class NotifyFinishedOperator(NotifyOperator):
     mail = FinishedMail
 
     def _before(self, run: Run, context: Context) -> None:
-        # First, and not as the task's result: if the e-mail fails, the report is not to try it once more.
-        context["ti"].xcom_push(key=LIFE, value=str(run.owner))
         settle(run)
+
+    def _accounted(self, run: Run, context: Context) -> None:
+        # Not as the task's result: it is for a task that failed, too.
+        context["ti"].xcom_push(key=LIFE, value=str(run.owner))
 
 
 def look_for_late(task: DeliveryOperator, run: Run, *, delivered: bool) -> None:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 class ReportOperator(DeliveryOperator):
     """The run's last word: sets its files inactive (R8.2), and is red, with names and reasons, if any failed (R8.3).
 
-    It settles what is not settled and sends the finish e-mail that nobody has tried to send in this life of the run:
-    the UI can clear only the failed tasks of a run, the transfers and this one, but not the e-mail between them.
+    It settles what is not settled and sends the finish e-mail that nobody has accounted for in this life of the run:
+    the UI can clear only the failed tasks of a run, the transfers and this one, but not the e-mail between them; and
+    the e-mail's own task may have failed before the ledger knew of any e-mail.
     """
 
     winds_up = True
@@ -43,7 +44,7 @@ class ReportOperator(DeliveryOperator):
         settled = settle(run)
         self._delivered = delivered_of(settled)
         if context["ti"].xcom_pull(task_ids=FINISHED_TASK, key=LIFE) != str(run.owner):
-            self._tell(run)
+            self._tell(run, context)
         self._put_event(run)
         closed = deactivate(run, settled)
         look_for_late(self, run, delivered=True)
@@ -66,13 +67,17 @@ class ReportOperator(DeliveryOperator):
         if not put_event(run, events_client, run_url=post_of(self, run).run_url(run.owner)):
             self.alarm("event_not_put")
 
-    def _tell(self, run: Run) -> None:
-        """What the task of the finish e-mail does, where it did not run in this life of the run."""
+    def _tell(self, run: Run, context: Context) -> None:
+        """What the task of the finish e-mail does, where it did not do it in this life of the run."""
         mail = FinishedMail(run, post_of(self, run))
         tell_of_job(mail)
         if not run.notifies:
             return
         try:
             mail.send_due()
-        except Exception as error:  # never the delivery's failure (R7.3)
+        except Exception as error:
+            task = context["ti"]
+            if not mail.accounted and task.try_number <= task.max_tries:
+                raise  # files that are closed lead to no e-mail: another try of this task does
+            # Never the delivery's failure (R7.3).
             run.log_event("mail_not_sent", level=logging.ERROR, kind="finished", error=str(error))

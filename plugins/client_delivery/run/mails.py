@@ -39,6 +39,8 @@ class JobMail:
     """
 
     kind: ClassVar[str]
+    accounted = False
+    """Whether all that is due has been sent, or is noted in the ledger with why it was not."""
 
     def __init__(self, run: Run, post: Post) -> None:
         self.run = run
@@ -74,6 +76,7 @@ class JobMail:
             except Exception as error:
                 troubles.append(error)
                 self._keep(unsent, error, claimed)
+        self.accounted = True
         if not mails:
             # Announced already by the run that died, or nothing to announce.
             run.log_event("mail_not_due", kind=self.kind)

@@ -6,6 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from client_delivery.run.mails import FinishedMail
 from local.aws import SUPPRESSED
 
 REFUSED = {"call": "ses.SendRawEmail", "status": 400, "code": "AccountSendingPausedException", "times": 0}
@@ -121,6 +122,33 @@ def test_r7_3_a_missing_aws_connection_loses_no_email(scenario, monkeypatch):
     assert run.states["notify_finished"] == "failed"
     assert client.clear_task(run, "notify_finished").states["notify_finished"] == "success"
     assert finished(client) == [tuple(GOOD)]
+
+
+@pytest.mark.parametrize(("times", "tries"), [(4, 1), (6, 3)])
+def test_r7_1_what_the_ledger_heard_nothing_of_is_sent_by_the_report(scenario, monkeypatch, times, tries):
+    """The e-mail's own task failed in all its tries before anything was noted; closed files would never lead to it."""
+    client = scenario("s3")
+    real = FinishedMail.subjects
+    trouble = iter(range(times))
+
+    def subjects(mail):
+        if next(trouble, None) is not None:
+            raise ConnectionError("the ledger does not respond")
+        return real(mail)
+
+    monkeypatch.setattr(FinishedMail, "subjects", subjects)
+    run = fails(client)
+    assert run.states["notify_finished"] == "failed"
+    assert run.tries["report"] == tries
+    assert finished(client) == [tuple(GOOD)]
+
+
+def test_r7_3_a_report_that_cannot_send_it_in_any_try_ends_the_run_all_the_same(scenario, monkeypatch):
+    client = scenario("s3")
+    monkeypatch.setattr(FinishedMail, "send_due", Mock(side_effect=ConnectionError("no response")))
+    run = fails(client)
+    assert (run.tries["report"], finished(client)) == (4, [])
+    assert not client.ledger.open_entries()
 
 
 def test_r7_1_more_contacts_than_ses_takes_at_once_all_get_it(scenario):

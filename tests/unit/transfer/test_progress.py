@@ -58,6 +58,20 @@ def test_r6_7_what_an_earlier_attempt_brought_is_said_and_counts_for_the_percent
     assert (line["percent"], line["bytes_per_second"], line["seconds_left"]) == (60.0, 10, 40)
 
 
+def test_what_is_sent_once_more_after_a_resumption_never_makes_the_rate_negative(caplog):
+    now = [0.0]
+    with caplog.at_level(logging.INFO):
+        progress = Progress(logging.getLogger("t"), "big.bin", 1000, interval=10, clock=lambda: now[0])
+        progress.resumed(400)
+        now[0] = 10.0
+        progress(-400)  # the server has not kept them
+        now[0] = 20.0
+        progress(200)
+    first, second = [json.loads(record.getMessage()) for record in caplog.records][1:]
+    assert (first["moved"], first["bytes_per_second"], first.get("seconds_left")) == (0, 0, None)
+    assert (second["moved"], second["bytes_per_second"], second["seconds_left"]) == (200, 10, 80)
+
+
 def test_a_file_that_takes_more_than_six_hours_is_said_to_take_long_once_an_hour(caplog):
     now = [0.0]
     with caplog.at_level(logging.INFO):
