@@ -13,9 +13,9 @@ from benchmarks.transfer.meter import measuring
 from client_delivery.access.aws import s3_access
 from client_delivery.config.model import DestinationSection
 from client_delivery.runtime.heap import heap_at_rest
-from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import Job, Receipt, SourceObject
-from client_delivery.transfer.destinations import open_destination
+from client_delivery.transfer.delivering.batch import deliver_all
+from client_delivery.transfer.delivering.destinations import open_destination
 from client_delivery.transfer.secret import Secret
 
 

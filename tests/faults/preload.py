@@ -15,7 +15,7 @@ for name in (
     "airflow.providers.amazon.aws.operators.ecs",
     "client_delivery.access.aws",
     "client_delivery.operators.offload",
-    "client_delivery.transfer.destinations",
+    "client_delivery.transfer.delivering.destinations",
     "client_delivery.transfer.gcs.destination",
     "client_delivery.transfer.s3.destination",
     "client_delivery.transfer.sftp.destination",

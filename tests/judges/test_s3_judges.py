@@ -23,7 +23,7 @@ from client_delivery.transfer.contract import (
     SourceObject,
     TransferError,
 )
-from client_delivery.transfer.parts import PartLimits
+from client_delivery.transfer.reading.parts import PartLimits
 from client_delivery.transfer.s3.destination import S3Destination
 from tests.functional.transfer.conftest import MIB, Journal
 from tests.judges.conftest import Judge
@@ -127,7 +127,7 @@ def test_r3_5_what_somebody_else_writes_meanwhile_is_not_overwritten(bucket, siz
 def test_r6_4_bytes_that_are_not_what_their_checksum_says_are_refused(bucket, monkeypatch, size):
     source = bucket.drop(content(size))
     monkeypatch.setattr(
-        "client_delivery.transfer.s3.chunked._end", lambda checksum: b"0\r\nx-amz-checksum-crc32c:AAAAAA==\r\n\r\n"
+        "client_delivery.transfer.s3_wire.chunked._end", lambda checksum: b"0\r\nx-amz-checksum-crc32c:AAAAAA==\r\n\r\n"
     )
     with pytest.raises(IntegrityError):
         delivered(bucket.target(), source)

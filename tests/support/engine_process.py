@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from client_delivery.access.aws import s3_access
 from client_delivery.config.model import DestinationSection
 from client_delivery.transfer.contract import Job, SourceObject
-from client_delivery.transfer.destinations import open_destination
+from client_delivery.transfer.delivering.destinations import open_destination
 from client_delivery.transfer.secret import Secret
 
 

@@ -16,12 +16,16 @@ PACKAGE = ROOT / "plugins" / "client_delivery"
 DOCKERFILE = ROOT / "docker" / "transfer" / "Dockerfile"
 AIRFLOW_ALLOWED = ("operators", "dag", "web")
 MODULES = sorted(PACKAGE.rglob("*.py"))
+KNOWN = {".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts): path for path in MODULES}
+"""By the dotted name."""
 LOCAL = sorted(path for path in (ROOT / "local").rglob("*.py") if "node_modules" not in path.parts)
 ROOMS = (
     *("calendar", "config", "notify", "runtime", "transfer", "access", "ledger", "pickup"),
     *("run", "container", "probe", "operators", "web", "dag"),
 )
 """Each imports only from those before it, so there is no circle."""
+ENGINE = ("transfer", "http", "s3_wire", "reading", "objects", "s3", "gcs", "sftp", "treatment", "delivering")
+"""The folders of ``transfer/``, in the same order; the first is what lies directly in it."""
 
 
 def imports(path: Path) -> set[str]:
@@ -78,32 +82,42 @@ def test_a_room_imports_only_from_those_before_it(path):
     assert {room for room in used if ROOMS.index(room) > own} == set()
 
 
+def test_a_folder_of_the_engine_imports_only_from_those_before_it():
+    known = {name: path for name, path in KNOWN.items() if name.startswith("client_delivery.transfer.")}
+    folders = {name: path.parent.name for name, path in known.items()}
+    arrows = {(name, used) for name, path in known.items() for used in imports(path) & known.keys()}
+    assert len(arrows) > 100
+    assert [
+        f"{name} -> {used}"
+        for name, used in sorted(arrows)
+        if ENGINE.index(folders[used]) > ENGINE.index(folders[name])
+    ] == []
+
+
 def test_no_module_imports_another_in_a_circle():
     """Not even for a type checker, or inside a function."""
-    known = {".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts): path for path in MODULES}
-    graph = {module: (imports(path) & known.keys()) - {module} for module, path in known.items()}
-    assert len(list(TopologicalSorter(graph).static_order())) == len(known)
+    graph = {module: (imports(path) & KNOWN.keys()) - {module} for module, path in KNOWN.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(KNOWN)
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("operators/*.py")), ids=lambda path: path.name)
 def test_operators_hold_no_rule_of_what_is_sent(path):
     """They translate: what a run does is in ``run/``. An operator that decides about files would import these."""
     wings = {f"client_delivery.ledger.{wing}" for wing in ("table", "assigning", "attempts", "decisions", "endings")}
-    rules = {"client_delivery.pickup.intake", "client_delivery.transfer.batch", *wings}
+    rules = {"client_delivery.pickup.intake", "client_delivery.transfer.delivering.batch", *wings}
     assert not imports(path) & rules
 
 
 def test_the_image_has_every_room_that_the_container_imports():
     """Wherever an import stands: one inside a function is met only when that function is called."""
     copied = set(re.findall(r"^COPY plugins/client_delivery/(\w+) ", DOCKERFILE.read_text(), re.MULTILINE))
-    known = {".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts): path for path in MODULES}
     todo, seen = ["client_delivery.container"], set()
     while todo:
         module = todo.pop()
-        if module in known and module not in seen:
+        if module in KNOWN and module not in seen:
             seen.add(module)
-            todo += imported_at_run_time(known[module])
-    assert {part(known[module]) for module in seen} - {"container"} <= copied
+            todo += imported_at_run_time(KNOWN[module])
+    assert {part(KNOWN[module]) for module in seen} - {"container"} <= copied
 
 
 @pytest.mark.parametrize("path", LOCAL, ids=lambda path: str(path.relative_to(ROOT)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from client_delivery.config.destinations import S3Section
     from client_delivery.config.model import PickupSection
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
 
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"})
@@ -61,7 +61,7 @@ def s3_client(*, region: str | None = None, role_arn: str | None = None, externa
 
 def s3_access(*, region: str | None = None, role_arn: str | None = None, external_id: str | None = None) -> S3Access:
     """The same identity for the transfer engine, which sends the requests that move bytes itself."""
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
 
     session = _session(role_arn, external_id)
     client: S3Client = session.client("s3", region_name=region, config=_s3_config())

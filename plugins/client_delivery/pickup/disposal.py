@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
     from client_delivery.ledger.file import PickupFile
     from client_delivery.pickup.pickup import Pickup
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
 
 _PARALLEL = 8
 

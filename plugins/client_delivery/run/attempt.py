@@ -16,7 +16,6 @@ from client_delivery.pickup.pickup import PickupError
 from client_delivery.runtime.events import as_json, client_fields, log_event
 from client_delivery.runtime.heap import heap_at_rest
 from client_delivery.transfer.arrived import to_arrive
-from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import (
     Destination,
     Interrupted,
@@ -28,6 +27,7 @@ from client_delivery.transfer.contract import (
     TransferError,
     UnsafeName,
 )
+from client_delivery.transfer.delivering.batch import deliver_all
 from client_delivery.transfer.progress import Progress
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from client_delivery.run.destination import destination_of
 from client_delivery.runtime.events import as_json, one_line
 from client_delivery.transfer.contract import Destination, Receipt, TransferError
 from client_delivery.transfer.crew import side_by_side
-from client_delivery.transfer.held import HeldFiles, NoJournal
+from client_delivery.transfer.reading.held import HeldFiles, NoJournal
 
 if TYPE_CHECKING:
     from client_delivery.pickup.intake import Take

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from client_delivery.config.delivered import digests_of
 from client_delivery.transfer.contract import DestinationUnavailable
-from client_delivery.transfer.destinations import open_destination
+from client_delivery.transfer.delivering.destinations import open_destination
 
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
     from client_delivery.runtime.settings import Settings
     from client_delivery.transfer.contract import Destination
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
     from client_delivery.transfer.secret import Secret
 
 
@@ -58,7 +58,7 @@ def destination_of(
     )
     wanted = digests_of(config)
     if wanted and copies:
-        from client_delivery.transfer.digests import Digesting
+        from client_delivery.transfer.delivering.digests import Digesting
 
         opened = Digesting(opened, source, wanted)
     return _treated(config, settings, opened, pickup=pickup, area=source, secret_of=secret_of) if treated else opened

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from client_delivery.ledger.watched_keys import WatchedKeys
     from client_delivery.pickup.disposal import Disposal
     from client_delivery.pickup.pickup import Pickup
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
 
 _LONGEST_NOTE = 1000
 """Characters of a run's note that are kept with each of its files: that is what Airflow takes."""

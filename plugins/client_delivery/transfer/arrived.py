@@ -10,8 +10,9 @@ def arrived(state: Mapping[str, Any] | None) -> int:
     """Bytes that the destination has taken, by what :meth:`~client_delivery.transfer.contract.Journal.checkpoint` kept.
 
     Of a file that is treated on its way it is what has arrived of the treated one. It knows the states of
-    :class:`~client_delivery.transfer.parts.Parts` and of :class:`~client_delivery.transfer.sftp.lanes.PartFile`; what
-    says nothing of bytes counts as none, and so does a state of another release that cannot be read.
+    :class:`~client_delivery.transfer.reading.parts.Parts` and of
+    :class:`~client_delivery.transfer.sftp.lanes.PartFile`; what says nothing of bytes counts as none, and so does a
+    state of another release that cannot be read.
     """
     if state and "prepared" in state:
         state = state.get("engine")

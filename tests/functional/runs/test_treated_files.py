@@ -19,7 +19,7 @@ from pysequoia.packet import PacketPile, Tag
 
 from client_delivery.ledger.entry import Status
 from client_delivery.ledger.history import History
-from client_delivery.transfer.s3.access import S3Access
+from client_delivery.transfer.s3_wire.access import S3Access
 from local.stand_ins import LEDGER_TABLE, PREPARED_BUCKET
 from tests.faults.crash import ResumableRuns, die_at_call
 from tests.support.openpgp import key

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from client_delivery.access.aws import s3_access
 from client_delivery.config.model import DestinationSection as DestinationConfig
 from client_delivery.transfer.contract import Destination, Job, Receipt, SourceObject
-from client_delivery.transfer.destinations import open_destination
+from client_delivery.transfer.delivering.destinations import open_destination
 from client_delivery.transfer.secret import Secret
 from local.gcs import service_account_key
 from local.process import Service

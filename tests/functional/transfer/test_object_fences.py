@@ -15,7 +15,7 @@ from client_delivery.transfer.contract import IntegrityError, Job, TransferError
 from client_delivery.transfer.gcs.api import GcsApi, _stored
 from client_delivery.transfer.integrity import OwnChecksum
 from client_delivery.transfer.objects.api import Stored
-from client_delivery.transfer.objects.carried import NOTHING
+from client_delivery.transfer.reading.carried import NOTHING
 from client_delivery.transfer.s3.api import S3Api
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 

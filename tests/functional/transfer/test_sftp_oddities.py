@@ -8,8 +8,8 @@ import pytest
 from awscrt import checksums
 
 from client_delivery.config.model import SftpSection
-from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import DestinationUnavailable, Job, TransferError
+from client_delivery.transfer.delivering.batch import deliver_all
 from client_delivery.transfer.integrity import encode
 from client_delivery.transfer.secret import Secret
 from client_delivery.transfer.sftp.connection import SftpConnection

@@ -6,7 +6,7 @@ import pytest
 
 from client_delivery.transfer.arrived import arrived
 from client_delivery.transfer.integrity import CRC32C, Digest
-from client_delivery.transfer.parts import Parts
+from client_delivery.transfer.reading.parts import Parts
 from client_delivery.transfer.sftp.lanes import Lane, PartFile
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import (
     DestinationUnavailable,
     Interrupted,
@@ -18,6 +17,7 @@ from client_delivery.transfer.contract import (
     SourceObject,
     TransferError,
 )
+from client_delivery.transfer.delivering.batch import deliver_all
 
 
 class FakeDestination:

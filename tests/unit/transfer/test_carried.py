@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from client_delivery.transfer.objects.carried import NOTHING, Carried
+from client_delivery.transfer.reading.carried import NOTHING, Carried
 
 
 @pytest.mark.parametrize(

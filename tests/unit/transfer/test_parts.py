@@ -10,8 +10,8 @@ import pytest
 
 from client_delivery.transfer.contract import TransferError
 from client_delivery.transfer.integrity import Digest
-from client_delivery.transfer.parts import PartLimits, Parts, upload_parts
-from client_delivery.transfer.source import Span
+from client_delivery.transfer.reading.parts import PartLimits, Parts, upload_parts
+from client_delivery.transfer.reading.source import Span
 from client_delivery.transfer.throttle import Throttle
 
 MIB = 1024**2

@@ -10,9 +10,9 @@ import pytest
 from client_delivery.access.aws import s3_client
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.integrity import Digest
-from client_delivery.transfer.s3.access import S3Access
 from client_delivery.transfer.s3.api import _stored
-from client_delivery.transfer.s3.chunked import CHUNK, TrailedBody
+from client_delivery.transfer.s3_wire.access import S3Access
+from client_delivery.transfer.s3_wire.chunked import CHUNK, TrailedBody
 
 
 class Cut:

@@ -8,9 +8,9 @@ import pytest
 from botocore.credentials import Credentials
 
 from client_delivery.access.aws import s3_access, s3_client
-from client_delivery.transfer.s3.access import S3Access
-from client_delivery.transfer.s3.chunked import Held, TrailedBody
-from client_delivery.transfer.s3.endpoint import Endpoint
+from client_delivery.transfer.s3_wire.access import S3Access
+from client_delivery.transfer.s3_wire.chunked import Held, TrailedBody
+from client_delivery.transfer.s3_wire.endpoint import Endpoint
 
 REGIONS = (
     "us-east-1",

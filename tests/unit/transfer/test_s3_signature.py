@@ -7,8 +7,8 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from client_delivery.transfer.s3.chunked import TRAILER
-from client_delivery.transfer.s3.signature import EMPTY, TRAILED, Signer
+from client_delivery.transfer.s3_wire.chunked import TRAILER
+from client_delivery.transfer.s3_wire.signature import EMPTY, TRAILED, Signer
 
 _HOST = "bucket.s3.eu-central-1.amazonaws.com"
 _REQUESTS = {

@@ -20,8 +20,8 @@ from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum, requ
 from client_delivery.transfer.objects.api import LookDenied, Occupied, Stored
 
 if TYPE_CHECKING:
-    from client_delivery.transfer.objects.carried import Carried
-    from client_delivery.transfer.source import Span
+    from client_delivery.transfer.reading.carried import Carried
+    from client_delivery.transfer.reading.source import Span
 
 _COMPLETION_PATIENCE = 900
 """Seconds: Google says that completing an upload can take several minutes."""

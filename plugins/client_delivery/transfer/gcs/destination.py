@@ -16,13 +16,13 @@ from client_delivery.transfer.gcs.api import GcsApi
 from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 from client_delivery.transfer.naming import object_key
 from client_delivery.transfer.objects.api import Occupied, Stored
-from client_delivery.transfer.objects.carried import Carried
 from client_delivery.transfer.objects.destination import ObjectDestination
-from client_delivery.transfer.parts import PartLimits, Parts
+from client_delivery.transfer.reading.carried import Carried
+from client_delivery.transfer.reading.parts import PartLimits, Parts
 
 if TYPE_CHECKING:
     from client_delivery.config.model import GcsSection
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
     from client_delivery.transfer.secret import Secret
 
 _SMALL = 4 * 1024**2

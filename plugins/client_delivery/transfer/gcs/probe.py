@@ -13,11 +13,11 @@ from client_delivery.transfer.finding import Findings
 from client_delivery.transfer.gcs.access import GcsAccess
 from client_delivery.transfer.gcs.api import GcsApi
 from client_delivery.transfer.gcs.destination import GcsDestination
-from client_delivery.transfer.held import HeldFiles
 from client_delivery.transfer.http.pool import error_code
 from client_delivery.transfer.objects.probe import ObjectProbe, Rights
 from client_delivery.transfer.objects.refusals import quoted
 from client_delivery.transfer.reach import reach_service
+from client_delivery.transfer.reading.held import HeldFiles
 
 if TYPE_CHECKING:
     from client_delivery.config.model import GcsSection

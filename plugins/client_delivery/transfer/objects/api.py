@@ -13,8 +13,8 @@ from client_delivery.transfer.contract import Refused
 from client_delivery.transfer.integrity import Digest, OwnChecksum
 
 if TYPE_CHECKING:
-    from client_delivery.transfer.objects.carried import Carried
-    from client_delivery.transfer.source import Span
+    from client_delivery.transfer.reading.carried import Carried
+    from client_delivery.transfer.reading.source import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,13 @@ from client_delivery.transfer.contract import (
 from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 from client_delivery.transfer.naming import object_key
 from client_delivery.transfer.objects.api import LookDenied, ObjectApi, Occupied, Stored
-from client_delivery.transfer.objects.carried import NOTHING, Carried
-from client_delivery.transfer.parts import PartLimits, Parts, Slots, upload_parts
-from client_delivery.transfer.source import Source, Span
+from client_delivery.transfer.reading.carried import NOTHING, Carried
+from client_delivery.transfer.reading.parts import PartLimits, Parts, Slots, upload_parts
+from client_delivery.transfer.reading.source import Source, Span
 from client_delivery.transfer.throttle import Throttle
 
 if TYPE_CHECKING:
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
 
 
 class ObjectDestination:

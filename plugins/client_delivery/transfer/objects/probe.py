@@ -10,10 +10,10 @@ from typing import Protocol
 
 from client_delivery.transfer.contract import DestinationUnavailable, Refused, TransferError
 from client_delivery.transfer.finding import DELIVERED, Findings
-from client_delivery.transfer.held import HeldFiles, NoJournal
 from client_delivery.transfer.objects.api import LookDenied, ObjectApi
-from client_delivery.transfer.objects.carried import NOTHING
 from client_delivery.transfer.objects.destination import ObjectDestination
+from client_delivery.transfer.reading.carried import NOTHING
+from client_delivery.transfer.reading.held import HeldFiles, NoJournal
 
 _CONTENT = b"This is a test of the file delivery. It holds no data and may be removed.\n"
 _SECOND = b"This is the second test of the file delivery. It holds no data and may be removed.\n"

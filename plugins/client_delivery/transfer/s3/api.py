@@ -17,10 +17,10 @@ from client_delivery.transfer.http.pool import BrokenOff, error_code
 from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum
 from client_delivery.transfer.objects.api import LookDenied, Occupied, Stored
 from client_delivery.transfer.s3.bucket import DENIED, OCCUPIED, NotAllowed, S3Bucket
-from client_delivery.transfer.s3.chunked import Held, Pieces, TrailedBody
+from client_delivery.transfer.s3_wire.chunked import Held, Pieces, TrailedBody
 
 if TYPE_CHECKING:
-    from client_delivery.transfer.objects.carried import Carried
+    from client_delivery.transfer.reading.carried import Carried
 
 _COPY_ATTEMPTS = 5
 _COPY_BACKOFF = Backoff(first=0.4, longest=8.0)

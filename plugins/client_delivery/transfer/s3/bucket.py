@@ -9,8 +9,8 @@ from client_delivery.transfer.contract import TransferError
 from client_delivery.transfer.http.pool import Response, Unreachable, error_code
 from client_delivery.transfer.objects.api import Occupied
 from client_delivery.transfer.objects.refusals import refusal
-from client_delivery.transfer.s3.access import S3Access
 from client_delivery.transfer.s3.refusals import MEANINGS
+from client_delivery.transfer.s3_wire.access import S3Access
 
 if TYPE_CHECKING:
     from client_delivery.config.model import S3Section

@@ -6,8 +6,8 @@ from client_delivery.transfer.contract import Job, Journal
 from client_delivery.transfer.crew import side_by_side
 from client_delivery.transfer.integrity import CRC32C, OwnChecksum
 from client_delivery.transfer.objects.api import Stored
-from client_delivery.transfer.objects.carried import Carried
-from client_delivery.transfer.parts import PartLimits
+from client_delivery.transfer.reading.carried import Carried
+from client_delivery.transfer.reading.parts import PartLimits
 from client_delivery.transfer.s3.api import S3Api
 
 _WHOLE = 64 * 1024**2

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from client_delivery.transfer.contract import Job, Journal, Receipt
 from client_delivery.transfer.objects.api import Occupied
 from client_delivery.transfer.objects.destination import ObjectDestination
-from client_delivery.transfer.parts import PartLimits
-from client_delivery.transfer.s3.access import S3Access
+from client_delivery.transfer.reading.parts import PartLimits
+from client_delivery.transfer.reading.source import Source
 from client_delivery.transfer.s3.api import CopyDenied, S3Api
 from client_delivery.transfer.s3.copying import copy
-from client_delivery.transfer.source import Source
+from client_delivery.transfer.s3_wire.access import S3Access
 
 if TYPE_CHECKING:
     from client_delivery.config.model import S3Section

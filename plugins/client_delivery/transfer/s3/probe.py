@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from client_delivery.transfer.contract import DestinationUnavailable, TransferError
 from client_delivery.transfer.finding import Findings
-from client_delivery.transfer.held import HeldFiles
 from client_delivery.transfer.objects.api import Occupied
 from client_delivery.transfer.objects.probe import ObjectProbe, Rights
 from client_delivery.transfer.reach import reach_service
-from client_delivery.transfer.s3.access import S3Access
+from client_delivery.transfer.reading.held import HeldFiles
 from client_delivery.transfer.s3.api import S3Api
 from client_delivery.transfer.s3.bucket import NotAllowed
 from client_delivery.transfer.s3.destination import S3Destination
-from client_delivery.transfer.s3.endpoint import Endpoint
+from client_delivery.transfer.s3_wire.access import S3Access
+from client_delivery.transfer.s3_wire.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from client_delivery.config.model import S3Section

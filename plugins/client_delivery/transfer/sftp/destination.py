@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from client_delivery.transfer.contract import Job, Journal, Receipt, TransferError
 from client_delivery.transfer.naming import remote_path
+from client_delivery.transfer.reading.source import Source
 from client_delivery.transfer.sftp.connection import SftpConnection
 from client_delivery.transfer.sftp.create import Creator
 from client_delivery.transfer.sftp.directory import RemoteDirectory
@@ -28,12 +29,11 @@ from client_delivery.transfer.sftp.server import Server
 from client_delivery.transfer.sftp.small import SmallFile
 from client_delivery.transfer.sftp.stragglers import Stragglers
 from client_delivery.transfer.sftp.temporary import TemporaryNames
-from client_delivery.transfer.source import Source
 from client_delivery.transfer.throttle import Throttle
 
 if TYPE_CHECKING:
     from client_delivery.config.model import SftpSection
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
     from client_delivery.transfer.secret import Secret
     from client_delivery.transfer.sftp.session import SftpSession
 

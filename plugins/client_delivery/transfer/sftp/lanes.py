@@ -14,11 +14,11 @@ from typing import Any
 from client_delivery.transfer.contract import Interrupted, Journal
 from client_delivery.transfer.crew import side_by_side
 from client_delivery.transfer.integrity import Digest
-from client_delivery.transfer.parts import Keeper
+from client_delivery.transfer.reading.parts import Keeper
+from client_delivery.transfer.reading.source import Source
 from client_delivery.transfer.sftp.packets import SftpError
 from client_delivery.transfer.sftp.pool import ConnectionPool
 from client_delivery.transfer.sftp.session import SftpSession
-from client_delivery.transfer.source import Source
 from client_delivery.transfer.throttle import Throttle
 
 _MIB = 1024**2

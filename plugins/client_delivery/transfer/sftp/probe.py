@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from client_delivery.transfer.contract import DestinationUnavailable, Receipt, TransferError
 from client_delivery.transfer.finding import DELIVERED, Findings
-from client_delivery.transfer.held import HeldFiles, NoJournal
 from client_delivery.transfer.naming import remote_path
 from client_delivery.transfer.reach import each_address_may_take, find_address, milliseconds
+from client_delivery.transfer.reading.held import HeldFiles, NoJournal
 from client_delivery.transfer.sftp.abilities import Abilities, connected_again
 from client_delivery.transfer.sftp.connection import SftpConnection, Unreached
 from client_delivery.transfer.sftp.credentials import public_key_of

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from client_delivery.runtime.backoff import Backoff, Retries
 from client_delivery.transfer.contract import IntegrityError, Receipt, TransferError
 from client_delivery.transfer.integrity import CRC32C, Digest, require_equal
+from client_delivery.transfer.reading.source import Source
 from client_delivery.transfer.sftp.packets import FAILURE, NO_SUCH_FILE, SftpError
 from client_delivery.transfer.sftp.server import Server
 from client_delivery.transfer.sftp.session import SftpSession
-from client_delivery.transfer.source import Source
 
 if TYPE_CHECKING:
     from client_delivery.transfer.sftp.lanes import Lane

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from client_delivery.transfer.contract import Job, Journal, Receipt
-from client_delivery.transfer.source import Source
+from client_delivery.transfer.reading.source import Source
 
 
 @dataclass(slots=True)

@@ -19,13 +19,13 @@ from client_delivery.transfer.contract import DestinationUnavailable, SourceObje
 from client_delivery.transfer.http.pool import Unreachable, error_code
 from client_delivery.transfer.integrity import Digest
 from client_delivery.transfer.objects.api import Occupied, Stored
-from client_delivery.transfer.objects.carried import Carried
+from client_delivery.transfer.reading.carried import Carried
 from client_delivery.transfer.s3.api import S3Api
-from client_delivery.transfer.s3.chunked import Held
+from client_delivery.transfer.s3_wire.chunked import Held
 
 if TYPE_CHECKING:
     from client_delivery.transfer.prepared import Prepared
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
 
 _LOCATION = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/((?:[^\s/]+/)*)")
 _MIB = 1024**2

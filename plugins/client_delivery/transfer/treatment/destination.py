@@ -26,15 +26,15 @@ from client_delivery.transfer.contract import (
     TransferError,
 )
 from client_delivery.transfer.integrity import Digest
-from client_delivery.transfer.objects.carried import NOTHING, Carried
 from client_delivery.transfer.prepared import Prepared
-from client_delivery.transfer.source import Source
+from client_delivery.transfer.reading.carried import NOTHING, Carried
+from client_delivery.transfer.reading.source import Source
 from client_delivery.transfer.throttle import Throttle
 from client_delivery.transfer.treatment.compression import compressor
 
 if TYPE_CHECKING:
     from client_delivery.config.treatment import Compression
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
     from client_delivery.transfer.treatment.area import PreparedArea
     from client_delivery.transfer.treatment.encryption import Encryption
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import Job, NotRepeatable, TransferError
+from client_delivery.transfer.delivering.batch import deliver_all
 from local.sftp_servers.families import FAMILIES
 from tests.functional.transfer.conftest import MIB, Journal
 

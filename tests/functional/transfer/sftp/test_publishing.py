@@ -8,7 +8,6 @@ import os
 import asyncssh
 import pytest
 
-from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import (
     DestinationUnavailable,
     Job,
@@ -17,6 +16,7 @@ from client_delivery.transfer.contract import (
     Superseded,
     TransferError,
 )
+from client_delivery.transfer.delivering.batch import deliver_all
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 from tests.support.habits import Habits, HabitServer
 

@@ -10,8 +10,8 @@ import time
 import asyncssh
 import pytest
 
-from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import Interrupted, Job, TransferError, UnsafeName
+from client_delivery.transfer.delivering.batch import deliver_all
 from tests.functional.transfer.conftest import MIB, Journal, deliver
 from tests.support.habits import Habits, HabitServer
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from client_delivery.transfer.batch import deliver_all
 from client_delivery.transfer.contract import Interrupted, Job
+from client_delivery.transfer.delivering.batch import deliver_all
 from client_delivery.transfer.sftp.session import SftpSession
 from local.sshd import OpenSsh, find_sshd
 from tests.functional.transfer.conftest import MIB, Journal

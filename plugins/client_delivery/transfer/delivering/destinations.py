@@ -8,7 +8,7 @@ from client_delivery.transfer.contract import Destination, DestinationUnavailabl
 
 if TYPE_CHECKING:
     from client_delivery.config.model import DestinationSection
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
     from client_delivery.transfer.secret import Secret
 
 

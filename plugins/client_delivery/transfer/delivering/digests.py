@@ -17,10 +17,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from client_delivery.transfer.contract import Destination, Interrupted, Job, Journal, Receipt
-from client_delivery.transfer.source import Source
+from client_delivery.transfer.reading.source import Source
 
 if TYPE_CHECKING:
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
 
 _LOOK_EVERY = 1.0
 _AT_ONCE = 16 * 1024**2
@@ -89,7 +89,7 @@ class _Reading:
             self._thread.join()
 
     def read(self) -> None:
-        """Read here and now. Raises as :meth:`~client_delivery.transfer.source.Source.read` does."""
+        """Read here and now. Raises as :meth:`~client_delivery.transfer.reading.source.Source.read` does."""
         if self._algorithms == ("sha256",) and (known := self._source.own_sha256()):
             self._found = {"sha256": base64.b64decode(known).hex()}
             return

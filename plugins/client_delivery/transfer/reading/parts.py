@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from client_delivery.transfer.contract import Journal
 from client_delivery.transfer.crew import side_by_side
 from client_delivery.transfer.integrity import Digest
-from client_delivery.transfer.source import Source, Span
+from client_delivery.transfer.reading.source import Source, Span
 from client_delivery.transfer.throttle import Throttle
 
 _MIB = 1024**2

@@ -2,7 +2,8 @@
 
 botocore knows the credentials and where a bucket lives; only the bytes' way through it is left out, for it copies them
 several times and costs about 2 ms of CPU for every small request. Where that way leads is in
-:mod:`client_delivery.transfer.s3.endpoint`, how a request is signed in :mod:`client_delivery.transfer.s3.signature`.
+:mod:`client_delivery.transfer.s3_wire.endpoint`, how a request is signed in
+:mod:`client_delivery.transfer.s3_wire.signature`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from urllib.parse import quote, urlencode
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.http.connection import Request
 from client_delivery.transfer.http.pool import HttpPool, Response
-from client_delivery.transfer.s3.chunked import TrailedBody
-from client_delivery.transfer.s3.endpoint import TEMPORARY, Endpoint
-from client_delivery.transfer.s3.signature import EMPTY, TRAILED, Signer
+from client_delivery.transfer.s3_wire.chunked import TrailedBody
+from client_delivery.transfer.s3_wire.endpoint import TEMPORARY, Endpoint
+from client_delivery.transfer.s3_wire.signature import EMPTY, TRAILED, Signer
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

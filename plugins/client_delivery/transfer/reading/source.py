@@ -17,11 +17,11 @@ from client_delivery.transfer.contract import (
 )
 from client_delivery.transfer.http.pool import BrokenOff, Response, Unreachable, error_code
 from client_delivery.transfer.integrity import CRC32C, Digest, OwnChecksum, sha256_of
-from client_delivery.transfer.objects.carried import NOTHING, Carried
-from client_delivery.transfer.s3.chunked import CHUNK
+from client_delivery.transfer.reading.carried import NOTHING, Carried
+from client_delivery.transfer.s3_wire.chunked import CHUNK
 
 if TYPE_CHECKING:
-    from client_delivery.transfer.s3.access import S3Access
+    from client_delivery.transfer.s3_wire.access import S3Access
     from client_delivery.transfer.throttle import Throttle
 
 _ATTEMPTS = 5

@@ -8,11 +8,11 @@ from typing import Any
 from client_delivery.transfer.contract import Job, SourceObject
 from client_delivery.transfer.http.connection import Head, HttpConnection
 from client_delivery.transfer.http.pool import Response
-from client_delivery.transfer.s3.access import S3Access
+from client_delivery.transfer.s3_wire.access import S3Access
 
 
 class HeldFiles(S3Access):
-    """Stands in the place of S3, as far as :class:`~client_delivery.transfer.source.Source` reads from it."""
+    """Stands in the place of S3, as far as :class:`~client_delivery.transfer.reading.source.Source` reads from it."""
 
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
