@@ -8,13 +8,14 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[3] / "plugins" / "client_delivery"
 COSTLY = (
     "client_delivery.operators.channels",
+    "client_delivery.run.channels",
     "client_delivery.notify.bodies",
     "client_delivery.notify.brief",
     "client_delivery.notify.to_client",
     "airflow.providers.http",
     "requests",
 )
-OF_THEIR_OWN = {"channels.py", "bodies.py", "brief.py", "to_client.py"}
+OF_THEIR_OWN = {"channels", "channels.py", "bodies.py", "brief.py", "to_client.py"}
 
 
 def imported_with(path: Path) -> set[str]:
@@ -29,8 +30,9 @@ def imported_with(path: Path) -> set[str]:
 
 
 def test_no_module_brings_a_channel_with_it():
-    modules = [path for path in PACKAGE.rglob("*.py") if path.name not in OF_THEIR_OWN]
+    modules = [path for path in PACKAGE.rglob("*.py") if not OF_THEIR_OWN & {path.name, path.parent.name}]
     assert {path.name for path in modules} >= {"notify.py", "addressees.py", "rules.py", "mails.py"}
     bringing = {(path.name, name) for path in modules for name in imported_with(path) if name.startswith(COSTLY)}
     assert bringing == set()
-    assert imported_with(PACKAGE / "operators" / "channels.py") & {"client_delivery.notify.bodies"}
+    assert imported_with(PACKAGE / "operators" / "channels.py") & {"client_delivery.run.channels"}
+    assert imported_with(PACKAGE / "run" / "channels" / "over_http.py") & {"client_delivery.notify.bodies"}
