@@ -59,6 +59,11 @@ class Postgres:
         """For Airflow's ``sql_alchemy_conn``."""
         return f"postgresql+psycopg2://airflow:{self._password}@127.0.0.1:{self._port}/postgres"
 
+    @property
+    def pid(self) -> int:
+        """The server's process id, while it is up."""
+        return self._process.pid
+
     def __enter__(self) -> Self:
         try:
             programs = self._programs()

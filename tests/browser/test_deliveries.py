@@ -266,7 +266,7 @@ def test_r10_late_files_are_acknowledged_on_the_page(page, airflow, looked_at):
     note = "Acknowledge: the payer is closed until Monday"
     assert airflow.finished_run(LOOKED_AT, begun(page, airflow, note, LOOKED_AT)) == "failed", "a file is held still"
     open_page(page, airflow, f"/dags/{LOOKED_AT}/plugin/deliveries-of-client")
-    page.sees("not yet, as somebody knows")
+    page.sees("not yet (acknowledged)")
     assert "Late: 1 file" not in page.text()
     assert "Acknowledge" not in page.text()
     page.link(ABOUT)

@@ -153,7 +153,7 @@ def _calm(dag: Dag, standing: Standing) -> tuple[State, str]:
     if PAUSED in dag.tags:
         return State.PAUSED, "Paused in its configuration: nothing is delivered but by hand."
     if standing.late_acknowledged:
-        return State.CALM, f"Late, as somebody knows: {'; '.join(standing.late_acknowledged)}."
+        return State.CALM, f"Late, acknowledged: {'; '.join(standing.late_acknowledged)}."
     if waiting := standing.waiting:
         files = "1 file waits" if waiting["files"] == 1 else f"{waiting['files']} files wait"
         return State.CALM, f"{'More than ' if waiting['more'] else ''}{files} for {waiting['for']}."

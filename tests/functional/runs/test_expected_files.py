@@ -120,7 +120,7 @@ def test_late_files_that_a_person_acknowledges_are_not_reminded_of(scenario, clo
     standing = Board(client.stack.client("dynamodb"), LEDGER_TABLE).of(client.config.name)
     row = row_of(Dag(client.config.name), standing, clock.now())
     words = f"1 file like * by {due_at(due)} (UTC)"
-    assert (row.state, row.sentence) == (State.CALM, f"Late, as somebody knows: {words}.")
+    assert (row.state, row.sentence) == (State.CALM, f"Late, acknowledged: {words}.")
 
 
 def test_months_count_the_due_times_and_say_when_the_next_one_is(scenario, clock):

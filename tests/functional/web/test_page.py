@@ -433,7 +433,7 @@ def test_what_is_expected_is_shown_and_acknowledged(page, acme, ledger, dynamodb
     assert kept.keep(before, due, {line: late.acknowledge()})
     assert kept.known().upcoming == before.upcoming, "who acknowledges does not forget when it is due next"
     text = page.get("/deliveries/clients/acme", headers=OPERATOR).text
-    assert "as somebody knows" in text
+    assert "acknowledged" in text
     assert "actions/acknowledge" not in text
 
 
