@@ -38,7 +38,7 @@ def open_page(page, airflow, path: str = "/plugin/deliveries") -> None:
 def search(page, words: str) -> None:
     page.type("input[name=q]", words)
     page.click("form[role=search] button")
-    page.sees("What was found for")
+    page.sees("Results for")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_r10_did_the_file_reach_the_client_and_who_needs_a_person(page, airflow,
     page.theme("light")
     open_page(page, airflow)
     page.sees("Needs a person: 1")
-    page.sees("1 file failed and waits since")
+    page.sees("1 file failed and has waited since")
     page.screenshot("deliveries-board")
     light = page.colour("body", "background-color")
     search(page, MARCH.name)
@@ -142,7 +142,7 @@ def test_r10_axe_finds_nothing_to_complain_about(page, airflow, delivered, looke
         (f"clients/{CLIENT}/before", "Before there was a record"),
         (f"clients/{LOOKED_AT}", "Held by a guard"),
         (f"clients/{LOOKED_AT}/about", "How the configuration has changed"),
-        ("?q=csv&show=needs", "What was found for"),
+        ("?q=csv&show=needs", "Results for"),
         ("clients/nobody", "404"),
     ):
         page.outside()
@@ -157,12 +157,12 @@ def test_r10_a_question_is_answered_from_the_keyboard(page, airflow, delivered):
     open_page(page, airflow)
     page.sees("Needs a person")
     page.run_script("document.body.focus(); document.querySelector('.skip').focus()")
-    assert page.run_script("return document.activeElement.textContent") == "To the content"
+    assert page.run_script("return document.activeElement.textContent") == "Skip to the content"
     page.press(Keys.TAB, Keys.TAB)
     assert page.run_script("return document.activeElement.id") == "q"
     assert page.run_script("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.press(*MARCH.name, Keys.ENTER)
-    page.sees("What was found for")
+    page.sees("Results for")
     page.sees("gs://example-gcs-landing/aurora_health/claims/")
 
 
@@ -189,7 +189,7 @@ def test_r10_a_delivered_file_is_sent_again_in_two_clicks(page, airflow, stack, 
     open_page(page, airflow, f"/dags/{CLIENT}/plugin/deliveries-of-client")
     page.click(f"input[name=files][aria-label='{MARCH.name}']")
     page.type("#reason-again", "lost at the recipient")
-    page.click("//button[normalize-space()='Send again what is ticked']")
+    page.click("//button[normalize-space()='Send the ticked files again']")
     run = begun(page, airflow, "Send again: lost at the recipient")
     succeeds(airflow, run)
     open_page(page, airflow)
@@ -198,7 +198,7 @@ def test_r10_a_delivered_file_is_sent_again_in_two_clicks(page, airflow, stack, 
     page.link(MARCH.name)
     page.sees("e-mail 'Job finished'")
     open_page(page, airflow, f"/dags/{CLIENT}/runs/{run}/plugin/deliveries-of-run")
-    page.link("Send all of this run again…")
+    page.link("Send all files of this run again…")
     page.sees("1 file, 46.9 KiB")
     page.screenshot("deliveries-again")
 

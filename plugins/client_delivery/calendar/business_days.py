@@ -1,4 +1,4 @@
-"""On which days a client works: Monday to Friday, but for the public holidays of its calendar and dates of its own."""
+"""A client's working days: Monday to Friday, except for public holidays and for dates of its own."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ EVERY_WEEKDAY = BusinessDays()
 
 
 def check_calendar(name: str) -> None:
-    """Raises :class:`UnknownCalendar` if there are no public holidays to be had by that name."""
+    """Raises :class:`UnknownCalendar` if no public holidays are known by that name."""
     _public_holidays(name)
 
 
 @lru_cache(maxsize=64)
 def _public_holidays(name: str) -> Container[date]:
-    # Imported here: it is needed by few clients, and every task of all of them would pay for it.
+    # Imported here: few clients need it, and every task would pay for it.
     import holidays
 
     country, _, region = name.partition("-")
     known = holidays.list_supported_countries(include_aliases=False)
     if country not in known:
-        raise UnknownCalendar(f"No public holidays are known of a country {country!r}.")
+        raise UnknownCalendar(f"No public holidays are known for a country {country!r}.")
     if region and region not in known[country]:
         raise UnknownCalendar(_list(f"regions of {country}", known[country]))
     options: dict[str, Any] = {"subdiv": region} if region else {}
@@ -62,4 +62,4 @@ def _public_holidays(name: str) -> Container[date]:
 
 def _list(what: str, known: Iterable[str]) -> str:
     names = sorted(name for name in known if re.fullmatch(r"[A-Z0-9]+", name))
-    return f"The {what} known are {', '.join(names)}." if names else f"There are no {what}."
+    return f"The known {what} are {', '.join(names)}." if names else f"There are no {what}."

@@ -1,4 +1,4 @@
-"""Cron expressions: whether one is meant, and what is wrong with it, field by field."""
+"""Cron expressions: recognises one, right or wrong, and says what is wrong with it, field by field."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def looks_like_cron(text: str) -> bool:
 
 
 def cron_trouble(expression: str) -> str:
-    """What is wrong with it, as a sentence; empty if it is one that comes round."""
+    """What is wrong with it, as a sentence; empty if it has a next time."""
     words = expression.split()
     if len(words) in (6, 7):
-        return f"It has {len(words)} fields; there is none for seconds or years. Write five."
+        return f"It has {len(words)} fields, but seconds and years have none. Write five."
     if len(words) != len(_FIELDS):
-        return f"It has {len(words)} field{'' if len(words) == 1 else 's'}, and five are needed."
+        return f"It has {len(words)} field{'' if len(words) == 1 else 's'}, but needs five."
     for number, (name, accepted) in enumerate(_FIELDS):
         # A day of the week or month that every other field allows to come.
         alone = " ".join(words[number] if at == number else "*" for at in range(len(_FIELDS)))
         if not _comes(alone):
-            return f"The {name} is {words[number]!a}, and {accepted} are accepted."
+            return f"The {name} is {words[number]!a}, but must be {accepted}."
     return "" if _comes(expression) else "The date never comes."
 
 

@@ -1,7 +1,7 @@
 """When something is due, again and again, in words that people write: ``monthly, business day 5, 18:00``.
 
-The grammar is closed, so that whatever is accepted can be said back in plain words with its next times. A time is one
-of the client's own clock: where that clock is put forward over it, it is due when the clock has passed it; where the
+The grammar is closed, so that each accepted rule can be repeated in plain words with its next times. Times are those of
+the client's own clock. Where the clock is put forward over a time, it is due once the clock has passed it; where the
 clock is put back, it is due the first time.
 """
 
@@ -42,7 +42,7 @@ _DAY = re.compile(r"(?:(last) (business )?day|(business )?day (\d{1,2}))")
 _SHORTEST_DAY = 3
 """Letters of a weekday's name: ``mon`` is one."""
 _LONGEST_SEARCH = 600
-"""Periods that are looked at for a due time: a rule that never comes round is refused when it is read."""
+"""Periods that are searched for a due time: a rule that never comes is refused when it is read."""
 _MONTHS_OF = {"monthly": 1, "quarterly": 3, "yearly": 12}
 _MOST_DAYS = {"monthly": 31, "quarterly": 92, "yearly": 99}
 _MOST_BUSINESS_DAYS = 18
@@ -50,12 +50,12 @@ _MOST_BUSINESS_DAYS = 18
 
 
 class NotUnderstood(ValueError):
-    """It is none of the forms of the grammar. The message says which part, and what could stand there."""
+    """The text has none of the grammar's forms. The message says which part is wrong, and what is accepted there."""
 
 
 @dataclass(frozen=True, slots=True)
 class DueTimes:
-    """A rule for due times, with the clock and the working days by which it goes."""
+    """A rule for due times, with its clock and its working days."""
 
     rule: str
     """In its plain form, by which two that mean the same are equal."""
@@ -95,7 +95,7 @@ class DueTimes:
             day = self._day_of(self._period(local.date(), step * number))
             if day is not None and fits(due := self._moment(datetime.combine(day, self.at))):
                 yield due
-        raise NotUnderstood(f"{self.rule!r} does not come round.")
+        raise NotUnderstood(f"{self.rule!r} never comes.")
 
     def _moment(self, local: datetime) -> datetime:
         zone = ZoneInfo(self.zone)
@@ -176,10 +176,10 @@ def understood(by: str, every: str | None = None, *, zone: str = "UTC", days: Bu
     base = DueTimes(f"{period}, {words}", period, time(int(at[1]), int(at[2])), zone=zone, days=days)
     if period in ("daily", "business days"):
         if len(rest) > 1:
-            raise NotUnderstood(f"{period!r} has only a time of day: for example {_example(period)!r}.")
+            raise NotUnderstood(f"{period!r} takes only a time of day: for example {_example(period)!r}.")
         return base
     if len(rest) != 2:
-        raise NotUnderstood(f"{period!r} has a day and a time of day: for example {_example(period)!r}.")
+        raise NotUnderstood(f"{period!r} needs a day and a time of day: for example {_example(period)!r}.")
     base = replace(base, rule=f"{period}, {rest[0]}, {words}")
     return _on_weekday(base, rest[0]) if period == "weekly" else _on_day(base, rest[0])
 

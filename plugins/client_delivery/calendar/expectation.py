@@ -1,9 +1,9 @@
-"""Which files are expected by when, and whether their absence is to be told: one pure decision for each look.
+"""Which files are expected by when, and whether people are told that they are missing: one pure decision per look.
 
-What counts is when a file came into the pick-up, and that it was delivered: a file that came in time is not late
-because Airflow stood still. It counts for the due time before which it came; one that came late, for the one that it
-missed. Nothing is told of a time at which nobody looked: before the expectation was written, and while the client was
-paused.
+A file counts if it was delivered, from the moment when it came into the pick-up: a file that came in time is not late
+because Airflow stood still. It counts for the due time before which it came; a late file, for the due time that it
+missed. Nobody is told of a due time at which nobody looked: before the expectation was written, and while the client
+was paused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REMINDED_AFTER = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """That so many files like this come by each due time."""
+    """The number of files of one kind that are to come by each due time."""
 
     files: str
     """A pattern for names below the pick-up's prefix, as in the shell."""
@@ -30,7 +30,7 @@ class Expectation:
 
     @property
     def key(self) -> str:
-        """By which what is known of it is kept: whoever changes a word of it begins anew."""
+        """Under which its state is kept. A changed word makes a new expectation."""
         return f"{self.files}|{self.at_least}|{self.due.zone}|{self.due.rule}"
 
     @property
@@ -78,7 +78,7 @@ class State:
     missing: bool = False
     told_at: datetime | None = None
     acknowledged: bool = False
-    """A person knows, and wants no more reminders of this due time."""
+    """A person knows, and wants no more reminders for this due time."""
 
     def acknowledge(self) -> State:
         """The same, with nobody to be reminded."""
@@ -92,7 +92,7 @@ class Judgement:
     state: State
     news: News | None = None
     came: Sequence[str] = ()
-    """The names that have come of those that are expected, where there is news."""
+    """The expected names that have come, where there is news."""
 
 
 def judge(
@@ -108,7 +108,7 @@ def judge(
 
     :param before: what the look before left; None for an expectation that is new.
     :param arrivals: what has come since a moment, of any name. Asked only if there is something to decide.
-    :param paused: nobody has looked for so long that what was due meanwhile is let pass.
+    :param paused: nobody has looked for so long that the due times meanwhile are skipped.
     :param delivered: whether anything has been delivered since the look before: otherwise nothing can have come.
     """
     due = expectation.due.before(now)

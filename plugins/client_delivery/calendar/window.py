@@ -1,4 +1,4 @@
-"""The hours in which sending may begin."""
+"""The hours during which sending may begin."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def example(config: ClientConfig, now: datetime | None = None) -> tuple[str, str
 
 
 def sidecar_suffix(config: ClientConfig) -> str:
-    """What stands behind a file's name in that of its checksum file; empty if there is none."""
+    """What a checksum file adds to the name of its file; empty if there is none."""
     return f".{config.sidecar}" if config.sidecar else ""
 
 

@@ -1,4 +1,4 @@
-"""What a file must be like before any byte of it goes: a wrong file that was sent cannot be called back."""
+"""Conditions that a file must meet before any byte of it is sent: a wrong file cannot be called back."""
 
 from __future__ import annotations
 
@@ -69,10 +69,18 @@ class ExpectedFiles(Section, title="Expected files"):
     """How many files of one kind belong to a set."""
 
     pattern: Pattern = Field(
-        title="Pattern", description="Which files are meant, as in the pick-up's `include`.", examples=["members_*.csv"]
+        title="Pattern",
+        description="Pattern for the names of these files, as in the pick-up's `include`.",
+        examples=["members_*.csv"],
     )
     at_least: int = Field(
-        default=1, ge=0, le=100_000, strict=True, title="At least", description="So many must be there.", examples=[1]
+        default=1,
+        ge=0,
+        le=100_000,
+        strict=True,
+        title="At least",
+        description="The fewest files that must be there.",
+        examples=[1],
     )
     at_most: int | None = Field(
         default=None,
@@ -80,7 +88,7 @@ class ExpectedFiles(Section, title="Expected files"):
         le=100_000,
         strict=True,
         title="At most",
-        description="So many may be there. Without it, any number.",
+        description="The most files that may be there. Without it, any number.",
         examples=[1],
     )
 
@@ -96,7 +104,7 @@ class ExpectedFiles(Section, title="Expected files"):
 
 
 class GuardsSection(Section, title="Guards"):
-    """What a file must be like to be sent. One that is not is held, with the reason, until a person lets it through."""
+    """Conditions that a file must meet to be sent. One that does not is held until a person lets it through."""
 
     not_empty: bool = Field(default=False, title="Not empty", description="Holds a file of 0 bytes.", examples=[True])
     min_size: ByteSize | None = Field(
@@ -114,33 +122,32 @@ class GuardsSection(Section, title="Guards"):
     size_within: Percent | None = Field(
         default=None,
         title="Size within",
-        description="Holds a file whose size differs by more than this from the median of the last deliveries of that"
-        " name; digits in a name, such as a date, do not count. With fewer than three such deliveries it holds"
-        " nothing.",
+        description="Holds a file whose size differs by more than this from the median of the latest deliveries of that"
+        " name. Digits in a name, such as a date, are ignored. With fewer than three such deliveries it holds nothing.",
         examples=["50%"],
     )
     stable_for: Duration | None = Field(
         default=None,
         title="Stable for",
-        description="Leaves a file alone until it was not changed for so long, for uploads that write it in pieces. It"
-        " is not held: a later run takes it.",
+        description="Leaves a file until it has not changed for this long, for uploads that write it in pieces. The"
+        " file is not held: a later run takes it.",
         examples=["5 min"],
     )
     checksum_files: Literal["sha256"] | None = Field(
         default=None,
         title="Checksum files",
-        description="`sha256`: holds a file without another one beside it that has its name with `.sha256` behind it"
-        " and its SHA-256, as `sha256sum` writes it; and one whose content has another. The file is read for it, once"
-        " more than for the delivery. The checksum files themselves are delivered like others, unless `exclude` names"
-        " them.",
+        description="`sha256`: each file needs a checksum file beside it, called like the file with `.sha256` added,"
+        " with its SHA-256 as `sha256sum` writes it. A file without one, or with another checksum, is held. Each file"
+        " is read once more than for the delivery alone. Checksum files are delivered like others, unless `exclude`"
+        " names them.",
         examples=["sha256"],
     )
     expected_files: Annotated[tuple[ExpectedFiles, ...], Field(strict=False)] = Field(
         default=(),
         max_length=50,
         title="Expected files",
-        description="How many files of each kind belong to the set for which a done file speaks. Holds all files of a"
-        " set that is not complete. Only with `trigger_on_done_file: true`.",
+        description="How many files of each kind belong to the set that a done file announces. Holds all files of an"
+        " incomplete set. Only with `trigger_on_done_file: true`.",
         examples=[[{"pattern": "members_*.csv", "at_least": 1, "at_most": 1}]],
     )
 

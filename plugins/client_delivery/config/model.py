@@ -307,8 +307,8 @@ class ClientConfig(Section, title="Client configuration"):
     sidecar: Algorithm | None = Field(
         default=None,
         title="Checksum files",
-        description="After each file another one arrives beside it: its name with `.sha256` or `.md5` behind it, and"
-        " its checksum, as `sha256sum` writes it. It costs one more reading of each file, while it is sent.",
+        description="Delivers a checksum file after each file: its name is the file's with `.sha256` or `.md5` added,"
+        " and it holds the checksum as `sha256sum` writes it. Each file is read once more, while it is sent.",
         examples=["sha256"],
     )
     order: Literal["name", "age", "size"] | None = Field(
@@ -427,7 +427,7 @@ class ClientConfig(Section, title="Client configuration"):
 
     @property
     def suffixes(self) -> str:
-        """What stands behind every delivered name for what is done to the content: ``.gz.pgp``; empty for nothing."""
+        """What is added to every delivered name for what is done to the content: ``.gz.pgp``; empty for nothing."""
         compressed = SUFFIXES[self.compress] if self.compress else ""
         return compressed + (self.encrypt.suffix if self.encrypt else "")
 

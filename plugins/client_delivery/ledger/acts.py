@@ -47,7 +47,7 @@ class Acts:
         self._writer = ConditionalWriter(dynamodb)
 
     def note(self, delivery_key: str, act: Act, keep_days: int) -> None:
-        """Keep it. A task that is tried again notes it again: readers take the first of a run's life."""
+        """Keep it. A task that is retried notes it again: readers take the first of a run's life."""
         key = {PARTITION_KEY: _partition(delivery_key), SORT_KEY: f"{act.at}#{act.run}"}
         expires = int(datetime.fromisoformat(act.at).timestamp()) + keep_days * _DAY
         values = {"what": act.what, "run": act.run, "by": act.by, "why": act.why, TTL_ATTRIBUTE: expires}

@@ -1,8 +1,8 @@
 """Tests a client's destination before the first file (R2.8): ``make check-destination NAME=acme``.
 
 ``python -m client_delivery.probe.check_destination NAME [--connect-only] [--credential FILE] [--json] …``. Exit code: 0
-if files can be delivered and nothing of the test is left, 1 if not or if that was not found out, 2 if there was nothing
-to test.
+if files can be delivered and the test left nothing there, 1 if not or if that is not known, 2 if there was nothing to
+test.
 """
 
 from __future__ import annotations
@@ -24,21 +24,23 @@ from client_delivery.transfer.naming import is_deliverable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Test it, print what came of it, and return the exit code."""
+    """Test the destination, print the result, and return the exit code."""
     parser = argparse.ArgumentParser(prog="check-destination", description="Tests a client's destination.")
     parser.add_argument("name", help="the configuration's name")
     parser.add_argument("--directory", type=Path, help="where the YAML files are")
-    parser.add_argument("--connect-only", action="store_true", help="write no file: the way there and the login only")
-    parser.add_argument("--credential", type=Path, metavar="FILE", help="a file with what is to be in Secrets Manager")
+    parser.add_argument("--connect-only", action="store_true", help="write no file: only connect and log in")
+    parser.add_argument(
+        "--credential", type=Path, metavar="FILE", help="a file with the secret as Secrets Manager will hold it"
+    )
     parser.add_argument("--leave", action="store_true", help="write a file although the account may not remove it")
     parser.add_argument(
         "--file-name",
         default=Wanted().name,
-        help="of the test file, for servers that take certain names only; something unique takes the place of its '*' "
+        help="name of the test file, for servers that accept only certain names; a unique text replaces its '*' "
         "(default: %(default)s)",
     )
-    parser.add_argument("--no-public-address", action="store_true", help="do not ask which address of ours is seen")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--no-public-address", action="store_true", help="do not ask for our public address")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     try:
         config = configuration(options.name, options.directory)

@@ -19,9 +19,9 @@ _MOST_BYTES = 64 * 1024
 def credential_on_this_machine(connection_id: str, file: Path | None) -> Found:
     """The credential of a connection id.
 
-    :param file: what is in it is what would be in Secrets Manager: a URI, JSON, Google's file, or a private key.
+    :param file: holds what Secrets Manager would hold: a URI, JSON, Google's file, or a private key.
 
-    Raises :class:`DestinationUnavailable`, which says where it was looked for and never what was found.
+    Raises :class:`DestinationUnavailable`, which says where the credential was sought and never quotes it.
     """
     if file is not None:
         return Found(_read(connection_id, _content(file), f"the file {file}"), f"the file {file}")
@@ -51,7 +51,7 @@ def _read(connection_id: str, text: str, where: str) -> Secret:
     try:
         return read_connection(connection_id, text)
     except UnreadableConnection as error:
-        raise DestinationUnavailable(f"What {where} holds cannot be read: {error}") from None
+        raise DestinationUnavailable(f"The content of {where} cannot be read: {error}") from None
 
 
 def _nowhere(connection_id: str, variable: str, refusal: str) -> str:

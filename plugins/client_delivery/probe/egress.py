@@ -1,4 +1,4 @@
-"""Which address of ours a partner sees: the one that its firewall has to let in."""
+"""The address of ours that a partner sees: its firewall has to let it in."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from client_delivery.transfer.http.pool import BrokenOff, HttpPool, Unreachable
 from client_delivery.transfer.reach import addresses_of
 
 ASKED = "https://checkip.amazonaws.com/"
-"""Answers with the address from which it was asked
+"""Responds with the address of the caller
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/authorizing-access-to-an-instance.html)."""
 _SECONDS = 3
 
 
 def tell_own_address(host: str, findings: Findings) -> None:
-    """As a finding; nothing where the destination is in our own network, or on this machine."""
+    """Adds a finding, unless the destination is in our own network or on this machine."""
     if not _is_public(urlsplit(host).hostname or host if "://" in host else host):
         return
     known = read()[0].outgoing_addresses
     seen = _seen()
     if seen is None:
-        shown = f"known are {', '.join(known)}" if known else f"{ASKED} cannot be asked"
-        findings.unknown("Our address", f"which one the partner sees was not found out; {shown}")
+        shown = f"the known ones are {', '.join(known)}" if known else f"{ASKED} cannot be reached"
+        findings.unknown("Our address", f"it is not known which one the partner sees; {shown}")
     elif known and seen not in known:
-        findings.unknown("Our address", f"{seen}, which is none of deliveries' own ({', '.join(known)})")
+        findings.unknown("Our address", f"{seen}, which is not one of our known addresses ({', '.join(known)})")
     else:
         findings.yes("Our address", f"{seen}: the partner's firewall has to let it in")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def tested_destination(run: Run) -> Report:
-    """Test the destination, and note on the board what came of it. Nothing is delivered."""
+    """Test the destination and note the result on the board. Nothing is delivered."""
 
     def credential(connection_id: str) -> Found:
         return Found(run.secret_of(connection_id), "an Airflow connection")

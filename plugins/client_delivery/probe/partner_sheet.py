@@ -1,8 +1,8 @@
 """Writes one page to send to a partner: ``make partner-sheet NAME=acme``.
 
 ``python -m client_delivery.probe.partner_sheet NAME [--stack …-data] [--call TEXT] [--to DIRECTORY]``.
-Markdown and HTML, from the configuration. What nobody here knows is marked, and named on the terminal. Exit code: 0, or
-2 if there is no such configuration.
+Markdown and HTML, from the configuration. Values that nobody here knows are marked, and named on the terminal.
+Exit code: 0, or 2 if there is no such configuration.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help="the configuration's name")
     parser.add_argument("--directory", type=Path, help="where the YAML files are")
     parser.add_argument("--stack", help="our CloudFormation stack …-data, to ask for addresses and roles")
-    parser.add_argument("--credential", type=Path, metavar="FILE", help="a file with what is in Secrets Manager")
-    parser.add_argument("--call", default="", help="whom the partner calls: a name and a number")
+    parser.add_argument(
+        "--credential", type=Path, metavar="FILE", help="a file with the secret as Secrets Manager holds it"
+    )
+    parser.add_argument("--call", default="", help="the partner's contact here: a name and a number")
     parser.add_argument("--to", type=Path, default=Path("dist/partner-sheets"), help="default: %(default)s")
     options = parser.parse_args(arguments)
     try:

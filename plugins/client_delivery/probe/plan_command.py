@@ -1,7 +1,7 @@
 """Says what the next run would do with each waiting file, and why: ``make plan NAME=acme``. Nothing is changed.
 
 ``python -m client_delivery.probe.plan_command NAME …``. It needs what a worker has: the ledger's table, and
-an identity that may read it and the pick-up. Exit code: 0, or 2 if it could not be found out.
+an identity that may read it and the pick-up. Exit code: 0, or 2 if that is not known.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _trouble(error: Exception) -> str:
             f"There is no ledger {table!r} in this account and region: name the environment's table in "
             "AIRFLOW__DELIVERY__LEDGER_TABLE, and its region in AWS_DEFAULT_REGION."
         )
-    return f"AWS could not be asked: {error}. It needs what a worker may: log in to AWS."
+    return f"AWS could not be asked: {error}. The command needs a worker's permissions: log in to AWS."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a test came to, for people: a table, what to ask the partner for, and the lines of YAML that fit."""
+"""A test's result for people: a table, what to ask the partner for, and suggested lines of YAML."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from client_delivery.transfer.finding import Finding, Outcome
 
 SIGNS = {Outcome.YES: "✓", Outcome.NO: "✗", Outcome.UNKNOWN: "–"}  # noqa: RUF001 - people read it
 _WIDTH = 110
-"""Of what is no terminal: a log, a file."""
+"""Columns where the output is no terminal: a log, a file."""
 _NAMES = 18
 
 
 def as_text(report: Report) -> str:
-    """All of it."""
+    """The whole report."""
     return "\n".join(_lines(report)) + "\n"
 
 
 def verdict(report: Report) -> str:
-    """In one sentence."""
+    """The result in one sentence, or two."""
     found = report.found
     wrong = [one for one in found.findings if one.outcome is Outcome.NO]
     needed = [one for one in wrong if one.needed]
     if needed:
         return f"Nothing can be delivered like this: {', '.join(dict.fromkeys(one.what for one in needed))}."
     if not report.written:
-        return "The way there and the login work. No file was written."
+        return "Connecting and logging in work. No file was written."
     if not found.delivered:
-        return "The way there and the login work. Whether files can be written was not tried, see below."
+        return "Connecting and logging in work. Writing a file was not tried; see below."
     if wrong:
         return f"Files can be delivered. Not everything works: {', '.join(dict.fromkeys(one.what for one in wrong))}."
     return "Files can be delivered."
@@ -66,7 +66,7 @@ def _asks(findings: list[Finding]) -> Iterator[str]:
 def _fits(report: Report) -> Iterator[str]:
     if report.found.fits:
         yield ""
-        yield f"Lines that fit, for {report.configuration}.yaml:"
+        yield f"Suggested lines for {report.configuration}.yaml:"
         yield "  destination:"
     for fit in report.found.fits:
         yield from _wrapped("    # ", fit.why, prefix="    # ")

@@ -1,7 +1,7 @@
 """The host keys of an SFTP server as YAML, with the fingerprints to compare before they are used (R2.3).
 
 ``python -m client_delivery.probe.scan_host_key HOST [--port 22] [--json]``, or ``make scan-host-key``. Exit code: 0 if
-the server showed a key that a configuration takes, 1 if not, 2 if the command line is wrong.
+the server presents a key that a configuration accepts, 1 if not, 2 if the command line is wrong.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ShownKey(NamedTuple):
     sha256: str
     md5: str
     refused: str
-    """Why no configuration takes it; empty if one does."""
+    """Why no configuration accepts it; empty if one does."""
 
 
 def shown_keys(scanned: Scanned) -> list[ShownKey]:
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scan-host-key", description="Shows the host keys of an SFTP server.")
     parser.add_argument("host", type=_host, nargs="?", help="the server's name or IP address")
     parser.add_argument("--port", type=int, default=22, help="default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     if not options.host:
         parser.error("say which server: make scan-host-key HOST=sftp.acme.example PORT=22")
@@ -74,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any(not one.refused for one in keys):
         return 0
     sys.stderr.write(
-        f"scan-host-key: {where} shows no key that a configuration takes ({', '.join(KEY_TYPES)}). Ask the server's "
-        "owner for an ed25519 key.\n"
+        f"scan-host-key: {where} presents no key that a configuration accepts ({', '.join(KEY_TYPES)}). Ask the "
+        "server's owner for an ed25519 key.\n"
     )
     return 1
 

@@ -13,11 +13,11 @@ from client_delivery.transfer.sftp.temporary import TemporaryNames
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
 
-_REGION_UNKNOWN = "we ask in our own region: tell us if the bucket is in another"
-_RESUME = "to go on with an interrupted large file, and to take back an upload that is given up"
+_REGION_UNKNOWN = "we use our own region: tell us if the bucket is in another"
+_RESUME = "to resume an interrupted large file, and to abort an upload that we give up"
 _KEY = "to write with that key, in parts as well"
 FILL_IN = "**to be filled in**"
-"""What nobody here knows. The command names these."""
+"""Stands where nobody here knows the value. The command names these places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,15 @@ def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
             [
                 f"We deliver files for the client {config.client_h_number}"
                 f"{f' ({config.feed})' if config.feed else ''} to {destination.uri}. This page says what we need on "
-                "your side, and why. It is made from the configuration that our deliveries go by.",
+                "your side, and why. It is generated from the configuration of our deliveries.",
             ],
         ),
         *own,
         Section(
             "Names and repetitions",
             [
-                f"{_names(config)} A file of the same name replaces an "
-                "older one that is still there. The same content is delivered once, unless somebody here asks for it "
-                "again.",
+                f"{_names(config)} A new file replaces an older one of the same name. We deliver the same content "
+                "once, unless somebody here asks for it again.",
                 *_companions(config),
             ],
         ),
@@ -94,7 +93,7 @@ def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
                         ("your technical contact", FILL_IN),
                     ]
                 ),
-                "Tell us before a host key, a password, a certificate or an address changes: we refuse what we do not "
+                "Tell us before a host key, a password, a certificate or an address changes. We refuse what we do not "
                 "know, and files then wait.",
             ],
         ),
@@ -112,8 +111,8 @@ def _treatment(config: ClientConfig) -> Iterator[str]:
         )
         yield f"    gpg --output FILE --decrypt FILE{encrypt.suffix}"
         yield (
-            "It is signed: import the public key that we give you, and gpg says 'Good signature from …'. Refuse a file "
-            "of which it does not."
+            "It is signed. Import the public key that we give you; gpg then prints 'Good signature from …'. Refuse any "
+            "file without that line."
             if encrypt.sign_with
             else "It is not signed."
         )
@@ -126,17 +125,17 @@ def _treatment(config: ClientConfig) -> Iterator[str]:
 def _companions(config: ClientConfig) -> Iterator[str]:
     if config.sidecar:
         yield (
-            f"After each file another one arrives: its name with '.{config.sidecar}' behind it, and its checksum, as "
-            f"'{config.sidecar}sum' writes it."
+            f"A checksum file follows each file. Its name is the file's with '.{config.sidecar}' added, and it holds "
+            f"the checksum as '{config.sidecar}sum' writes it."
         )
     if (completion := config.completion_file) is not None:
         inside = {
             "empty": "It is empty",
-            "names": "It has their names, one a line",
-            "csv": "It is a table (CSV) of their names, sizes and SHA-256",
-            "json": "It is a JSON object with their names, sizes and SHA-256",
+            "names": "It lists their names, one per line",
+            "csv": "It lists their names, sizes and SHA-256 checksums as CSV",
+            "json": "It is a JSON object with their names, sizes and SHA-256 checksums",
         }[completion.content]
-        yield "When all files of a set have arrived, and never before, a file comes that is called"
+        yield "When all files of a set have arrived, and never before, we deliver a completion file called"
         yield f"    {completion.name}"
         yield f"{inside}. Please take the files of a set only when it is there."
 
@@ -144,9 +143,9 @@ def _companions(config: ClientConfig) -> Iterator[str]:
 def _names(config: ClientConfig) -> str:
     shown = example(config)
     if shown is None:
-        return "A file has the name, and the folders, under which we got it."
+        return "Each file keeps the name and the folders under which we received it."
     how = f", by the rule {config.deliver_as}" if config.deliver_as else ""
-    return f"We give each file its name{how}: one that we get as {shown[0]} is called {shown[1]} on your side."
+    return f"We rename each file{how}: a file that we receive as {shown[0]} arrives as {shown[1]}."
 
 
 def _addresses(ours: Ours, what: str) -> Section:
@@ -155,11 +154,11 @@ def _addresses(ours: Ours, what: str) -> Section:
 
 
 def _sftp(config: SftpSection, ours: Ours) -> Iterator[Section]:
-    yield _addresses(ours, f"Please let all of them in to {config.host}, port {config.port} (TCP).")
+    yield _addresses(ours, f"Please allow all of them to reach {config.host}, port {config.port} (TCP).")
     if ours.by_password:
-        login = "by the password that you gave us"
+        login = "with the password that you gave us"
     else:
-        login = "by our public key below" if ours.public_key else f"by key or password: {FILL_IN}"
+        login = "with our public key below" if ours.public_key else f"with a key or a password: {FILL_IN}"
     yield Section(
         "Account",
         [
@@ -179,7 +178,7 @@ def _sftp(config: SftpSection, ours: Ours) -> Iterator[Section]:
                 if ours.public_key
                 else []
             ),
-            "We accept only a server that shows one of these host keys. Please compare them with yours, on the "
+            "We accept only a server that presents one of these host keys. Please compare them with yours by "
             "telephone:",
             *(f"    {key.split()[0]}  {fingerprint(key)}" for key in config.host_keys),
             _algorithms(config),
@@ -192,7 +191,7 @@ def _sftp(config: SftpSection, ours: Ours) -> Iterator[Section]:
         [
             "We compare "
             + (
-                "every byte: we read each file back after it was written."
+                "every byte: we read each file back after we have written it."
                 if config.verify == "read_back"
                 else "the number of bytes after a file was written, and before it gets its name."
             )
@@ -231,11 +230,11 @@ def _rights(config: SftpSection) -> list[tuple[str, str, str]]:
     if config.verify == "read_back":
         rows.append(("read files", "yes", "every file is read back and compared"))
     else:
-        rows.append(("read files", "better", "an interrupted large file is compared before we go on with it"))
+        rows.append(("read files", "better", "we compare an interrupted large file before we resume it"))
     rows += [
-        ("look at files (stat)", "better", "by its size we know that a file is whole"),
-        ("list the directory", "better", "to find what an interrupted attempt has left"),
-        ("remove files", "better", "to take away our own temporary files; never yours"),
+        ("look at files (stat)", "better", "the size tells us that a file is complete"),
+        ("list the directory", "better", "to find what an interrupted attempt left"),
+        ("remove files", "better", "to remove our own temporary files; never yours"),
         ("create folders", "only if names have folders", "a file 'claims/march.csv' needs the folder 'claims'"),
     ]
     if config.file_mode is not None:
@@ -261,7 +260,7 @@ def _appearance(config: SftpSection) -> Iterator[str]:
         where = f"in {config.staging_directory}, which must be on the same file system,"
     yield (
         f"A file is first written {where} under a temporary name, verified, and then renamed: under its own name it "
-        "is always complete. Please do not take, move, scan away or delete temporary files. They look like this:"
+        "is always complete. Please do not take, move, quarantine or delete temporary files. They look like this:"
     )
     yield f"    {example}"
     marks = [f"begin with '{form.prefix}'" if form.prefix else "", f"end with '{form.suffix}'" if form.suffix else ""]
@@ -269,12 +268,12 @@ def _appearance(config: SftpSection) -> Iterator[str]:
 
 
 def _gcs(config: GcsSection, ours: Ours) -> Iterator[Section]:
-    yield _addresses(ours, "You need them only if an organisation policy or a service perimeter keeps addresses out.")
+    yield _addresses(ours, "You need them only if an organisation policy or a service perimeter restricts addresses.")
     rights = [
         ("Permission", "Needed", "Why"),
         ("storage.objects.create", "yes", "to deliver"),
         ("storage.multipartUploads.create", "yes", "for files above 4 MiB"),
-        ("storage.multipartUploads.abort, .listParts, .list", "better", "to go on with, or take back, an upload"),
+        ("storage.multipartUploads.abort, .listParts, .list", "better", "to resume or abort an upload"),
         ("storage.objects.get, .delete", "better", "to replace an older file of the same name"),
     ]
     if config.publish == "compose":
@@ -293,7 +292,7 @@ def _gcs(config: GcsSection, ours: Ours) -> Iterator[Section]:
                     ("storage class", config.storage_class or "the bucket's own"),
                 ]
             ),
-            "The role roles/storage.objectUser on the bucket has all of the following:",
+            "The role roles/storage.objectUser on the bucket grants all of these:",
             Table(rights),
         ],
     )
@@ -313,10 +312,10 @@ def _s3(config: S3Section, ours: Ours) -> Iterator[Section]:
         condition = f", with the external id {config.external_id}" if config.external_id else ""
         trust = (
             f"We assume your role {config.role_arn}. Its trust policy has to allow sts:AssumeRole to our roles"
-            f"{condition}: {roles}. Its own policy has to allow what is below."
+            f"{condition}: {roles}. Its own policy has to grant the permissions below."
         )
     else:
-        trust = f"We come with roles of our own: {roles}. Your bucket's policy has to allow them what is below."
+        trust = f"We use roles of our own: {roles}. Your bucket's policy has to grant them the permissions below."
     yield Section(
         "Role and bucket",
         [
@@ -339,7 +338,7 @@ def _s3(config: S3Section, ours: Ours) -> Iterator[Section]:
                     ("s3:ListBucketMultipartUploads", bucket, "better", "to find an upload whose sender died early"),
                     ("s3:GetObject", objects, "better", "to replace an older file of the same name"),
                     ("s3:ListBucket", bucket, "better", "to tell whether there is an older file"),
-                    ("s3:DeleteObject", objects, "for the test", "to take the file of the first test away again"),
+                    ("s3:DeleteObject", objects, "for the test", "to remove the file of the first test"),
                     *([("kms:GenerateDataKey, kms:Decrypt", config.kms_key, "yes", _KEY)] if config.kms_key else []),
                     *([("s3:PutObjectAcl", objects, "yes", f"for the ACL {config.acl}")] if config.acl else []),
                 ]

@@ -27,18 +27,18 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a test came to."""
+    """The result of a test."""
 
     configuration: str
     destination: str
     at: datetime
     written: bool
-    """Whether files were to be written."""
+    """Whether the test was asked to write a file."""
     found: Findings
 
     @property
     def good(self) -> bool:
-        """Whether all that was asked for works, and nothing of the test is left."""
+        """Whether everything that was asked for works, and the test left nothing there."""
         proven = self.found.delivered or not self.written
         return proven and not self.found.fails and not self.found.left
 
@@ -59,14 +59,13 @@ class Wanted:
     """How much is to be tried."""
 
     write: bool = True
-    """Whether a file is written: without it, the way there and the login are all."""
+    """Whether a file is written; without it, the test only connects and logs in."""
     leave: bool = False
     """Whether a file is written although the account may not remove it."""
     name: str = "delivery-test-*.txt"
-    """Of the file. Something that nobody has in the name of a file stands where the ``*`` is: nobody's file is replaced
-    or removed."""
+    """Of the file. A unique text replaces the ``*``, so that the test neither replaces nor removes anybody's file."""
     public_address: bool = True
-    """Whether a service in the internet is asked which address of ours it sees."""
+    """Whether a service on the internet is asked which address of ours it sees."""
 
 
 def try_destination(

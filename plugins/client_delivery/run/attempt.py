@@ -48,7 +48,7 @@ class BatchOutcome:
     failed: dict[str, str] = field(default_factory=dict)
     """File name and reason, for what ended in ``fail``."""
     unfinished: dict[str, str] = field(default_factory=dict)
-    """File name and reason, for what another attempt will try again."""
+    """File name and reason, for what another attempt will retry."""
 
 
 @dataclass(slots=True)

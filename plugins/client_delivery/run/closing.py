@@ -101,7 +101,7 @@ def _tell(run: Run, settled: Sequence[Entry]) -> None:
     counts["not_sent"] = sum(len(entry.duplicate_names) for entry in settled)
     sent = [entry for entry in ours if entry.status is Status.SUCCESS]
     if ours:
-        # By what does not change when the task is tried again.
+        # By what does not change when the task is retried.
         began = min(entry.armed_at or entry.created_at or entry.timestamp for entry in ours)
         size = sum(entry.size for entry in sent)
         run.note_month(began=began, files=len(sent), size=size, failed=counts[Status.FAIL.value])

@@ -273,7 +273,7 @@ def _claim(run: Run, kind: str, lives: Iterable[RunRef], recipients: Sequence[st
 
 
 def _due(unsent: Unsent) -> datetime:
-    """When it is tried again: later after each try."""
+    """When it is retried: later after each attempt."""
     noted = datetime.fromisoformat(unsent.noted_at) if unsent.noted_at else _since(unsent)
     return noted + min(FIRST_RETRY * (1 << min(unsent.tries - 1, 20)), _LONGEST_RETRY)
 

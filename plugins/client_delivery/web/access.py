@@ -1,4 +1,4 @@
-"""What the page asks Airflow: which clients' DAGs a user may see, what they may do, and to begin a run.
+"""The page's requests to Airflow: which clients' DAGs a user may see, what they may do, and to begin a run.
 
 Reading goes by the auth manager, acting by Airflow's public REST API, called in this very process with the user's own
 credentials: whatever Airflow refuses, the page refuses. Nothing here is written to Airflow's database directly.
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 TAG = "client-delivery"
-"""What every client's DAG is tagged with."""
+"""The tag of every client's DAG."""
 PAUSED = "paused"
-"""What a DAG is tagged with whose configuration says so."""
+"""The tag of a DAG that its configuration pauses."""
 _FORWARDED = ("cookie", "authorization")
 _EVENTS = {
     "trigger_dag_run": "triggered a run",
     "clear_dag_run": "cleared a run",
     "post_clear_task_instances": "cleared tasks",
-    "patch_dag_run": "marked a run, or noted something of it",
+    "patch_dag_run": "marked a run, or added a note to it",
     "patch_task_instance": "marked a task",
     "delete_dag_run": "deleted a run",
     "patch_dag": "paused or unpaused the DAG",
@@ -61,7 +61,7 @@ class Happened:
 
 
 class Refused(Exception):
-    """Airflow did not do what was asked. The message says why."""
+    """Airflow refused a request. The message says why."""
 
 
 class Airflow:
@@ -128,45 +128,45 @@ class Airflow:
 
     async def trigger(self, request: Request, dag_id: str, conf: dict[str, Any], note: str) -> str:
         """Begin a run as the user who asks; returns its id. Raises :class:`Refused`, or HTTPException 401 or 403."""
-        answer = await _call(
+        response = await _call(
             request, "POST", f"{_dag(dag_id)}/dagRuns", json={"logical_date": None, "conf": conf, "note": note}
         )
-        if answer.status_code in (401, 403):
-            raise HTTPException(answer.status_code, "Airflow does not let you trigger this DAG.")
-        if answer.is_error:
-            raise Refused(f"Airflow did not begin the run ({answer.status_code}): {answer.text[:500]}")
-        return str(answer.json()["dag_run_id"])
+        if response.status_code in (401, 403):
+            raise HTTPException(response.status_code, "Airflow does not let you trigger this DAG.")
+        if response.is_error:
+            raise Refused(f"Airflow did not begin the run ({response.status_code}): {response.text[:500]}")
+        return str(response.json()["dag_run_id"])
 
     async def pause(self, request: Request, dag_id: str, *, paused: bool) -> None:
         """Pause or unpause the DAG as the user who asks. Raises :class:`Refused`, or HTTPException 401 or 403."""
-        answer = await _call(request, "PATCH", _dag(dag_id), json={"is_paused": paused})
-        if answer.status_code in (401, 403):
-            raise HTTPException(answer.status_code, "Airflow does not let you pause this DAG.")
-        if answer.is_error:
-            raise Refused(f"Airflow did not do it ({answer.status_code}): {answer.text[:500]}")
+        response = await _call(request, "PATCH", _dag(dag_id), json={"is_paused": paused})
+        if response.status_code in (401, 403):
+            raise HTTPException(response.status_code, "Airflow does not let you pause this DAG.")
+        if response.is_error:
+            raise Refused(f"Airflow refused ({response.status_code}): {response.text[:500]}")
 
     async def runs_under_way(self, request: Request, dag_id: str) -> int:
         """How many runs of the DAG are not over. Raises :class:`Refused`."""
         query = {"state": ["queued", "running"], "limit": 1}
-        answer = await _call(request, "GET", f"{_dag(dag_id)}/dagRuns", params=query)
-        if answer.is_error:
-            raise Refused(f"Airflow does not say whether a run is under way ({answer.status_code}).")
-        return int(answer.json()["total_entries"])
+        response = await _call(request, "GET", f"{_dag(dag_id)}/dagRuns", params=query)
+        if response.is_error:
+            raise Refused(f"Airflow does not say whether a run is under way ({response.status_code}).")
+        return int(response.json()["total_entries"])
 
     async def words(self, request: Request, dag_id: str) -> str:
         """The DAG's documentation, Markdown: the configuration in words, or what is wrong with it."""
-        answer = await _call(request, "GET", f"{_dag(dag_id)}/details")
-        return "" if answer.is_error else str(answer.json().get("doc_md") or "")
+        response = await _call(request, "GET", f"{_dag(dag_id)}/details")
+        return "" if response.is_error else str(response.json().get("doc_md") or "")
 
     async def events(self, request: Request, dag_id: str) -> list[Happened]:
         """What people did to the DAG and its runs, newest first, as far as Airflow knows and the user may read."""
         query = {"dag_id": dag_id, "order_by": "-when", "limit": 100, "included_events": list(_EVENTS)}
-        answer = await _call(request, "GET", "/api/v2/eventLogs", params=query)
-        if answer.is_error:
+        response = await _call(request, "GET", "/api/v2/eventLogs", params=query)
+        if response.is_error:
             return []
         return [
             Happened(one["when"], _EVENTS[one["event"]], one.get("run_id") or "", one.get("owner"))
-            for one in answer.json()["event_logs"]
+            for one in response.json()["event_logs"]
             if one["event"] in _EVENTS
         ]
 

@@ -37,7 +37,7 @@ class Acting:
         if action is None:
             raise HTTPException(404, "There is no such action.")
         if not reason:
-            raise HTTPException(422, "Say why: the reason is kept in the record.")
+            raise HTTPException(422, "Give a reason: it is kept in the record.")
         if action in (PAUSE, UNPAUSE):
             return await self._pause(request, user, name, action, reason)
         if not await run_in_threadpool(self._airflow.may_trigger, user, name):
@@ -56,8 +56,8 @@ class Acting:
     async def _pause(self, request: Request, user: Any, name: str, action: Action, reason: str) -> Response:
         """Pause a client's DAG, or unpause it.
 
-        Airflow begins no further task of a paused DAG, of a run that is under way neither: so nothing is paused
-        meanwhile.
+        Airflow starts no further task of a paused DAG, not even of a run that is under way. So a client is not paused
+        during a run.
         """
         if not await run_in_threadpool(self._airflow.may_pause, user, name):
             raise HTTPException(403, "Airflow does not let you pause this DAG.")
@@ -67,11 +67,11 @@ class Acting:
             if action is PAUSE and await self._airflow.runs_under_way(request, name):
                 entries = await run_in_threadpool(data.in_hand, key) if key else []
                 far = progress.of_all(entry for entry in entries if not is_held(entry))
-                left = f", which takes another {shown.lasting(far.left)} or so" if far.left else ""
+                left = f" for about another {shown.lasting(far.left)}" if far.left else ""
                 raise HTTPException(
                     409,
                     f"A run is under way and has {shown.size(far.size)} in hand{left}. Pausing now would freeze it in "
-                    "the middle: nothing was changed. Pause when it has ended.",
+                    "the middle, so nothing was changed. Pause when it has ended.",
                 )
             await self._airflow.pause(request, name, paused=action is PAUSE)
         except Refused as error:

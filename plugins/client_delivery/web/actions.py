@@ -23,7 +23,7 @@ class Wish:
     files: tuple[str, ...] = ()
     """The sort keys of the entries of those that were chosen."""
     outside_window: bool = False
-    """Whether it is to be done while the client's window is closed, too."""
+    """Whether to do it even while the client's window is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Action:
 
     title: str
     what: str
-    """What happens then, for the person who presses it."""
+    """What it does, for the person who presses it."""
     conf: Callable[[Wish], Mapping[str, Any]] = lambda _: {}
     """The run's parameters."""
     of_files: bool = False
     """Whether it is about files that the person has chosen, or about the client."""
     sends: bool = False
-    """Whether it waits for the client's window, if it is not told otherwise."""
+    """Whether it waits for the client's window unless told otherwise."""
     answer: str = ""
     """The task in whose log the answer is, of an action that only asks."""
     of_late: bool = False
@@ -57,60 +57,60 @@ def _once_more(wish: Wish) -> Mapping[str, Any]:
 ACTIONS = {
     "resend-failed": Action(
         "Resend failed",
-        "Sends every file that failed and still waits in the pick-up, with fresh attempts; what a guard holds is let "
-        "through.",
+        "Sends every failed file that still waits in the pick-up, with fresh attempts. Files that a guard holds are "
+        "let through.",
         lambda _: {"resend_failed": True},
         sends=True,
     ),
     "send-now": Action(
         "Send now",
-        "Sends what waits in the pick-up now, without its done file and before the next run is due.",
+        "Sends the waiting files at once, without waiting for their done file or for the next run.",
         lambda _: {"ignore_done_file": True},
         sends=True,
     ),
     "what-would-happen": Action(
         "What would happen",
-        "Says of each file that waits whether it would be sent, held, removed or left, and why. Nothing is changed.",
+        "Says for each waiting file whether it would be sent, held, removed or left, and why. Changes nothing.",
         lambda _: {"only_plan": True},
         answer=SAY_PLAN,
     ),
     "test-destination": Action(
         "Test destination",
-        "Logs in to the destination, writes a small test file and removes it again. No file is delivered.",
+        "Logs in to the destination, writes a small test file and removes it again. Delivers nothing.",
         lambda _: {"only_test_destination": True},
         answer=TEST_DESTINATION,
     ),
     "acknowledge": Action(
         "Acknowledge",
-        "Of what is late now nobody is reminded any more, and the client needs no person for it. When the files have "
-        "come, the contacts are told all the same.",
+        "Ends the reminders for the files that are late now; for them, the client no longer needs a person. The "
+        "contacts are still told when the files come.",
         lambda wish: {"acknowledge_late": wish.reason},
         of_late=True,
     ),
     "send-again": Action(
         "Send again",
-        "Sends once more, also what was delivered, under the same name. The sender is not needed: the bytes are read "
-        "in the pick-up, in its archive, or in the version that was delivered. Where they are nowhere any more, the "
-        "run is red and says so, and whoever drops the file again is served.",
+        "Sends a file once more under the same name, even if it was delivered. The sender is not needed: the bytes are "
+        "read from the pick-up, its archive, or the version that was delivered. If they are gone, the run ends red and "
+        "says so; when the sender drops the file again, it is sent.",
         _once_more,
         of_files=True,
         sends=True,
     ),
     "let-through": Action(
         "Let through",
-        "Sends what a guard holds, as it is: you say that it is right.",
+        "Sends a file that a guard holds, unchanged: you confirm that it is right.",
         _once_more,
         of_files=True,
         sends=True,
     ),
     "dismiss": Action(
         "Dismiss",
-        "Nothing is sent: what failed is not held any more, and nobody has to look at it again. It stays in the "
-        "pick-up; dropped anew, it is sent.",
+        "Sends nothing. A failed file is no longer held, and needs nobody's attention. It stays in the pick-up; if it "
+        "is dropped again, it is sent.",
         lambda wish: {"dismiss": list(wish.files)},
         of_files=True,
     ),
 }
-PAUSE = Action("Pause", "No run begins any more, until somebody unpauses it. What waits stays in the pick-up.")
-UNPAUSE = Action("Unpause", "Runs begin again by the schedule.")
-"""Both are settings of Airflow's, and no runs."""
+PAUSE = Action("Pause", "No run begins until somebody unpauses the client. Waiting files stay in the pick-up.")
+UNPAUSE = Action("Unpause", "Runs begin again on schedule.")
+"""Both change a setting of Airflow; neither begins a run."""

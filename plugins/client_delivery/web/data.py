@@ -162,7 +162,7 @@ class Data:
         return self._history.anywhere(words)
 
     def how_far(self, keys: Iterable[str]) -> dict[str, Progress]:
-        """Of the runs of these clients that are under way: of some, if they are very many."""
+        """Of these clients' runs that are under way; only some, if there are very many."""
         some = list(islice((key for key in keys if key), _MOST_WATCHED))
         if not some:
             return {}
@@ -188,12 +188,12 @@ class Data:
         return self._acts.of(key) if key else []
 
     def note_act(self, key: str, act: Act) -> None:
-        """Keep what somebody did on this page and no run will note."""
+        """Keep an act on this page that no run will note."""
         if key:
             self._acts.note(key, act, self._record_days or Settings.from_environment().record_days)
 
     def in_hand(self, key: str) -> list[Entry]:
-        """What is under way or held for a client: some of it, if it is very much."""
+        """A client's files that are under way or held; only some, if there are very many."""
         ledger = self._ledger(key)
         return [*islice(ledger.each_open(), _MOST_ENTRIES), *islice(ledger.each_held(), _MOST_ENTRIES)]
 

@@ -1,4 +1,4 @@
-"""What all pages share: who asks, which clients they may see, the templates, and tables to take along."""
+"""What all pages share: who asks, which clients they may see, the templates, and tables to download."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Pages:
             autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,
-            # A name that a template no longer knows is an error, not nothing: a button would act on nothing.
+            # An unknown name in a template is an error, not an empty text: a button would act on nothing.
             undefined=StrictUndefined,
         )
         self._templates.globals.update(shown=shown, State=State, PREFIX=PREFIX, progress=progress)
@@ -77,7 +77,7 @@ class Pages:
         return rows(self.airflow.dags(user).values(), self.data().standings())
 
     def dag(self, user: Any, name: str) -> Dag:
-        """A client's DAG. Raises HTTPException 404: the same for what there is not and what the user may not see."""
+        """A client's DAG. Raises HTTPException 404, the same whether it does not exist or the user may not see it."""
         dag = self.airflow.dags(user, only=[name]).get(name)
         if dag is None:
             raise HTTPException(404, "There is no such client, or you may not see it.")
@@ -97,7 +97,7 @@ def table(kind: str, name: str, found: Sequence[dict[str, Any]]) -> Response:
     if kind == "json":
         return JSONResponse(found)
     if kind != "csv":
-        raise HTTPException(404, "There is CSV and JSON.")
+        raise HTTPException(404, "Only CSV and JSON are available.")
     header = list(found[0]) if found else []
     body, _ = csv_table(header, [[str(value) if value is not None else "" for value in one.values()] for one in found])
     safe = "".join(char for char in name if char.isascii() and (char.isalnum() or char in "_-"))

@@ -16,7 +16,7 @@ _SAME = timedelta(minutes=30)
 def people(acts: Iterable[Act], events: Iterable[Happened], dag_id: str) -> list[Act]:
     """Newest first, each thing once.
 
-    A task is not told who cleared its run: that is taken from Airflow's log, while it still has it.
+    Airflow does not tell a task who cleared its run: its log of events does, as long as it keeps the event.
     """
     rest = sorted(events, key=lambda one: one.at)
     known = []

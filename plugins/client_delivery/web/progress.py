@@ -1,4 +1,4 @@
-"""How far a transfer is, from the ledger's checkpoints: nothing is asked of the engine."""
+"""How far a transfer is, from the ledger's checkpoints alone: the engine is not asked."""
 
 from __future__ import annotations
 

@@ -98,17 +98,17 @@ def row_of(dag: Dag, standing: Standing, now: datetime) -> Row:
 
 
 def _state(dag: Dag, standing: Standing, now: datetime) -> tuple[State, str]:
-    """The worst of what is the matter, and a sentence for each."""
+    """The worst state, and a sentence for each thing that is wrong."""
     if matters := list(_matters(dag, standing, now)):
         return matters[0][0], " ".join(_ended(sentence) for _, sentence in matters)
     if standing.under_way:
         gone = " Its file was removed: the run ends as it began." if "removed" in dag.tags else ""
-        return State.UNDER_WAY, f"Sends {_way(standing)}{gone}"
+        return State.UNDER_WAY, f"Sending {_way(standing)}{gone}"
     return _calm(dag, standing)
 
 
 def _ended(sentence: str) -> str:
-    """Whatever others say of themselves, the next sentence begins after it."""
+    """Ends a text from elsewhere like a sentence, because another one follows."""
     return sentence if sentence.endswith((".", "!", "?", "…")) else f"{sentence}."
 
 
@@ -126,21 +126,27 @@ def _matters(dag: Dag, standing: Standing, now: datetime) -> Iterator[tuple[Stat
             "The configuration is wrong and nothing is delivered: the DAG's documentation names the line.",
         )
     if trouble := standing.trouble:
-        yield State.TROUBLE, f"{trouble['task']} ended red at {moment(trouble['at'])}, in the run {trouble['run']}."
+        yield State.TROUBLE, f"{trouble['task']} ended red at {moment(trouble['at'])} in run {trouble['run']}."
     if dag.paused and standing.under_way:
-        # Airflow begins no further task of a paused DAG, of a run that is under way neither.
-        yield State.FROZEN, f"Paused in Airflow in the middle of a run. {_way(standing)} Unpause it, and it ends."
+        # Airflow starts no further task of a paused DAG, not even of a run that is under way.
+        yield (
+            State.FROZEN,
+            f"Paused in Airflow in the middle of a run. {_way(standing)} Unpause it to let the run finish.",
+        )
     if hindered := standing.hindered:
-        yield State.HINDERED, f"Containers do not do their work since {moment(hindered['at'])}: {hindered['why']}"
+        yield State.HINDERED, f"Containers have been failing since {moment(hindered['at'])}: {hindered['why']}"
     if standing.held:
         files = "1 file failed" if standing.held == 1 else f"{standing.held} files failed"
-        waits = "waits" if standing.held == 1 else "wait"
+        waits = "has waited" if standing.held == 1 else "have waited"
         reason = f": {standing.held_reason}" if standing.held_reason else "."
         yield State.HELD, f"{files} and {waits} since {moment(standing.held_since)}{reason}"
     if wanted := standing.wanted:
         named = wanted[0] if len(wanted) == 1 else f"{len(wanted)} files"
         since = moment(standing.wanted_since)
-        yield State.WANTED, f"Asked for again since {since}, and the bytes are nowhere: {named}. Ask the sender."
+        yield (
+            State.WANTED,
+            f"Asked for again on {since}, but the bytes are gone: {named}. Ask the sender to drop it again.",
+        )
     for words in standing.late:
         yield State.OVERDUE, f"Late: {words}."
     if late := _overdue(standing, now):
@@ -151,13 +157,13 @@ def _calm(dag: Dag, standing: Standing) -> tuple[State, str]:
     if dag.paused:
         return State.PAUSED, "Paused in Airflow: nothing is delivered."
     if PAUSED in dag.tags:
-        return State.PAUSED, "Paused in its configuration: nothing is delivered but by hand."
+        return State.PAUSED, "Paused in its configuration: only a run that somebody triggers delivers."
     if standing.late_acknowledged:
         return State.CALM, f"Late, acknowledged: {'; '.join(standing.late_acknowledged)}."
     if waiting := standing.waiting:
         files = "1 file waits" if waiting["files"] == 1 else f"{waiting['files']} files wait"
         return State.CALM, f"{'More than ' if waiting['more'] else ''}{files} for {waiting['for']}."
-    return State.CALM, "Waits for the next files." if standing.last_delivery else "Nothing was delivered yet."
+    return State.CALM, "Waits for the next files." if standing.last_delivery else "Nothing has been delivered yet."
 
 
 def _overdue(standing: Standing, now: datetime) -> str | None:

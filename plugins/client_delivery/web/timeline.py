@@ -31,7 +31,7 @@ class Event:
 
     @property
     def tried(self) -> bool:
-        """Whether a task's log tells more of it."""
+        """Whether a task's log tells more about it."""
         return self.what.startswith("attempt") or (self.good is not None and self.what != HELD_BY_GUARD)
 
 
@@ -69,7 +69,7 @@ def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iter
         kept = f"kept in {entry.archived_to}" if entry.archived_to else ""
         note(entry.removed_at, "archived" if kept else "removed from the pick-up", kept)
         if entry.wanted:
-            said = f"its bytes are nowhere; {_asked(entry.wanted.by, entry.wanted.why)}"
+            said = f"its bytes are gone; {_asked(entry.wanted.by, entry.wanted.why)}"
             note(entry.wanted.at, "waits to be dropped again", said, False, entry.wanted.run)
         if entry.record_days is None and not entry.active:
             _before_the_record(note, entry)
@@ -88,7 +88,7 @@ def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iter
 
 
 def _before_the_record(note: Callable[..., None], entry: Entry) -> None:
-    """Of what was dealt with before there was a record its entry says the last that happened."""
+    """The last event of a file from before there was a record, by its entry."""
     note(entry.source_modified, "put into the pick-up")
     note(entry.created_at, "registered")
     if entry.status is Status.SUCCESS:

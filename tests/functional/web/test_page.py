@@ -317,7 +317,7 @@ def test_the_board_says_who_needs_a_person_and_why(page, airflow, dynamodb, ledg
     assert found["b_busy"]["sentence"].endswith("no room in ECS.")
     assert found["b_calm"]["state"] == "dropped again?"
     assert "login refused. Asked for" in found["b_held"]["sentence"]
-    assert "march.csv. Ask the sender." in found["b_held"]["sentence"]
+    assert "march.csv. Ask the sender to drop it again." in found["b_held"]["sentence"]
     board.ended("b_busy", **run, last_file=None, held=[])
     board.satisfied("b_calm", ["march.csv"])
     board.satisfied("b_held", ["march.csv"])
@@ -433,7 +433,7 @@ def test_what_is_expected_is_shown_and_acknowledged(page, acme, ledger, dynamodb
     assert kept.keep(before, due, {line: late.acknowledge()})
     assert kept.known().upcoming == before.upcoming, "who acknowledges does not forget when it is due next"
     text = page.get("/deliveries/clients/acme", headers=OPERATOR).text
-    assert "acknowledged" in text
+    assert "</span> (acknowledged)" in text
     assert "actions/acknowledge" not in text
 
 
@@ -459,7 +459,7 @@ def test_a_window_may_be_disregarded_where_there_is_one(page, airflow, key, ledg
     Board(dynamodb, ledger_table).looked(name, {"window": "06:00 to 22:00 (Europe/Berlin)"}, [])
     for path in paths:
         text = page.get(path, headers=OPERATOR).text
-        assert 'name="outside_window" value="yes"> Send outside the window' in text
+        assert 'name="outside_window" value="yes"> Also send outside the window' in text
         assert "06:00 to 22:00 (Europe/Berlin)" in text
 
 

@@ -159,8 +159,8 @@ def test_every_and_by_together_mean_the_same_as_by_alone(every, word):
         ("", "Begin with one of"),
         ("soon", "Begin with one of"),
         ("daily", "End with a time of day"),
-        ("daily, monday, 08:00", "has only a time of day"),
-        ("monthly, 08:00", "has a day and a time of day"),
+        ("daily, monday, 08:00", "takes only a time of day"),
+        ("monthly, 08:00", "needs a day and a time of day"),
         ("monthly, 5, 08:00", "'day 1' to 'day 31'"),
         ("monthly, day 32, 08:00", "'day 1' to 'day 31'"),
         ("monthly, business day 19, 08:00", "'business day 18'"),
@@ -184,7 +184,7 @@ def test_only_calendars_that_there_are():
     check_calendar("US-TX")
     with pytest.raises(UnknownCalendar, match="country 'XX'"):
         check_calendar("XX")
-    with pytest.raises(UnknownCalendar, match="regions of US known are"):
+    with pytest.raises(UnknownCalendar, match="known regions of US are"):
         check_calendar("US-ZZ")
 
 
@@ -197,11 +197,11 @@ def test_a_weekday_may_be_shortened(day):
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        ("0 25 * * *", "The hour is '25', and 0 to 23 are accepted"),
-        ("0 8 * *", "It has 4 fields, and five are needed"),
-        ("0 0 8 * * *", "there is none for seconds or years"),
+        ("0 25 * * *", "The hour is '25', but must be 0 to 23"),
+        ("0 8 * *", "It has 4 fields, but needs five"),
+        ("0 0 8 * * *", "seconds and years have none"),
         ("0 8 31 2 *", "The date never comes"),
-        ("0 8 * * 9", "The weekday is '9', and 0 to 7"),
+        ("0 8 * * 9", "The weekday is '9', but must be 0 to 7"),
     ],
 )
 def test_of_a_wrong_cron_expression_the_field_is_named(by, said):

@@ -21,7 +21,7 @@ _MOST_DRAINED = 16 * 1024
 _SURELY_OPEN = 1.0
 """Seconds for which nobody looks whether an idle connection is still open."""
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
-"""Answers that mean: later. S3's Slow Down is a 503, Google's rate limit a 429."""
+"""Responses that mean: later. S3's Slow Down is a 503, Google's rate limit a 429."""
 _PASSING_CODES = frozenset({"RequestTimeout", "ConditionalRequestConflict", "OperationAborted"})
 """Codes of S3 that mean the same under a 400 or 409: a body that stood still, and another write at the same moment."""
 

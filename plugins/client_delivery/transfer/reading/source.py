@@ -137,7 +137,7 @@ class Source:
         if length != end - start or response.status != (200 if whole else 206):
             response.close()
             raise IntegrityError(
-                f"{self.where}: S3 answered a request for {end - start} bytes with {length}. It will be retried."
+                f"{self.where}: S3 responded to a request for {end - start} bytes with {length}. It will be retried."
             )
         return response
 

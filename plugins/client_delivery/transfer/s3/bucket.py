@@ -36,7 +36,7 @@ class S3Bucket:
         return f"s3://{self.config.bucket}/{key}"
 
     def exchange(self, key: str, **request: Any) -> Response:
-        """A PUT that this package sends itself, tried again while the trouble passes."""
+        """A PUT that this package sends itself, retried while the trouble may pass."""
         try:
             return self._access.exchange("PUT", self.config.bucket, key, **request)
         except Unreachable as error:

@@ -50,7 +50,7 @@ class S3Access:
         headers: Mapping[str, str] | None = None,
         body: TrailedBody | None = None,
     ) -> Response:
-        """One signed call, tried again while the trouble passes.
+        """One signed call, retried while the trouble may pass.
 
         Raises :class:`~client_delivery.transfer.http.pool.Unreachable`, :class:`TransferError` if there are no
         credentials.

@@ -57,10 +57,10 @@ def router(pages: Pages) -> APIRouter:
     def files_table(user: User, name: str, kind: str, question: Question) -> Response:
         dag = pages.dag(user, name)
         page = pages.data().outcomes(pages.key(dag), question, limit=MOST)
-        answer = table(kind, name, [in_words(one) for one in page.found])
+        response = table(kind, name, [in_words(one) for one in page.found])
         if page.next:
-            answer.headers["X-Next"] = urlencode({**question, "after": page.next})
-        return answer
+            response.headers["X-Next"] = urlencode({**question, "after": page.next})
+        return response
 
     @routes.get("/before")
     def before(request: Request, user: User, name: str, after: Words = "") -> Response:
@@ -109,10 +109,10 @@ def router(pages: Pages) -> APIRouter:
         found = [
             {"at": change.at, "run": change.run, **asdict(one)} for change in changes for one in change.differences
         ]
-        answer = table(kind, f"{name}_changes", found)
+        response = table(kind, f"{name}_changes", found)
         if older:
-            answer.headers["X-Next"] = urlencode({"after": older})
-        return answer
+            response.headers["X-Next"] = urlencode({"after": older})
+        return response
 
     @routes.get("/expected.{kind}")
     def expected_table(user: User, name: str, kind: str) -> Response:

@@ -61,7 +61,7 @@ def router(pages: Pages) -> APIRouter:
         elif any(question[field] for field in ("since", "until", "begins")):
             chosen = data.chosen(key, question)
         else:
-            raise HTTPException(422, "Say of which period, or what the names begin with.")
+            raise HTTPException(422, "Give a period, or the beginning of the names.")
         return pages.html(
             request,
             "again.html",
@@ -109,5 +109,5 @@ def last_of(life: Life) -> Recorded | None:
 
 def _known(life: Life) -> Life:
     if not (life.recorded or life.entries):
-        raise HTTPException(404, "Nothing is known of a file of this name; the search on the board finds others.")
+        raise HTTPException(404, "No file of this name is known. Search on the board for others.")
     return life

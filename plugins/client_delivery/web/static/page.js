@@ -18,8 +18,8 @@
     if (!live) { return; }
     window.setTimeout(function () {
       if (document.hidden) { renew(); return; }
-      window.fetch(window.location.href, { credentials: "same-origin" }).then(function (answer) {
-        return answer.ok ? answer.text() : "";
+      window.fetch(window.location.href, { credentials: "same-origin" }).then(function (response) {
+        return response.ok ? response.text() : "";
       }).then(function (text) {
         var there = new DOMParser().parseFromString(text, "text/html").getElementById(live.id);
         if (there) { live.replaceWith(document.importNode(there, true)); }
