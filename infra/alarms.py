@@ -130,6 +130,14 @@ CLIENT_WATCHES = (
         "docs/operators/runbook.md says.",
     ),
     ClientWatch(
+        "NotAcknowledged",
+        "not_acknowledged",
+        "A client's recipient has not acknowledged files in time (acknowledgement), or nobody could look whether they "
+        "have. The files were delivered and verified.",
+        "The message, and the line acknowledgements_missing or acknowledgements_unknown in the log of the run's last "
+        "task, name them. Ask the recipient; where looking is refused, have the right granted that it names.",
+    ),
+    ClientWatch(
         "TasksRed",
         "task_red",
         "A task other than report has failed after its last retry: the client that the contributor names gets nothing, "

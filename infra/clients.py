@@ -54,6 +54,8 @@ class Needs:
     """Names or ARNs of the EventBridge buses that they name."""
     prepares: bool = False
     """Whether any client's files are compressed or encrypted on their way."""
+    acknowledged: set[Location] = field(default_factory=set)
+    """Where recipients put acknowledgements beside a landing: only looked at."""
 
 
 def load_clients(environment: Environment, directory: Path = CONFIGS) -> list[ClientConfig]:
@@ -86,6 +88,9 @@ def needs_of(clients: Iterable[ClientConfig]) -> Needs:
             continue
         location = Location(destination.bucket, destination.prefix)
         needs.landings.add(location)
+        if client.acknowledgement and client.acknowledgement.place:
+            place = client.acknowledgement.place.rstrip("/") + "/"
+            needs.acknowledged.add(Location(destination.bucket, place))
         if destination.acl:
             needs.landings_with_acl.add(location)
         if destination.kms_key:

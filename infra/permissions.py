@@ -40,6 +40,7 @@ def worker(environment: Environment, needs: Needs) -> list[Grant]:
     """What tasks on MWAA's workers do, beside what MWAA itself needs."""
     return [
         *_deliver(environment, needs),
+        *_lists("AcknowledgedList", needs.acknowledged),
         Grant(
             "LedgerIntake",
             ("dynamodb:GetItem", "dynamodb:PutItem"),

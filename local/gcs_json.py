@@ -13,6 +13,7 @@ from local.gcs_objects import Blob
 from local.http_stand_in import StandInError
 
 _PERSISTED = 256 * 1024
+_PAGE = 1000
 
 
 class JsonApi(GcsHandler):
@@ -47,8 +48,30 @@ class JsonApi(GcsHandler):
         return self.server.store.get(bucket, name).resource()
 
     def _list(self, bucket: str) -> None:
-        items = [blob.resource() for blob in self.server.store.listing(bucket, self.query.get("prefix", ""))]
-        self.json(200, {"kind": "storage#objects", "items": items})
+        """https://cloud.google.com/storage/docs/json_api/v1/objects/list, with storage.objects.list."""
+        granted = self.server.permissions.get(bucket)
+        if granted is not None and "storage.objects.list" not in granted:
+            raise StandInError(403, "forbidden", "The account does not have storage.objects.list access to the bucket.")
+        prefix, delimiter = self.query.get("prefix", ""), self.query.get("delimiter", "")
+        most, after = min(int(self.query.get("maxResults", _PAGE)), _PAGE), self.query.get("pageToken", "")
+        items, folders = list[Blob](), set[str]()
+        for blob in self.server.store.listing(bucket, prefix):
+            if after and blob.name <= after:
+                continue
+            if len(items) == most:
+                break
+            rest, slash, _ = blob.name[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
+            if slash:
+                folders.add(prefix + rest + slash)
+            else:
+                items.append(blob)
+        more = len(items) == most and self.server.store.listing(bucket, prefix)[-1].name > items[-1].name
+        told: dict[str, Any] = {"kind": "storage#objects", "items": [blob.resource() for blob in items]}
+        if folders:
+            told["prefixes"] = sorted(folders)
+        if more:
+            told["nextPageToken"] = items[-1].name
+        self.json(200, told)
 
     def _delete(self, bucket: str, name: str) -> None:
         generation = self._precondition("ifGenerationMatch", "x-goog-if-generation-match") or self.query.get(

@@ -116,7 +116,10 @@ class Handler(StandInHandler):
                     lambda: self._if_allowed(bucket, key, "ListMultipartUploads", lambda: self._open_uploads(bucket)),
                 )
             if method == "GET":
-                return "s3.ListObjectsV2", lambda: self._list(bucket)
+                return (
+                    "s3.ListObjectsV2",
+                    lambda: self._if_allowed(bucket, key, "ListObjectsV2", lambda: self._list(bucket)),
+                )
             return "s3.HeadBucket", self.answer_empty
         if "uploadId" in self.query:
             calls = {

@@ -224,13 +224,16 @@ KINDS = [
     Kind("s3", {"compress": "gzip", "encrypt": {"recipients": [key("good")]}}),
     Kind("s3", big=False, guarded=True),
     Kind("gcs", big=False, named=True),
+    Kind("sftp", {"compress": "gzip", "encrypt": {"recipients": [key("good")]}}),
 ]
-_FEATURES = {"gcs-compress", "s3-guarded", "gcs-named"}
+_FEATURES = {"gcs-compress", "s3-guarded", "gcs-named", "sftp-compress-encrypt"}
+SAMPLED = [kind for kind in KINDS if str(kind) != "sftp-compress-encrypt"]
+"""Those of which every test run tries a sample of crash points: what is treated is among them for two other servers."""
 TAKING_TURNS = [
     pytest.param(kind, id=str(kind), marks=[pytest.mark.slow] if str(kind) in _FEATURES else []) for kind in KINDS
 ]
-"""The same, for what every test run does not do with all of them: the gate has 30 minutes. Each kind is among the
-crash points of every run, and each trouble meets all of them in the slow tests."""
+"""The same, for what every test run does not do with all of them: the gate has 30 minutes. Each kind but one is
+among the crash points of every run, and each trouble meets all of them in the slow tests."""
 NAMED = {
     "deliver_as": "{folder}to {stem}{ext}",
     "sidecar": "sha256",

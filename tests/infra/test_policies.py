@@ -106,6 +106,21 @@ def test_a_destination_with_a_key_and_an_acl_brings_just_these_rights():
     assert found["LandingAcl"]["Resource"] == ["arn:aws:s3:::landing/in/*"]
 
 
+def test_where_acknowledgements_are_put_can_be_listed_and_nothing_else():
+    there = {"type": "s3", "bucket": "landing", "prefix": "in/"}
+    section = {"pattern": "{name}.ok", "place": "out"}
+    found = statements(
+        permissions.worker(ENVIRONMENT, needs_of([client(1, destination=there, acknowledgement=section)]))
+    )
+    assert found["AcknowledgedList1"]["Action"] == ["s3:ListBucket"]
+    assert found["AcknowledgedList1"]["Condition"] == {"StringLike": {"s3:prefix": ["out/*"]}}
+    assert json.dumps(found).count("out/") == 1
+    beside = client(1, destination=there, acknowledgement={"pattern": "{name}.ok"})
+    assert found.keys() - statements(permissions.worker(ENVIRONMENT, needs_of([beside]))).keys() == {
+        "AcknowledgedList1"
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "resource", "alias"),
     [

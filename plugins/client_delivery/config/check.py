@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from client_delivery.config.acknowledgement import in_words
 from client_delivery.config.delivered import example
 from client_delivery.config.loader import LoadedConfig, Rule, load_directory
 from client_delivery.config.model import ClientConfig
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None, rules: Sequence[Rule] = ()) -> 
                 *next_due(result.config),
                 *who_hears(result.config),
                 *names(result.config),
+                *acknowledged(result.config),
                 *key_lines(result.config),
             ]
             sys.stdout.writelines(f"{line}\n" for line in lines)
@@ -78,6 +80,24 @@ def names(config: ClientConfig) -> list[str]:
     """What a file would be called at the destination, so that people see how their template was understood."""
     shown = example(config)
     return [f"{config.name}: delivers {quoted(shown[0])} as {quoted(shown[1])}"] if shown else []
+
+
+def acknowledged(config: ClientConfig) -> list[str]:
+    """By what a file would be acknowledged, so that people see how their pattern was understood."""
+    section = config.acknowledgement
+    if section is None:
+        return []
+    source, delivered = example(config) or ("example.csv", "example.csv")
+    awaited = section.awaited(
+        client=config.client_h_number,
+        feed=config.feed or "",
+        delivered=delivered,
+        plain=delivered.removesuffix(config.suffixes),
+    )
+    where = f" in {section.place}" if section.place else ""
+    return [
+        f"{config.name}: awaits {quoted(awaited.words)}{where} for {quoted(source)}, within {in_words(section.within)}"
+    ]
 
 
 def _load(paths: Iterable[Path], rules: Sequence[Rule]) -> list[LoadedConfig]:

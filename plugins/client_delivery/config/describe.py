@@ -9,6 +9,7 @@ import html
 import re
 from collections.abc import Sequence
 
+from client_delivery.config.acknowledgement import Acknowledgement, in_words
 from client_delivery.config.delivered import example, has_companions
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
@@ -30,6 +31,7 @@ def describe(config: ClientConfig) -> str:
         *([("Told besides", _rules(config))] if config.notify else []),
         *([("Delivered as", _names(config))] if config.deliver_as is not None else []),
         *([("Arrives besides", _companions(config))] if has_companions(config) else []),
+        *([("Acknowledged by", _acknowledgement(config.acknowledgement))] if config.acknowledgement else []),
         *([("Guards", _guards(config.guards))] if config.guards is not None and config.guards.any else []),
         *([("On the way", _treatment(config))] if config.treated else []),
     ]
@@ -102,6 +104,12 @@ def _companions(config: ClientConfig) -> str:
         f"after all of a set {completion.name} ({completion.content})" if completion else "",
     ]
     return _escape("; ".join(filter(None, told)))
+
+
+def _acknowledgement(acknowledgement: Acknowledgement) -> str:
+    """What the recipient puts back."""
+    where = f" in {acknowledgement.place}" if acknowledgement.place else ""
+    return _escape(f"{acknowledgement.pattern}{where}, within {in_words(acknowledgement.within)}; its absence is told")
 
 
 def _treatment(config: ClientConfig) -> str:

@@ -14,6 +14,7 @@ from pydantic_core.core_schema import ValidationInfo
 from client_delivery.calendar.business_days import EVERY_WEEKDAY, BusinessDays
 from client_delivery.calendar.expectation import Expectation
 from client_delivery.calendar.window import Window
+from client_delivery.config.acknowledgement import Acknowledgement
 from client_delivery.config.after_delivery import AfterDelivery, Archive
 from client_delivery.config.calendars import Expected, ExpectedField, HolidaysField, WindowField
 from client_delivery.config.companions import Algorithm, CompletionFile
@@ -344,6 +345,30 @@ class ClientConfig(Section, title="Client configuration"):
         " it if a key is named. See [encrypting and compressing](treatment.md).",
         examples=[{"recipients": ["keys/acme.asc"], "sign_with": "our_pgp_key"}],
     )
+
+    acknowledgement: Acknowledgement | None = Field(
+        default=None,
+        title="Acknowledgement",
+        description="The file that the recipient puts back for each one that has arrived. Runs look for it; when it"
+        " came is kept in the ledger, and that it has not come within the time is told once, as late files are. It is"
+        " not read, removed or renamed. See [acknowledgements](names.md#acknowledgements).",
+        examples=[{"pattern": "acks/{delivered}.ok", "within": "24 h"}],
+    )
+
+    @field_validator("acknowledgement")
+    @classmethod
+    def _acknowledge_with_a_feed(
+        cls, acknowledgement: Acknowledgement | None, info: ValidationInfo
+    ) -> Acknowledgement | None:
+        if acknowledgement and "feed" in fields_of(acknowledgement.pattern) and info.data.get("feed", "") is None:
+            raise refusal("`feed` beside it", "{feed} stands for it.", found="{feed}", at=("pattern",))
+        if acknowledgement and "schedule" in info.data and info.data["schedule"] is None:
+            raise refusal(
+                "a `schedule` with it",
+                "With `schedule: null` there are no runs by the clock, and only they notice that it has not come.",
+                found="a section",
+            )
+        return acknowledgement
 
     @field_validator("expected")
     @classmethod

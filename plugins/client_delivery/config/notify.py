@@ -31,8 +31,8 @@ MEANINGS: dict[Occasion, str] = {
     Occasion.FINISHED: "a delivery has ended, whatever became of its files",
     Occasion.FAILED: "a delivery has ended, and files of it failed",
     Occasion.HELD: "files that failed still wait for a person; once a day",
-    Occasion.LATE: "expected files have not come by their time; then once a day",
-    Occasion.RECOVERED: "files that failed before have been delivered, or late files have come",
+    Occasion.LATE: "expected files have not come by their time, then once a day; or an acknowledgement has not",
+    Occasion.RECOVERED: "files that failed before have been delivered, or what was late has come",
     Occasion.EXPIRING: "a key expires or grows too old: 30, 7 and 1 days before, and on the day",
 }
 

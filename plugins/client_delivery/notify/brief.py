@@ -14,6 +14,7 @@ from typing import Any
 from client_delivery.calendar.expectation import News
 from client_delivery.config.notify import Audience, Occasion
 from client_delivery.notify import expected, expiring, to_client
+from client_delivery.notify.acknowledgements import AckNews, Unacknowledged
 from client_delivery.notify.expected import About, Late
 from client_delivery.notify.expiring import Expiring
 from client_delivery.notify.messages import FileLine, JobSummary, Outcome, clock, counted, outcome_in_words, outcome_of
@@ -130,6 +131,35 @@ def of_late(id_: str, late: Late, about: About, audience: Audience, at: datetime
         at,
         printable(about.client),
         f"{about.client}:late:{words}",
+        came,
+        _data(occasion, about, data, audience, run=about.run_id, run_url=about.run_url),
+    )
+
+
+def of_acknowledgements(id_: str, told: Unacknowledged, about: About, audience: Audience, at: datetime) -> Brief:
+    """What is told of acknowledgements that a recipient owes."""
+    team, came = audience is Audience.TEAM, told.news is AckNews.CAME
+    occasion = Occasion.RECOVERED if came else Occasion.LATE
+    where = f"{about.environment}: " if about.environment else ""
+    names = told.shown[:NAMED]
+    reason = [elided(printable(told.reason), _LONGEST_REASON)] if team and told.reason else []
+    data = {
+        "acknowledgement": printable(told.pattern),
+        "within": told.within,
+        "news": str(told.news),
+        "count": told.count,
+        "files": [{"name": name} for name in names],
+    }
+    return Brief(
+        id_,
+        occasion,
+        f"{where}[{printable(about.client)}] {told.title}: {told.headline}",
+        [*reason, *names],
+        told.advice(to_client=not team),
+        _links(about.run_url, about.deliveries_url) if team else [],
+        at,
+        printable(about.client),
+        f"{about.client}:acknowledgements",
         came,
         _data(occasion, about, data, audience, run=about.run_id, run_url=about.run_url),
     )

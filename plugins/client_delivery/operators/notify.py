@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundExceptio
 from client_delivery.access.aws import ses_client
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.tasks import LIFE
-from client_delivery.run import keys
+from client_delivery.run import acknowledgements, keys
 from client_delivery.run.addressees import Post
 from client_delivery.run.closing import settle
 from client_delivery.run.expected import look
@@ -86,12 +86,14 @@ class NotifyFinishedOperator(NotifyOperator):
 
 
 def look_for_late(task: DeliveryOperator, run: Run, *, delivered: bool) -> None:
-    """As a run ends: tell of files that are expected and have not come (R7) and of keys that end soon, and raise the
-    client's alarms; and tell what earlier runs could not."""
+    """As a run ends: tell of files that are expected and have not come (R7), of keys that end soon and of
+    acknowledgements that are missing, and raise the client's alarms; and tell what earlier runs could not."""
     if look(run, lambda: post_of(task, run), delivered=delivered):
         task.alarm("files_overdue")
     if keys.look(run, lambda: post_of(task, run)):
         task.alarm("key_expires")
+    if acknowledgements.look(run, lambda: post_of(task, run), delivered=delivered):
+        task.alarm("not_acknowledged")
     send_what_is_left(run, post_of(task, run))
 
 

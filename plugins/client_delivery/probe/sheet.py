@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from client_delivery.config.acknowledgement import FIELDS, in_words
 from client_delivery.config.delivered import example
+from client_delivery.config.name_template import fields_of
 from client_delivery.transfer.sftp.handshake import fingerprint, md5_fingerprint
 from client_delivery.transfer.sftp.temporary import TemporaryNames
 
@@ -81,6 +83,7 @@ def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
                 *_companions(config),
             ],
         ),
+        *([Section("How to acknowledge a file", list(_acknowledgement(config)))] if config.acknowledgement else []),
         *([Section("How to open the files", list(_treatment(config)))] if config.treated else []),
         Section(
             "Whom to call",
@@ -98,6 +101,31 @@ def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
             ],
         ),
     ]
+
+
+_LISTING_RIGHTS = {
+    "sftp": "the account must be allowed to list that directory",
+    "gcs": "our account needs storage.objects.list on the bucket",
+    "s3": "our role needs s3:ListBucket on the bucket, for that prefix",
+}
+
+
+def _acknowledgement(config: ClientConfig) -> Iterator[str]:
+    section = config.acknowledgement
+    if section is None:
+        return
+    where = f"in {section.place}" if section.place else "where we deliver"
+    yield (
+        f"Please put a file back {where}, for each of ours, within {in_words(section.within)} after it has arrived. "
+        "What is in it does not matter to us. It is called"
+    )
+    yield f"    {section.pattern}"
+    for name in dict.fromkeys(fields_of(section.pattern)):
+        yield f"{{{name}}} stands for {FIELDS[name]}."
+    yield (
+        f"We look for it there ({_LISTING_RIGHTS[config.destination.type]}); we do not read, rename or remove it. "
+        "Please leave it there for a day, and write a new one when a file comes again."
+    )
 
 
 _OPEN = {"gzip": ".gz: gunzip FILE", "zip": ".zip: unzip FILE", "zstd": ".zst: zstd --decompress FILE"}

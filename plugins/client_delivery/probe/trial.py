@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.probe.egress import tell_own_address
@@ -14,7 +15,10 @@ from client_delivery.transfer.finding import Findings
 
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
+    from client_delivery.transfer.s3_wire.access import S3Access
     from client_delivery.transfer.secret import Secret
+
+_LISTING_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,9 @@ def try_destination(
     report = Report(config.name, config.destination.uri, datetime.now(UTC), wanted.write, findings)
     destination = config.destination
     if destination.type == "s3":
-        _try_s3(config, findings, name, wanted)
+        access = _try_s3(config, findings, name, wanted)
+        if access is not None:
+            _try_looking(config, findings, destination_s3=access)
         return report
     try:
         found = credential_of(destination.connection_id)
@@ -94,15 +100,49 @@ def try_destination(
         from client_delivery.transfer.sftp.probe import SftpProbe
 
         SftpProbe(destination, found.secret, findings, name=name, leave=wanted.leave).run(write=wanted.write)
+        _try_looking(config, findings, secret=found.secret)
         return report
     from client_delivery.transfer.gcs.probe import GcsProbe
 
     probe = GcsProbe(destination, found.secret, findings, endpoint=gcs_endpoint, name=name, leave=wanted.leave)
     probe.run(write=wanted.write)
+    _try_looking(config, findings, secret=found.secret, gcs_endpoint=gcs_endpoint)
     return report
 
 
-def _try_s3(config: ClientConfig, findings: Findings, name: str, wanted: Wanted) -> None:
+def _try_looking(
+    config: ClientConfig,
+    findings: Findings,
+    *,
+    secret: Secret | None = None,
+    destination_s3: S3Access | None = None,
+    gcs_endpoint: str = "",
+) -> None:
+    """Whether acknowledgements can be looked for, where the configuration awaits them. Deliveries go without it."""
+    section = config.acknowledgement
+    if section is None or (findings.fails and not findings.delivered):
+        return
+    from client_delivery.transfer.delivering.destinations import open_listing
+    from client_delivery.transfer.listing import Limit
+
+    with (
+        findings.trying("Acknowledgements", "Let us list where you put them, as the message says.", needed=False),
+        open_listing(
+            config.destination,
+            place=section.place,
+            secret=secret,
+            destination_s3=destination_s3,
+            gcs_endpoint=gcs_endpoint,
+            limit=Limit(_LISTING_SECONDS),
+        ) as listing,
+    ):
+        for _ in islice(listing.files(section.directory, ""), 1):
+            pass
+        where = "" if section.place is None else f"{section.place.rstrip('/')}/"
+        findings.yes("Acknowledgements", f"{where + section.directory or 'the destination'} can be listed")
+
+
+def _try_s3(config: ClientConfig, findings: Findings, name: str, wanted: Wanted) -> S3Access | None:
     from client_delivery.access.aws import identity_for, s3_access
     from client_delivery.transfer.s3.probe import S3Probe
 
@@ -111,5 +151,6 @@ def _try_s3(config: ClientConfig, findings: Findings, name: str, wanted: Wanted)
         access = s3_access(**identity_for(config.destination))
     except DestinationUnavailable as error:
         findings.no("Identity", str(error), "Log in to AWS, as the message says.", here=True)
-        return
+        return None
     S3Probe(config.destination, access, findings, name=name, leave=wanted.leave).run(write=wanted.write)
+    return access

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from client_delivery.config.notify import NotifyRule
     from client_delivery.ledger.entry import RunRef
+    from client_delivery.notify.acknowledgements import Unacknowledged
     from client_delivery.notify.brief import Brief
     from client_delivery.notify.expected import About, Late
     from client_delivery.notify.expiring import Expiring
@@ -114,7 +115,39 @@ class OfKeys:
         return brief.of_keys(id_, self.keys, self.about, audience, at)
 
 
-Told = OfJob | OfLate | OfKeys
+@dataclass(frozen=True)
+class OfAcknowledgements:
+    """Acknowledgements that a recipient owes, or that came late."""
+
+    told: Unacknowledged
+    about: About
+
+    @property
+    def kind(self) -> str:
+        """What the log calls it."""
+        return f"acknowledgements_{self.told.news.replace(' ', '_')}"
+
+    @property
+    def occasion(self) -> Occasion:
+        """The word of ``on`` for it."""
+        from client_delivery.notify.acknowledgements import AckNews
+
+        return Occasion.RECOVERED if self.told.news is AckNews.CAME else Occasion.LATE
+
+    def mail(self, sender: str, recipients: Sequence[str], *, to_client: bool = False) -> EmailMessage:
+        """The e-mail."""
+        from client_delivery.notify import acknowledgements
+
+        return acknowledgements.message(self.told, self.about, sender, recipients, to_client=to_client)
+
+    def brief(self, id_: str, audience: Audience, at: datetime) -> Brief:
+        """The message to a channel."""
+        from client_delivery.notify import brief
+
+        return brief.of_acknowledgements(id_, self.told, self.about, audience, at)
+
+
+Told = OfJob | OfLate | OfKeys | OfAcknowledgements
 
 
 class Addressee(Protocol):

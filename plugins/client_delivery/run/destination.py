@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from client_delivery.config.delivered import digests_of
 from client_delivery.transfer.contract import DestinationUnavailable
-from client_delivery.transfer.delivering.destinations import open_destination
+from client_delivery.transfer.delivering.destinations import open_destination, open_listing
+from client_delivery.transfer.listing import Limit
 
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
     from client_delivery.runtime.settings import Settings
     from client_delivery.transfer.contract import Destination
+    from client_delivery.transfer.listing import Listing
     from client_delivery.transfer.s3_wire.access import S3Access
     from client_delivery.transfer.secret import Secret
 
@@ -62,6 +64,30 @@ def destination_of(
 
         opened = Digesting(opened, source, wanted)
     return _treated(config, settings, opened, pickup=pickup, area=source, secret_of=secret_of) if treated else opened
+
+
+def listing_of(
+    config: ClientConfig, place: str | None, settings: Settings, secret_of: Callable[[str], Secret], *, seconds: float
+) -> Listing:
+    """The destination, to be looked through for so many seconds at most; to be entered.
+
+    Raises :class:`~client_delivery.transfer.contract.DestinationUnavailable`.
+    """
+    destination, secret, destination_s3 = config.destination, None, None
+    if destination.type == "s3":
+        from client_delivery.access.aws import identity_for, s3_access
+
+        destination_s3 = s3_access(**identity_for(destination))
+    else:
+        secret = secret_of(destination.connection_id)
+    return open_listing(
+        destination,
+        place=place,
+        secret=secret,
+        destination_s3=destination_s3,
+        gcs_endpoint=settings.gcs_endpoint,
+        limit=Limit(seconds),
+    )
 
 
 def _treated(

@@ -282,6 +282,10 @@ def send_what_is_left(run: Run, post: Post) -> None:
             from client_delivery.run import keys
 
             return keys.told_again(run, post, about["keys"], unsent.owner)
+        if "acknowledgements" in about:
+            from client_delivery.run import acknowledgements
+
+            return acknowledgements.told_again(run, post, about["acknowledgements"], unsent.owner)
         occasion, at = Occasion(about["occasion"]), datetime.fromisoformat(about["since"])
         mail = FinishedMail(run, post)
         if occasion is Occasion.HELD:

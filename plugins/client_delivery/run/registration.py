@@ -17,6 +17,7 @@ from client_delivery.ledger.entry import Status
 from client_delivery.ledger.manifest import HELD
 from client_delivery.ledger.table import GUARDED_BATCH, Assignment
 from client_delivery.pickup.intake import Intake, Take
+from client_delivery.run import acknowledgements
 from client_delivery.run.again import Again, survey_of, wait_for_drop, what_is_nowhere
 from client_delivery.run.batches import BatchRef, Share, nothing_to_send
 from client_delivery.run.companions import SetOfRun, companions_are_due
@@ -80,6 +81,7 @@ def register(run: Run) -> Registered:
     so that no step needs more memory for more files. Raises :class:`FormRefused` if the run was asked for files of
     which none can be sent.
     """
+    acknowledgements.begin(run)
     with closing(survey_of(run)) as survey:
         if not naming_rule(run.config):
             return _register(run, survey, survey)

@@ -19,7 +19,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from client_delivery.config.notify import Occasion, rules_on
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.ledger.unsent_mail import Unsent
-from client_delivery.run.addressees import Addressee, Contacts, OfJob, OfKeys, OfLate, Post, Told, addressee_of, mark_of
+from client_delivery.run.addressees import (
+    Addressee,
+    Contacts,
+    OfAcknowledgements,
+    OfJob,
+    OfKeys,
+    OfLate,
+    Post,
+    Told,
+    addressee_of,
+    mark_of,
+)
 
 if TYPE_CHECKING:
     from client_delivery.config.notify import NotifyRule
@@ -207,6 +218,19 @@ def tell_of_keys(run: Run, post: Post, told: OfKeys) -> None:
     _tell_each(run, post, to, told, kind=f"expiring-{_short(what)}", about=about)
 
 
+def tell_of_acknowledgements(run: Run, post: Post, told: OfAcknowledgements, key: str) -> None:
+    """Tell the contacts and the rules of acknowledgements that are missing, or that came late. Never raises.
+
+    Who has written into the ledger how far they were looked for has claimed this: no other run tells.
+
+    :param key: what tells this news from any other of the client.
+    """
+    to: list[Addressee] = [Contacts(run, post)] if run.notifies else []
+    to += [addressee_of(run, post, rule) for rule in rules_on(run.config.notify, told.occasion)]
+    about = {"acknowledgements": {**asdict(told.told), "names": list(told.told.names)}}
+    _tell_each(run, post, to, told, kind=f"acknowledgements-{_short(f'{key}|{told.told.news}')}", about=about)
+
+
 def _tell_each(run: Run, post: Post, to: Sequence[Addressee], told: Told, *, kind: str, about: dict[str, Any]) -> None:
     """Tell what has been claimed and is about no entry of the ledger."""
     telling = Telling(run, post)
@@ -224,7 +248,7 @@ def resend(run: Run, post: Post, make: Callable[[Unsent, Sequence[Entry]], Told]
 
     :param make: the message again, from what was noted and the entries that it is about.
     """
-    if run.config.notify or run.config.expected:
+    if run.config.notify or run.config.expected or run.config.acknowledgement:
         with_trouble_told(run, lambda: _resend(run, post, make))
 
 

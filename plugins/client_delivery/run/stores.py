@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from client_delivery.config.model import ClientConfig
+    from client_delivery.ledger.acknowledgements import Acknowledgements
     from client_delivery.ledger.expectations import Expectations
     from client_delivery.ledger.given_names import GivenNames
     from client_delivery.ledger.history import History
@@ -93,6 +94,13 @@ class Stores:
         from client_delivery.ledger.watched_keys import WatchedKeys
 
         return WatchedKeys(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    @cached_property
+    def acknowledgements(self) -> Acknowledgements:
+        """Which deliveries the client's recipient has acknowledged."""
+        from client_delivery.ledger.acknowledgements import Acknowledgements
+
+        return Acknowledgements(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
 
     @cached_property
     def history(self) -> History:

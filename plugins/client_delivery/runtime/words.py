@@ -100,6 +100,13 @@ _SENTENCES: Mapping[str, Callable[[Fields], str]] = {
     "files_late": lambda f: f"Late: {_expected(f)}",
     "files_still_late": lambda f: f"Still late: {_expected(f)}",
     "files_came_late": lambda f: f"Came late: {_expected(f)}",
+    "acknowledgements_missing": lambda f: f"Not acknowledged within {f['within']}: {_files(f['files'])}.",
+    "acknowledgements_unknown": lambda f: f"Nobody could look for the acknowledgements of {_files(f['files'])}.",
+    "acknowledgements_came_late": lambda f: f"Acknowledged late: {_files(f['files'])}.",
+    "acknowledgements_not_looked_for": lambda f: (
+        f"Acknowledgements could not be looked for: {one_line(str(f.get('error')))}"
+    ),
+    "file_acknowledged": lambda f: f"The recipient has acknowledged {_name(f)}: {one_line(str(f.get('found')))}",
     "key_expires": lambda f: f"A key ends soon. {one_line(str(f.get('says')))}.",
     "late_files_acknowledged": lambda f: (
         f"{f.get('by') or 'Somebody'} acknowledged late files: {one_line(str(f.get('reason')))}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from client_delivery.calendar.expectation import State as Line
 from client_delivery.calendar.expectation import words_of
+from client_delivery.ledger.acknowledgements import Acknowledged, Acknowledgements
 from client_delivery.ledger.acts import Act, Acts
 from client_delivery.ledger.board import Board, Standing
 from client_delivery.ledger.changes import Change, Changes
@@ -57,6 +58,7 @@ class Life:
     recorded: Sequence[Recorded] = ()
     entries: Sequence[Entry] = ()
     mails: Sequence[Mailed] = ()
+    acknowledged: Sequence[Acknowledged] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,8 @@ class Data:
         there.update((one.identity, one) for one in self.in_hand(key))
         entries = [one for one in there.values() if one.file_name == name]
         lives = [one.run for one in recorded][-_MOST_LIVES:]
-        return Life(recorded, entries, self._mails(key, lives))
+        acknowledged = Acknowledgements(self._dynamodb, self._table, key).of(one.position for one in recorded)
+        return Life(recorded, entries, self._mails(key, lives), list(acknowledged.values()))
 
     def _mails(self, key: str, lives: Sequence[str]) -> list[Mailed]:
         """The e-mails of these lives of runs."""

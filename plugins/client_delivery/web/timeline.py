@@ -13,6 +13,7 @@ from client_delivery.pickup.guards import MARK
 from client_delivery.web.shown import seconds
 
 if TYPE_CHECKING:
+    from client_delivery.ledger.acknowledgements import Acknowledged
     from client_delivery.web.data import Mailed
 
 HELD_BY_GUARD = "held by a guard"
@@ -35,7 +36,12 @@ class Event:
         return self.what.startswith("attempt") or (self.good is not None and self.what != HELD_BY_GUARD)
 
 
-def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iterable[Mailed] = ()) -> list[Event]:
+def timeline(
+    outcomes: Iterable[Recorded],
+    entries: Iterable[Entry],
+    mails: Iterable[Mailed] = (),
+    acknowledged: Iterable[Acknowledged] = (),
+) -> list[Event]:
     """In the order in which it happened; each fact once, though several outcomes tell it."""
     events: dict[tuple[str, str], Event] = {}
 
@@ -62,8 +68,7 @@ def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iter
             note(one.at, HELD_BY_GUARD, (one.error or "").removeprefix(MARK), False, one.run)
         else:
             note(one.at, "failed for good", one.error or "", False, one.run)
-    for mail in mails:
-        note(mail.at, f"e-mail 'Job {mail.kind}'", ", ".join(mail.contacts), run=mail.life)
+    _by_others(note, mails, acknowledged)
     for entry in entries:
         run = str(entry.owned_by)
         kept = f"kept in {entry.archived_to}" if entry.archived_to else ""
@@ -85,6 +90,15 @@ def timeline(outcomes: Iterable[Recorded], entries: Iterable[Entry], mails: Iter
         elif entry.status is Status.FAIL and not (entry.active or entry.dismissed or entry.guarded):
             note(entry.timestamp, "held in the pick-up", entry.last_error or "", False, run)
     return sorted(events.values(), key=lambda event: _instant(event.at))
+
+
+def _by_others(note: Callable[..., None], mails: Iterable[Mailed], acknowledged: Iterable[Acknowledged]) -> None:
+    """Who was told, and what the recipient has put back."""
+    for mail in mails:
+        note(mail.at, f"e-mail 'Job {mail.kind}'", ", ".join(mail.contacts), run=mail.life)
+    for one in acknowledged:
+        put = f", put there at {one.modified}" if one.modified else ""
+        note(one.at, "acknowledged", f"{one.found}{put}", run=one.run)
 
 
 def _before_the_record(note: Callable[..., None], entry: Entry) -> None:

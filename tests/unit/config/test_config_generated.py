@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from client_delivery.config import reference, schema
+from client_delivery.config.acknowledgement import Acknowledgement
 from client_delivery.config.companions import CompletionFile
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.loader import load_directory
@@ -41,7 +42,7 @@ def test_the_reference_is_that_of_the_model():
 
 def test_the_schema_knows_no_other_fields(validator):
     definitions = [validator.schema, *validator.schema["$defs"].values()]
-    assert len(definitions) == 10
+    assert len(definitions) == 11
     assert all(definition["additionalProperties"] is False for definition in definitions)
 
 
@@ -57,6 +58,7 @@ def test_the_schema_knows_no_other_fields(validator):
         ExpectedFiles,
         NotifyRule,
         CompletionFile,
+        Acknowledgement,
     ],
 )
 def test_every_field_is_explained(model):

@@ -8,7 +8,7 @@ TOP = (
     "name, client_h_number, feed, contacts, send_notifications, pickup, destination, bypass_file_checks,"
     " trigger_on_done_file, schedule, paused, dedupe_by, after_delivery, formerly, offload_threshold,"
     " expected_every_days, timezone, holidays, window, expected, guards, name_pattern, deliver_as,"
-    " completion_file, sidecar, order, notify, compress, encrypt"
+    " completion_file, sidecar, order, notify, compress, encrypt, acknowledgement"
 )
 OF_ITS_OWN = "expected fields of its own, indented below it."
 A_TYPE = "expected one of gcs, sftp, s3."

@@ -9,6 +9,7 @@ import asyncssh
 import pytest
 import yaml
 
+from client_delivery.config.acknowledgement import Acknowledgement
 from client_delivery.config.model import ClientConfig
 from client_delivery.probe import partner_sheet
 from client_delivery.probe.sheet import FILL_IN, Ours, sheet
@@ -123,3 +124,16 @@ def test_a_recipient_of_encrypted_files_is_told_how_to_open_and_verify_them():
     assert ".gz: gunzip FILE" in text
     assert "PUBLIC KEY" not in text
     assert "How to open the files" not in text_of(config_for("sftp"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "right"), [("sftp", "allowed to list"), ("gcs", "storage.objects.list"), ("s3", "s3:ListBucket")]
+)
+def test_a_partner_is_told_how_to_acknowledge_and_what_we_need_for_it(kind, right):
+    config = config_for(kind)
+    assert "acknowledge" not in text_of(config)
+    section = Acknowledgement.model_validate({"pattern": "{stem}*.ack", "place": "/out", "within": "3 days"})
+    told = text_of(config.model_copy(update={"acknowledgement": section}))
+    for words in ("## How to acknowledge a file", "back in /out", "within 3 days", "    {stem}*.ack", "{stem} stands"):
+        assert words in told
+    assert right in told.partition("How to acknowledge")[2]

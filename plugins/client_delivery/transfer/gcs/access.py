@@ -97,6 +97,21 @@ class GcsAccess:
         asked = {"fields": fields, **({"userProject": self.config.project} if self.config.project else {})}
         return self._about_bucket(f"?{urlencode(asked)}")
 
+    def listed(self, begins: str, token: str) -> Response:
+        """A page of the objects whose names begin so, without those in folders further down: Google's response,
+        whatever its status. Raises as a call does.
+
+        :param token: of the page before, for the next one; empty for the first.
+        """
+        asked = {
+            "prefix": begins,
+            "delimiter": "/",
+            "fields": "items(name,size,updated),nextPageToken",
+            **({"pageToken": token} if token else {}),
+            **({"userProject": self.config.project} if self.config.project else {}),
+        }
+        return self._about_bucket(f"/o?{urlencode(asked)}")
+
     def _about_bucket(self, path: str) -> Response:
         url = f"{self._endpoint}/storage/v1/b/{self.config.bucket}{path}"
         try:

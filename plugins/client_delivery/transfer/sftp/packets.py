@@ -102,13 +102,19 @@ def attributes(body: bytes) -> Attributes:
 
 def names(body: bytes) -> list[str]:
     """The names in a piece of a directory listing."""
+    return [name for name, _ in files(body)]
+
+
+def files(body: bytes) -> list[tuple[str, Attributes]]:
+    """The names in a piece of a directory listing, with what the server says of each."""
     count, position, found = struct.unpack_from(">I", body)[0], 4, []
     for _ in range(count):
         length = struct.unpack_from(">I", body, position)[0]
-        found.append(bytes(body[position + 4 : position + 4 + length]).decode(errors="surrogateescape"))
+        name = bytes(body[position + 4 : position + 4 + length]).decode(errors="surrogateescape")
         position += 4 + length
         position += 4 + struct.unpack_from(">I", body, position)[0]  # the line that ls would show
-        position = _attributes_at(body, position)[1]
+        known, position = _attributes_at(body, position)
+        found.append((name, known))
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from client_delivery.transfer.sftp.channel import SftpChannel, nothing
 from client_delivery.transfer.sftp.pace import patience
@@ -21,8 +21,8 @@ from client_delivery.transfer.sftp.packets import (
     Kind,
     OpenFlag,
     SftpError,
+    files,
     mode_attributes,
-    names,
     pairs,
     string,
 )
@@ -207,20 +207,29 @@ class SftpSession:
 
     def list_names(self, path: str, most: int) -> list[str]:
         """The names in a directory; some of them, if there are more than ``most`` or the server takes too long."""
-        handle, found = self._requests.handle(Kind.OPENDIR, string(path), "list"), list[str]()
+        found: list[str] = []
         began = time.monotonic()
+        with contextlib.closing(self.listed(path)) as pieces:
+            for piece in pieces:
+                found += [name for name, _ in piece]
+                if len(found) >= most or time.monotonic() - began >= patience(0):
+                    break
+        return found
+
+    def listed(self, path: str) -> Generator[list[tuple[str, Attributes]]]:
+        """What is in a directory, with what the server says of each; as much at a time as the server says at once."""
+        handle = self._requests.handle(Kind.OPENDIR, string(path), "list")
         try:
-            while len(found) < most and time.monotonic() - began < patience(0):
+            while True:
                 kind, body = self._channel.response(self._channel.ask(Kind.READDIR, string(handle)))
                 if kind != Kind.NAME:
                     error = refusal(body, "list")
                     if error.code == EOF:
-                        break
+                        return
                     raise error
-                found += parsed(names, body, "list")
+                yield parsed(files, body, "list")
         finally:
             self.close(handle)
-        return found
 
     def remove(self, path: str) -> None:
         """Remove a file."""

@@ -32,7 +32,7 @@ def router(pages: Pages) -> APIRouter:
             key=key,
             file=file,
             standing=data.standing(name),
-            events=timeline(life.recorded, life.entries, life.mails),
+            events=timeline(life.recorded, life.entries, life.mails, life.acknowledged),
             last=last_of(life),
             contents=list(
                 {one.entry: None for one in reversed(life.recorded)} or {e.identity: None for e in life.entries}
@@ -48,7 +48,11 @@ def router(pages: Pages) -> APIRouter:
     def life_table(user: User, name: str, kind: str, file: Words, entry: Words = "") -> Response:
         dag, data = pages.dag(user, name), pages.data()
         life = _known(data.file(pages.key(dag, data), file, entry))
-        return table(kind, f"{name}_file", [asdict(e) for e in timeline(life.recorded, life.entries, life.mails)])
+        return table(
+            kind,
+            f"{name}_file",
+            [asdict(e) for e in timeline(life.recorded, life.entries, life.mails, life.acknowledged)],
+        )
 
     @routes.get("/clients/{name}/again")
     def again(request: Request, user: User, name: str, question: Question, run_id: Words = "") -> Response:
