@@ -17,7 +17,8 @@ from client_delivery.notify import expected, expiring, to_client
 from client_delivery.notify.acknowledgements import AckNews, Unacknowledged
 from client_delivery.notify.expected import About, Late
 from client_delivery.notify.expiring import Expiring
-from client_delivery.notify.messages import FileLine, JobSummary, Outcome, clock, counted, outcome_in_words, outcome_of
+from client_delivery.notify.messages import FileLine, JobSummary, Outcome, outcome_in_words, outcome_of
+from client_delivery.notify.rendering import clock, counted
 from client_delivery.notify.untrusted import elided, printable
 
 VERSION = 1

@@ -8,7 +8,8 @@ from datetime import datetime
 from email.message import EmailMessage
 
 from client_delivery.calendar.expectation import News
-from client_delivery.notify.messages import DELIVERIES, clock, rendered
+from client_delivery.notify.messages import DELIVERIES
+from client_delivery.notify.rendering import clock, rendered
 from client_delivery.notify.untrusted import elided, printable
 
 LISTED = 20

@@ -11,17 +11,8 @@ from typing import NamedTuple
 
 from client_delivery.config.notify import Occasion
 from client_delivery.notify.csv_table import csv_table
-from client_delivery.notify.messages import (
-    LISTED,
-    FileLine,
-    JobSummary,
-    Outcome,
-    attach,
-    clock,
-    counted,
-    outcome_of,
-    rendered,
-)
+from client_delivery.notify.messages import LISTED, FileLine, JobSummary, Outcome, outcome_of
+from client_delivery.notify.rendering import attach, clock, counted, rendered
 from client_delivery.notify.sizes import human_size
 from client_delivery.notify.untrusted import elided, printable
 
