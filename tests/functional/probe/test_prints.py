@@ -65,7 +65,7 @@ def test_an_address_that_swallows_everything_is_told_within_fifteen_seconds(grou
 
 
 def test_a_port_that_takes_connections_and_says_nothing_is_told_in_time(ground, monkeypatch):
-    monkeypatch.setattr("client_delivery.transfer.sftp.probe.each_address_may_take", lambda addresses: 1)
+    monkeypatch.setattr("client_delivery.transfer.sftp.probe_way.each_address_may_take", lambda addresses: 1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         destination = {
             "type": "sftp",

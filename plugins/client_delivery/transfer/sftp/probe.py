@@ -6,7 +6,6 @@ well it goes (:mod:`client_delivery.transfer.sftp.abilities`) is asked of the se
 
 from __future__ import annotations
 
-import contextlib
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -14,17 +13,14 @@ from typing import TYPE_CHECKING
 from client_delivery.transfer.contract import DestinationUnavailable, Receipt, TransferError
 from client_delivery.transfer.finding import DELIVERED, Findings
 from client_delivery.transfer.naming import remote_path
-from client_delivery.transfer.reach import each_address_may_take, find_address, milliseconds
+from client_delivery.transfer.reach import milliseconds
 from client_delivery.transfer.reading.held import HeldFiles, NoJournal
 from client_delivery.transfer.sftp.abilities import Abilities, connected_again
-from client_delivery.transfer.sftp.connection import SftpConnection, Unreached
-from client_delivery.transfer.sftp.credentials import public_key_of
 from client_delivery.transfer.sftp.destination import SftpDestination
 from client_delivery.transfer.sftp.directory import RemoteDirectory, is_full
-from client_delivery.transfer.sftp.handshake import fingerprint, md5_fingerprint
-from client_delivery.transfer.sftp.host_key_scan import scan
-from client_delivery.transfer.sftp.learned import Learned
 from client_delivery.transfer.sftp.packets import NO_SUCH_FILE, PERMISSION_DENIED, ConnectionLost, SftpError
+from client_delivery.transfer.sftp.probe_leftovers import Leftovers
+from client_delivery.transfer.sftp.probe_way import Way
 from client_delivery.transfer.sftp.server import Server
 from client_delivery.transfer.sftp.temporary import TemporaryNames
 
@@ -33,8 +29,6 @@ if TYPE_CHECKING:
     from client_delivery.transfer.secret import Secret
     from client_delivery.transfer.sftp.session import SftpSession
 
-_MOST_LISTED = 20_000
-_SHOWN_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 _DIRECTORIES = {
     "directory": ("Directory", "where files are to go"),
     "staging_directory": ("Staging directory", "where files may rest until they are complete"),
@@ -74,12 +68,13 @@ class SftpProbe:
         self._leave = leave
         self._path = remote_path(config.directory, name)
         self._user = repr(config.username)
+        self._leftovers = Leftovers(config, secret, findings, path=self._path, ask=self._asked("remove"))
         self._handed_over = False
         """Whether the recipient's side has taken a file away."""
 
     def run(self, *, write: bool) -> None:
         """Try it. With ``write`` false, no file is written. Raises nothing that a server can cause."""
-        connection = self._connected()
+        connection = Way(self._config, self._secret, self._findings).connected()
         if connection is None:
             return
         looked = may_write = may_remove = False
@@ -101,96 +96,6 @@ class SftpProbe:
     def _hung_up(self, error: ConnectionLost) -> None:
         told = f"it was lost in the middle of the test: {error}"
         self._findings.no("Connection", told, "Say why the server hangs up.")
-
-    # -- the way there -----------------------------------------------------------------------------------------------
-
-    def _connected(self) -> SftpConnection | None:
-        config, findings, learned = self._config, self._findings, Learned()
-        open_up = (
-            f"Say whether the server is up, and open your firewall for our addresses to {config.host}:{config.port}."
-        )
-        addresses = find_address(config.host, config.port, findings, "Say which name or address the server has.")
-        if not addresses:
-            return None
-        began = time.monotonic()
-        try:
-            connection = SftpConnection(
-                config, self._secret, learned=learned, seconds=int(each_address_may_take(addresses))
-            )
-        except DestinationUnavailable as error:
-            self._explain(error, learned, open_up)
-            return None
-        self._tell_way(learned, milliseconds(began))
-        return connection
-
-    def _explain(self, error: DestinationUnavailable, learned: Learned, open_up: str) -> None:
-        findings, told = self._findings, str(error)
-        if not learned.address:
-            findings.no("Reached", told, open_up)
-            return
-        findings.yes("Reached", f"{learned.address}, from {learned.own_address}")
-        if not learned.host_key:
-            findings.no("Secure connection", told, "Say which algorithms and host keys the server has.")
-            if not isinstance(error, Unreached):
-                self._show_host_keys()
-            return
-        findings.yes("Secure connection", f"{learned.banner}: {learned.algorithms}")
-        shown = fingerprint(learned.host_key)
-        if learned.host_key not in self._config.host_keys:
-            listed = ", ".join(map(fingerprint, self._config.host_keys))
-            findings.no(
-                "Host key",
-                f"the server shows {shown}, and the YAML lists {listed}. Nothing was logged in: this may not be the "
-                "partner's server",
-                "Read out the fingerprints of the server's host keys on the telephone: is it ours that is old?",
-            )
-            self._show_host_keys()
-            return
-        findings.yes("Host key", f"{learned.host_key.split()[0]} {shown} is in the YAML")
-        if not self._logged_in(learned, told):
-            ask = f"Say how {self._user} logs in, and whether the account is open and not locked."
-            if key := self._tell_own_key():
-                ask = f"Compare the fingerprint of our key, {key}, with the one that you have for {self._user}. {ask}"
-            findings.no("Login", told, ask)
-            return
-        self._tell_login(learned)
-        findings.no("SFTP", told, f"Let {self._user} use SFTP, not only SSH.")
-
-    def _tell_own_key(self) -> str:
-        """The fingerprint of what we log in with, for the partner to compare; empty without a key."""
-        key = public_key_of(self._secret)
-        if key is None:
-            return ""
-        self._findings.unknown("Our key", f"{key.split()[0]} {fingerprint(key)}, {md5_fingerprint(key)}")
-        return fingerprint(key)
-
-    @staticmethod
-    def _logged_in(learned: Learned, told: str) -> bool:
-        return bool(learned.accepted) and "offers no SFTP" in told
-
-    def _show_host_keys(self) -> None:
-        """Ready to be pasted, when a person has compared them."""
-        with contextlib.suppress(DestinationUnavailable):
-            keys = scan(self._config.host, self._config.port, _SHOWN_TYPES, seconds=3).keys
-            if keys:
-                self._findings.fit(
-                    "host_keys",
-                    keys,
-                    "only when compared by telephone: " + ", ".join(fingerprint(key) for key in keys),
-                )
-
-    def _tell_way(self, learned: Learned, took: str) -> None:
-        findings = self._findings
-        findings.yes("Reached", f"{learned.address}, from {learned.own_address}")
-        findings.yes("Secure connection", f"{learned.banner}: {learned.algorithms}")
-        findings.yes("Host key", f"{learned.host_key.split()[0]} {fingerprint(learned.host_key)} is in the YAML")
-        self._tell_login(learned)
-        findings.yes("SFTP", f"connected and logged in within {took}")
-
-    def _tell_login(self, learned: Learned) -> None:
-        by = " and ".join(learned.accepted) or "nothing: it lets anybody in"
-        offered = f" (offered: {', '.join(learned.offered)})" if learned.offered else ""
-        self._findings.yes("Login", f"{self._user} by {by}{offered}")
 
     # -- the directory -----------------------------------------------------------------------------------------------
 
@@ -253,7 +158,7 @@ class SftpProbe:
         except ConnectionLost as error:
             self._hung_up(error)
         except DestinationUnavailable as error:
-            self._may_be_left(error)
+            self._leftovers.may_be_there(error)
 
     def _try_abilities(self, sftp: SftpSession, server: Server | None, *, files: bool) -> None:
         """What else the server can do, if a delivery arrived; nothing of the test is there afterwards."""
@@ -271,7 +176,7 @@ class SftpProbe:
                 made = abilities.made
                 abilities.try_all(sftp, files=files)
         finally:
-            self._clean_up(sftp, made)
+            self._leftovers.remove(sftp, made, handed_over=self._handed_over)
 
     def _may_remove(self, sftp: SftpSession) -> bool:
         """False if the server says so of a file that nobody has."""
@@ -391,66 +296,6 @@ class SftpProbe:
         except ConnectionLost:
             return True
         return True
-
-    # -- afterwards --------------------------------------------------------------------------------------------------
-
-    def _clean_up(self, sftp: SftpSession, made: list[str]) -> None:
-        """Remove every file with the probe's name in its own; on another connection if this one is lost."""
-        connection: SftpConnection | None = None
-        try:
-            if sftp.lost:
-                connection = SftpConnection(self._config, self._secret)
-                sftp = connection.sftp
-            for path in self._leftovers(sftp, made):
-                self._remove(sftp, path)
-        except (ConnectionLost, DestinationUnavailable) as error:
-            self._may_be_left(error)
-        finally:
-            if connection is not None:
-                connection.close()
-        if self._findings.left:
-            return
-        if self._handed_over:
-            self._findings.unknown("Removing", "nothing is left but what the recipient's side has taken")
-        else:
-            self._findings.yes("Removing", "nothing of the test is left")
-
-    def _may_be_left(self, error: Exception) -> None:
-        self._findings.left.append(f"{self._path}, and temporary files of that name, may be there: {error}")
-
-    def _leftovers(self, sftp: SftpSession, made: list[str]) -> list[str]:
-        found = [self._path, *made]
-        for directory in dict.fromkeys(filter(None, (self._config.directory, self._config.staging_directory))):
-            with contextlib.suppress(SftpError):
-                names = [name for name in sftp.list_names(directory, _MOST_LISTED) if self._stem in name]
-                found += [name if directory == "." else f"{directory.rstrip('/')}/{name}" for name in names]
-        return list(dict.fromkeys(found))
-
-    @property
-    def _stem(self) -> str:
-        return self._name.rpartition("/")[2]
-
-    def _remove(self, sftp: SftpSession, path: str) -> None:
-        try:
-            sftp.remove(path)
-        except SftpError as error:
-            if error.code == NO_SUCH_FILE:
-                return
-            refused = str(error)
-        else:
-            return
-        try:
-            sftp.stat(path, follow=False)
-        except SftpError as error:
-            if error.code == NO_SUCH_FILE:
-                return
-        self._findings.left.append(f"{path}: {refused}")
-        self._findings.no(
-            "Removing",
-            f"{path!r} is still there: {refused}",
-            f"Remove {path!r}. {self._asked('remove')}",
-            needed=False,
-        )
 
 
 _CONTENT = b"This is a test of the file delivery. It holds no data and may be removed.\n"
