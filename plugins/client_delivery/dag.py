@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, get_parsing_context
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, TriggerRule, get_parsing_context
 from airflow.sdk.definitions.param import ParamsDict
 
 from client_delivery.config.describe import describe, describe_error, describe_removed, describe_settings_error
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 RETRIES = 3
 ALLOWED_RUN_TYPES: Any = ("scheduled", "manual")
 """By schedule and by hand: no backfill, and nothing that assets would start (R4.1, R4.7)."""
+WATCHED_RUN_TYPES: Any = (*ALLOWED_RUN_TYPES, "asset_triggered")
+"""Also when something has come, for those clients only that ask for it (R4.1)."""
 SETTINGS_DAG = "delivery-settings"
 """No configuration can have this name."""
 LONGEST_TASK = timedelta(hours=3)
@@ -47,6 +49,8 @@ LONGEST_RUN = timedelta(days=14)
 """Four tries at some 250 GiB at the slowest speed that is waited for. It is the last resort: a run that is ended so is
 red and winds up nothing; the next one resumes what it left, for the client's turn must come (R4.6)."""
 _LONGEST_RETRY_DELAY = timedelta(minutes=15)
+ON_ARRIVAL = "on-arrival"
+"""The tag of a DAG whose runs also start when something has come."""
 CLEANUP_DAG = "database-cleanup"
 """No client's name has a dash."""
 
@@ -105,9 +109,16 @@ def build_dag(config: ClientConfig) -> DAG:
         dag_display_name=f"{config.delivery_key} {config.name}",
         description=f"Delivers files of {config.delivery_key} to {config.destination.uri}",
         # Airflow heeds is_paused only for a DAG that it has never seen; a schedule it heeds at every edit of the YAML.
-        schedule=_due(config.name, Timing(None if config.paused else config.schedule, config.timezone)),
-        tags={"client-delivery", config.delivery_key, config.destination.type, *(["paused"] if config.paused else [])},
-        doc_md=describe(config),
+        schedule=_starts(config),
+        allowed_run_types=WATCHED_RUN_TYPES if config.watched else ALLOWED_RUN_TYPES,
+        tags={
+            "client-delivery",
+            config.delivery_key,
+            config.destination.type,
+            *(["paused"] if config.paused else []),
+            *([ON_ARRIVAL] if config.watched else []),
+        },
+        doc_md=describe(config, look_seconds=int(setting("arrival_seconds"))),
     )
     with dag:
         _delivery(config, "")
@@ -163,14 +174,14 @@ def _without_configuration(dag_id: str, error: dict[str, Any], **kwargs: Any) ->
     return dag
 
 
-def _dag(dag_id: str, **kwargs: Any) -> DAG:
+def _dag(dag_id: str, *, allowed_run_types: Any = ALLOWED_RUN_TYPES, **kwargs: Any) -> DAG:
     """What all DAGs have in common."""
     return DAG(
         dag_id=dag_id,
         catchup=False,
         max_active_runs=1,
         # A backfill has a limit of its own beside max_active_runs, so its runs would go side by side with the others.
-        allowed_run_types=ALLOWED_RUN_TYPES,
+        allowed_run_types=allowed_run_types,
         is_paused_upon_creation=False,
         dagrun_timeout=LONGEST_RUN,
         default_args={
@@ -184,6 +195,16 @@ def _dag(dag_id: str, **kwargs: Any) -> DAG:
         },
         **kwargs,
     )
+
+
+def _starts(config: ClientConfig) -> AssetOrTimeSchedule | CronTriggerTimetable | None:
+    """When runs begin: by the schedule, and when something has come, if the configuration asks for it (R4.1)."""
+    due = _due(config.name, Timing(None if config.paused else config.schedule, config.timezone))
+    if due is None or not config.watched:
+        return due
+    from client_delivery.operators.assets import arrival_asset
+
+    return AssetOrTimeSchedule(timetable=due, assets=[arrival_asset(config)])
 
 
 def _due(name: str, timing: Timing) -> CronTriggerTimetable | None:

@@ -253,3 +253,29 @@ def test_r4_1_no_dag_can_be_backfilled(dags):
     """A backfill has its own limit beside max_active_runs: its runs would go side by side with the others."""
     for dag in dags.values():
         assert {str(kind.value) for kind in dag.allowed_run_types} == {"scheduled", "manual"}, dag.dag_id
+
+
+def test_r4_1_only_a_client_that_asks_for_it_is_watched():
+    """Nothing of the others' DAGs changes; of its own, only when it starts."""
+    from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
+
+    from client_delivery.config.loader import load_file
+    from client_delivery.dag import build_dag
+
+    plain = load_file(ROOT / "include" / "client_configs" / "aurora_health.yaml")
+    before, watched = build_dag(plain), build_dag(plain.model_copy(update={"trigger_on_arrival": True}))
+    assert isinstance(before.timetable, CronTriggerTimetable)
+    assert not before.timetable.asset_condition
+    assert isinstance(watched.timetable, AssetOrTimeSchedule)
+    assert watched.timetable.timetable == before.timetable
+    assert {str(kind.value) for kind in watched.allowed_run_types} == {"scheduled", "manual", "asset_triggered"}
+    assert (watched.max_active_runs, watched.catchup) == (1, False)
+    assert watched.tags - before.tags == {"on-arrival"}
+    assert watched.task_dict.keys() == before.task_dict.keys()
+    [asset] = watched.timetable.asset_condition.objects
+    assert asset.name == "arrived/aurora_health"
+    [watcher] = asset.watchers
+    assert json.loads(watcher.trigger.configuration)["name"] == "aurora_health"
+    paused = build_dag(plain.model_copy(update={"trigger_on_arrival": True, "paused": True}))
+    assert type(paused.timetable) is type(build_dag(plain.model_copy(update={"paused": True})).timetable)
+    assert "on-arrival" not in paused.tags

@@ -6,7 +6,7 @@ Plain botocore and not an Airflow hook: the container needs the same, and an idl
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.transfer.contract import DestinationUnavailable
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"})
 _CONNECTIONS = 64
+_WATCHING = 8
+"""Connections of a client that watches: as many as there are looks at once."""
 _SESSION_NAME = "client-file-delivery"
 
 
@@ -73,6 +75,37 @@ def dynamodb_client(*, patient: bool = True) -> DynamoDBClient:
     config = _config(_CONNECTIONS) if patient else _config(1, attempts=2, connect_seconds=2, read_seconds=3)
     client: DynamoDBClient = _session(None, None).client("dynamodb", config=config)
     return client
+
+
+@lru_cache(maxsize=512)
+def watching_s3_client(
+    *, region: str | None = None, role_arn: str | None = None, external_id: str | None = None
+) -> S3Client:
+    """As :func:`s3_client`, for all who use one identity in one process, and with little patience: whoever watches asks
+    again in any case. Of a thousand clients with roles of their own each would take 12 MiB; with botocore's
+    descriptions read once it is half a MiB.
+    """
+    config = _s3_config().merge(_watching_config())
+    client: S3Client = _session(role_arn, external_id, loader=_loader()).client("s3", region_name=region, config=config)
+    return client
+
+
+@lru_cache(maxsize=1)
+def watching_dynamodb_client() -> DynamoDBClient:
+    """A DynamoDB client for all who watch in one process."""
+    client: DynamoDBClient = _session(None, None, loader=_loader()).client("dynamodb", config=_watching_config())
+    return client
+
+
+def _watching_config() -> Any:
+    return _config(_WATCHING, attempts=2, connect_seconds=3, read_seconds=10)
+
+
+@lru_cache(maxsize=1)
+def _loader() -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def events_client() -> Any:
@@ -129,12 +162,15 @@ def _config(connections: int, *, attempts: int = 6, connect_seconds: int = 10, r
     )
 
 
-def _session(role_arn: str | None, external_id: str | None) -> boto3.session.Session:
+def _session(role_arn: str | None, external_id: str | None, loader: Any = None) -> boto3.session.Session:
+    """``loader``: of botocore's descriptions of services, to be shared."""
     import boto3.session
     import botocore.session
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
     base = botocore.session.get_session()
+    if loader is not None:
+        base.register_component("data_loader", loader)
     own = _credentials(base)
     if role_arn is None:
         return boto3.session.Session(botocore_session=base)
@@ -147,6 +183,8 @@ def _session(role_arn: str | None, external_id: str | None) -> boto3.session.Ses
         extra_args={"RoleSessionName": _SESSION_NAME, **({"ExternalId": external_id} if external_id else {})},
     )
     assumed = botocore.session.get_session()
+    if loader is not None:
+        assumed.register_component("data_loader", loader)
     # botocore has no public way to give a session self-renewing credentials.
     assumed._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]
         partial(_assumed, role_arn, fetcher.fetch_credentials), "assume-role"

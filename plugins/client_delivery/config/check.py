@@ -56,10 +56,14 @@ def main(arguments: Sequence[str] | None = None, rules: Sequence[Rule] = ()) -> 
 
 
 def starts(config: ClientConfig) -> list[str]:
-    """At which minutes the client's runs begin, where the name decides it."""
-    if config.cron == config.schedule:
-        return []
-    return [f"{config.name}: starts by {config.cron} ({config.schedule}, with a minute by the name)"]
+    """At which minutes the client's runs begin, where the name decides it or what comes."""
+    lines = []
+    if config.cron != config.schedule:
+        lines.append(f"{config.name}: starts by {config.cron} ({config.schedule}, with a minute by the name)")
+    if config.watched:
+        what = "its done file" if config.trigger_on_done_file else "a new file"
+        lines.append(f"{config.name}: starts within a minute of the arrival of {what}")
+    return lines
 
 
 def next_due(config: ClientConfig) -> list[str]:

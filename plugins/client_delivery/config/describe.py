@@ -16,14 +16,17 @@ from client_delivery.config.model import ClientConfig, GcsSection, S3Section, Sf
 from client_delivery.config.problem import ConfigError
 
 
-def describe(config: ClientConfig) -> str:
-    """What happens to this client's files: where they wait, when and where they are sent, who is told."""
+def describe(config: ClientConfig, *, look_seconds: int = 45) -> str:
+    """What happens to this client's files: where they wait, when and where they are sent, who is told.
+
+    :param look_seconds: between two looks for what has come, in this environment.
+    """
     rows = [
         ("Client", _client(config)),
         ("Pick-up", _pickup(config)),
         ("Destination", _destination(config)),
         ("Credential", _credential(config)),
-        ("Starts", _schedule(config)),
+        ("Starts", _schedule(config, look_seconds)),
         *([("Sending may begin", _window(config))] if config.window else []),
         *([("Expected", _expected(config))] if config.expected else []),
         ("Already sent before", _repeats(config)),
@@ -167,7 +170,7 @@ def _credential(config: ClientConfig) -> str:
     return f"the Airflow connection {_escape(destination.connection_id)}"
 
 
-def _schedule(config: ClientConfig) -> str:
+def _schedule(config: ClientConfig, look_seconds: int) -> str:
     condition = (
         f"if {_escape(config.client_h_number + '.done')} is in the pick-up"
         if config.trigger_on_done_file
@@ -179,6 +182,9 @@ def _schedule(config: ClientConfig) -> str:
         when = f"by the schedule {_escape(config.cron)} ({config.timezone}{why})"
     if config.paused:
         return f"paused: `paused: true` is set; otherwise {when}, {condition}"
+    if config.watched:
+        what = "its done file" if config.trigger_on_done_file else "new files"
+        return f"on arrival (looks every {look_seconds} s for {what}), and {when}, {condition}"
     return f"{when}, {condition}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetWatcher
 
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
@@ -33,6 +33,19 @@ def delivered_asset(name: str) -> Asset:
     have to know the destination to name it, and two configurations could not share one.
     """
     return Asset(name=f"delivered/{name}")
+
+
+def arrival_asset(config: ClientConfig) -> Asset:
+    """What comes into a pick-up that is watched: its DAG goes by it, and others may (``Asset("arrived/acme")``).
+
+    It is not the pick-up's own asset: whoever says of that one that they have written there starts nothing.
+    """
+    # Imported here: it costs Airflow's side of triggers, which no other DAG needs.
+    from client_delivery.operators.triggers.arrival import ArrivalTrigger
+
+    configuration = config.model_dump_json(exclude_defaults=True)
+    watcher = AssetWatcher(name="pickup", trigger=ArrivalTrigger(configuration))
+    return Asset(name=f"arrived/{config.name}", watchers=[watcher])
 
 
 def _place(uri: str) -> list[Asset]:

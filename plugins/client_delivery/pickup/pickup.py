@@ -84,13 +84,16 @@ class Pickup(Reading, Locating):
         found = sum(1 for _ in islice(self.files(), most + 1))
         return min(found, most), found > most
 
-    def done_file(self) -> DoneFile | None:
-        """The done file, or None if it is not there (R4.3) or the configuration does not go by one."""
+    def done_file(self, *, sure: bool = True) -> DoneFile | None:
+        """The done file, or None if it is not there (R4.3) or the configuration does not go by one.
+
+        ``sure``: raise for a missing bucket, which costs a listing where there is no done file.
+        """
         if not self._config.trigger_on_done_file:
             return None
         key = self._config.done_file_key
         with explained(self._config, "read", key):
-            head = self._head(key)
+            head = self._head(key, sure=sure)
         if head is None:
             return None
         by_kms = head.get("ServerSideEncryption", "").startswith("aws:kms")
@@ -189,7 +192,7 @@ class Pickup(Reading, Locating):
         # Where versioning is suspended the marker is "null", and has replaced what was "null" before.
         return version_of(deleted)
 
-    def _head(self, key: str) -> Any:
+    def _head(self, key: str, *, sure: bool) -> Any:
         from botocore.exceptions import ClientError
 
         try:
@@ -198,5 +201,6 @@ class Pickup(Reading, Locating):
             # A missing bucket is a 404 as well, but not "nothing to do": listing it tells the two apart.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
                 raise
-            self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+            if sure:
+                self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
             return None

@@ -129,6 +129,14 @@ class Settings(BaseModel):
         ge=0,
         le=900,
     )
+    arrival_seconds: int = _field(
+        45,
+        "Seconds between two looks at the pick-up of a client with `trigger_on_arrival` ([what they cost]"
+        "(costs.md#runs-on-arrival)).",
+        "a whole number of seconds, 5 to 3600",
+        ge=5,
+        le=3600,
+    )
     mwaa_environment: str = _field(
         "",
         "The MWAA environment's own name. Without it nobody keeps Airflow's database small ([upkeep](upkeep.md)).",

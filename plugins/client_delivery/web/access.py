@@ -21,6 +21,8 @@ TAG = "client-delivery"
 """The tag of every client's DAG."""
 PAUSED = "paused"
 """The tag of a DAG that its configuration pauses."""
+ON_ARRIVAL = "on-arrival"
+"""The tag of a DAG whose runs also start when something has come."""
 _FORWARDED = ("cookie", "authorization")
 _EVENTS = {
     "trigger_dag_run": "triggered a run",

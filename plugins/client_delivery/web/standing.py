@@ -10,7 +10,7 @@ from typing import Any
 
 from client_delivery.ledger.board import Standing
 from client_delivery.notify.sizes import human_size
-from client_delivery.web.access import PAUSED, Dag
+from client_delivery.web.access import ON_ARRIVAL, PAUSED, Dag
 from client_delivery.web.shown import moment
 
 
@@ -53,6 +53,9 @@ class Row:
     held: int
     files_under_way: int
     next_look: str | None
+    """When a run is next due by the schedule."""
+    on_arrival: bool
+    """Whether the pick-up is watched between runs."""
 
     def in_words(self) -> dict[str, Any]:
         """As CSV and JSON have it."""
@@ -69,6 +72,7 @@ class Row:
             "held": self.held,
             "underWay": self.files_under_way,
             "nextLook": self.next_look,
+            "onArrival": self.on_arrival,
         }
 
 
@@ -94,6 +98,7 @@ def row_of(dag: Dag, standing: Standing, now: datetime) -> Row:
         held=standing.held,
         files_under_way=int((standing.under_way or {}).get("files", 0)),
         next_look=dag.next_run,
+        on_arrival=ON_ARRIVAL in dag.tags and not dag.paused,
     )
 
 

@@ -335,6 +335,18 @@ def test_the_board_says_who_needs_a_person_and_why(page, airflow, dynamodb, ledg
     assert "Needs a person: 2" in html
 
 
+def test_a_client_whose_runs_start_on_arrival_is_shown_to_be_looked_at(page, airflow, acme, key):
+    airflow.dags_there["acme"] = dag("acme", key, "on-arrival")
+    assert (
+        "every 45 s for what has come, and by schedule at" in page.get("/deliveries/clients/acme", headers=VIEWER).text
+    )
+    assert "on arrival, and" in page.get("/deliveries/", headers=VIEWER).text
+    [row] = page.get("/deliveries/board.json", headers=VIEWER).json()
+    assert row["onArrival"] is True
+    airflow.dags_there["acme"] = dag("acme", key, "on-arrival", paused=True)
+    assert "on arrival, and" not in page.get("/deliveries/", headers=VIEWER).text
+
+
 def test_a_clients_files_by_time_status_and_name(page, acme, ledger):
     for n in range(3):
         deliver(ledger, f"claims_{n}.csv")

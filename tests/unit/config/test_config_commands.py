@@ -35,6 +35,14 @@ def test_good_files_are_counted(project, text, capsys):
     assert capsys.readouterr() == (f"{STARTS}\n1 file checked, none wrong\n", "")
 
 
+@pytest.mark.parametrize(("done_file", "what"), [("false", "a new file"), ("true", "its done file")])
+def test_a_client_whose_runs_start_on_arrival_is_said_to_be_so(project, text, capsys, done_file, what):
+    fields = {"schedule": "5 * * * *", "trigger_on_arrival": "true", "trigger_on_done_file": done_file}
+    (project / "acme.yaml").write_text(text("gcs", fields))
+    assert check.main([]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"acme: starts within a minute of the arrival of {what}"
+
+
 def test_who_hears_what_is_said_in_words(project, text, capsys):
     bus = "arn:aws:events:us-east-1:111122223333:event-bus/deliveries"
     rules = [

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from client_delivery.ledger.history import MOST, in_words
 from client_delivery.run.questions import QUESTIONS
+from client_delivery.runtime.settings import setting
 from client_delivery.web import shown
 from client_delivery.web.actions import PAUSE, UNPAUSE
 from client_delivery.web.data import Data, is_held
@@ -39,6 +40,7 @@ def router(pages: Pages) -> APIRouter:
             dag=dag,
             row=row_of(dag, data.standing(name), shown.now()),
             standing=data.standing(name),
+            look_seconds=setting("arrival_seconds"),
             key=key,
             under_way=[entry for entry in in_hand if not is_held(entry)],
             held=[entry for entry in held if not entry.guarded],
