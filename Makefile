@@ -122,6 +122,7 @@ measure: .venv/.ready ## the measurements in benchmarks/README.md
 	$(BIN)/python -m benchmarks.dag_parsing
 	$(BIN)/python -m benchmarks.idle_run
 	$(BIN)/python -m benchmarks.one_file
+	$(BIN)/python -m benchmarks.on_arrival
 	$(BIN)/python -m benchmarks.requests_per_run
 	$(BIN)/python -m benchmarks.many_waiting
 	$(BIN)/python -m benchmarks.page_times
