@@ -293,3 +293,25 @@ def test_a_source_that_is_replaced_before_it_was_prepared_is_not_read_in_its_nam
     assert prepared(client) == []
     assert client.run().state == "success"
     assert content_of(client, recipient, "a.csv") == lines(6000)
+
+
+def test_what_arrives_beside_an_encrypted_file_says_only_what_can_be_seen_there(scenario):
+    client = scenario(
+        "s3",
+        encrypt={"recipients": [key("good")]},
+        deliver_as="{sequence}.dat",
+        sidecar="sha256",
+        completion_file={"name": "complete", "content": "json"},
+    )
+    content = lines(5003)
+    client.drop("smith_john_1970.csv", content)
+    assert client.run().errors == {}
+    arrived = client.delivered()
+    there = arrived.pop("1.dat.pgp")
+    digest = hashlib.sha256(there).hexdigest()
+    assert arrived.pop("1.dat.pgp.sha256") == f"{digest}  1.dat.pgp\n".encode()
+    (file,) = json.loads(arrived["complete"])["files"]
+    assert file == {"name": "1.dat.pgp", "size": len(there), "sha256": digest}
+    (beside,) = arrived.values()
+    for secret in ("smith", hashlib.sha256(content).hexdigest(), str(len(content))):
+        assert secret.encode() not in beside
