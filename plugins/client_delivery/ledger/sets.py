@@ -48,6 +48,8 @@ class FileSet:
     """The algorithm of the checksum files; None if there are none."""
     completed_at: str | None = None
     """When the completion file had arrived."""
+    completed_to: str | None = None
+    """Where it is."""
     trouble: str | None = None
     """Why what is due could not be delivered when it was last tried."""
 
@@ -136,5 +138,6 @@ def _from_item(item: Mapping[str, Any]) -> FileSet:
         content=item["content"],
         sidecar=item.get("sidecar"),
         completed_at=item.get("completedAt"),
+        completed_to=item.get("completedTo"),
         trouble=item.get("trouble"),
     )

@@ -24,6 +24,7 @@ from client_delivery.ledger.months import Month, Months
 from client_delivery.ledger.reads import Reader
 from client_delivery.ledger.record import Recorded
 from client_delivery.ledger.schema import SORT_KEY
+from client_delivery.ledger.sets import FileSet, Sets
 from client_delivery.ledger.table import Ledger
 from client_delivery.runtime.settings import Settings
 from client_delivery.web.actions import MOST_FILES
@@ -257,6 +258,18 @@ class Data:
         """What one run has, or last had, in hand."""
         entries = self._ledger(key).of_run(RunRef(run_id, 0, dag_id))
         return sorted(entries, key=lambda entry: entry.file_name)[:_MOST_ENTRIES]
+
+    def sets_of(self, entries: Iterable[Entry]) -> list[FileSet]:
+        """The sets that these files belong to, and beside which something is to arrive."""
+        places: dict[tuple[str, str], set[str]] = {}
+        for entry in entries:
+            if entry.set_id:
+                place = entry.bucket, entry.key.removesuffix(entry.file_name)
+                places.setdefault(place, set()).add(entry.set_id)
+        found = [
+            one for place, ids in places.items() for one in Sets(self._dynamodb, self._table, *place).find(ids).values()
+        ]
+        return sorted(found, key=lambda one: one.id)
 
     def _ledger(self, key: str) -> Ledger:
         return Ledger(self._dynamodb, self._table, key)

@@ -20,6 +20,7 @@ from client_delivery.ledger.expectations import Expectations, Known
 from client_delivery.ledger.mail_marks import MailMarks
 from client_delivery.ledger.months import Months
 from client_delivery.ledger.record import Request
+from client_delivery.ledger.sets import FileSet, Sets
 from client_delivery.ledger.table import GUARDED_BATCH, Assignment, Ledger
 from client_delivery.pickup.guards import MARK
 from client_delivery.transfer.contract import Receipt
@@ -729,6 +730,34 @@ def test_a_run_shows_its_files(page, acme, ledger):
     text = page.get("/deliveries/runs/acme", params={"run_id": RUN.run_id}, headers=VIEWER).text
     assert "mine.csv" in text
     assert "mine.csv" not in page.get("/deliveries/runs/acme?run_id=other", headers=VIEWER).text
+
+
+def test_a_run_shows_its_set(page, acme, ledger, dynamodb, ledger_table):
+    deliver(ledger, "mine.csv", "mine")
+    sent = ledger.find(["mine"])["mine"]
+    dynamodb.update_item(
+        TableName=ledger_table,
+        Key={"clientHNumber": {"S": ledger.delivery_key}, "etag": {"S": "mine"}},
+        UpdateExpression="SET setId = :set",
+        ExpressionAttributeValues={":set": {"S": "acme/run/0"}},
+    )
+    sets = Sets(dynamodb, ledger_table, sent.bucket, sent.key.removesuffix("mine.csv"))
+    sets.seal(FileSet("acme/run/0", "H1234 <b>.complete", "json", None))
+
+    def shown() -> str:
+        text = page.get("/deliveries/runs/acme", params={"run_id": RUN.run_id}, headers=VIEWER).text
+        (found,) = re.findall(r'<p class="set">(.*?)</p>', text, re.DOTALL)
+        return re.sub(r"\s+", " ", found)
+
+    assert "H1234 &lt;b&gt;.complete" in shown()
+    assert "not all files of the set have arrived" in shown()
+    sets.mark_due(["acme/run/0"], "the server's disk is full")
+    assert "the server&#39;s disk is full" in shown()
+    sets.completed("acme/run/0", "s3://there/H1234.complete", "crc32c:AAAA")
+    sets.settled("acme/run/0")
+    assert "delivered</span>" in shown()
+    assert "s3://there/H1234.complete" in shown()
+    assert "disk is full" not in shown()
 
 
 def test_pages_allow_nothing_from_elsewhere(page, acme):

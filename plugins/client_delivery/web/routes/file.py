@@ -83,13 +83,15 @@ def router(pages: Pages) -> APIRouter:
     def run(request: Request, user: User, name: str, run_id: Words) -> Response:
         dag, data = pages.dag(user, name), pages.data()
         key = pages.key(dag, data)
+        entries = data.of_run(key, name, run_id) if key else []
         return pages.html(
             request,
             "run.html",
             dag=dag,
             key=key,
             run_id=run_id,
-            entries=data.of_run(key, name, run_id) if key else [],
+            entries=entries,
+            sets=data.sets_of(entries),
             actions=pages.actions(user, name),
             same={"run_id": run_id},
         )
