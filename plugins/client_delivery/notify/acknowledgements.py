@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from enum import StrEnum
 
 from client_delivery.notify.expected import LISTED, About, facts_for_the_team
-from client_delivery.notify.messages import counted, rendered
+from client_delivery.notify.rendering import counted, rendered
 from client_delivery.notify.untrusted import elided, printable
 
 _LONGEST_NAME = 160
