@@ -6,7 +6,6 @@ import json
 import shutil
 import ssl
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -14,6 +13,7 @@ from urllib.parse import quote
 import httpx
 from awscrt import checksums
 
+from local.certificate import server_certificate
 from local.gcs import service_account_key
 from local.process import Service
 from local.sshd import OpenSsh
@@ -46,7 +46,7 @@ class Site:
         self.trusted: str | None = None
         if self._model.get("tls"):
             scheme = "https"
-            self.trusted = str(_certificate(self.directory))
+            self.trusted = str(server_certificate(self.directory))
             network.append(f"--tls={self.directory / 'server.pem'}")
         copying = [f"--copy-rate={self._model['copy_rate']}"] if "copy_rate" in self._model else []
         # Plain SFTP has only the one model: distance, by the proxy.
@@ -153,39 +153,6 @@ def _base64(value: int) -> str:
     import base64
 
     return base64.b64encode(value.to_bytes(4, "big")).decode()
-
-
-def _certificate(directory: Path) -> Path:
-    """A certificate for 127.0.0.1, and its key, made for this run; returns the file to trust."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    address = x509.IPAddress(__import__("ipaddress").ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([address, x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (directory / "server.pem").write_bytes(secret + pem)
-    trusted = directory / "trusted.pem"
-    trusted.write_bytes(pem)
-    return trusted
 
 
 def airflow_connection(kind: str, **fields: Any) -> str:
