@@ -127,6 +127,10 @@ measure: .venv/.ready ## the measurements in benchmarks/README.md
 	$(BIN)/python -m benchmarks.many_waiting
 	$(BIN)/python -m benchmarks.page_times
 
+.PHONY: measure-clients
+measure-clients: .venv/.ready ## many clients with nothing to send: CPU of Airflow's parts by the minute: CLIENTS=200 MINUTES=20 SLOTS=4
+	CLIENTS=$(or $(CLIENTS),200) MINUTES=$(or $(MINUTES),20) SLOTS=$(or $(SLOTS),4) $(BIN)/python -m benchmarks.many_idle
+
 .PHONY: bench
 bench: .venv/.ready ## the transfer engine against its peers, and what changed since the last report (about 25 minutes); CASES="gcs-1g …" ROUNDS=5
 	$(BIN)/python -m benchmarks.transfer $(foreach case,$(CASES),--case $(case)) $(if $(ROUNDS),--rounds $(ROUNDS))

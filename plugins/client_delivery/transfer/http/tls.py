@@ -11,9 +11,9 @@ import socket
 import ssl
 from contextlib import suppress
 
-_RECEIVED = 256 * 1024
+_RECEIVED = 128 * 1024
 """Bytes that are read at once at most; each connection has a buffer of this size."""
-_SENT = 256 * 1024
+_SENT = 128 * 1024
 """Bytes that are encrypted before they are sent."""
 
 
