@@ -72,6 +72,9 @@ def test_r10_did_the_file_reach_the_client_and_who_needs_a_person(page, airflow,
     page.sees("verified by")
     page.screenshot("deliveries-file")
     assert "Actions" not in page.text(), "a viewer has no buttons"
+    page.link("log")
+    page.outside()
+    page.sees("batch 1 of 1: 2 files")
     page.theme("dark")
     open_page(page, airflow, f"/dags/{CLIENT}/plugin/deliveries-of-client")
     page.sees("Held")
