@@ -63,3 +63,35 @@ def recipient() -> Iterator[Recipient]:
         someone = Recipient(Path(home))
         yield someone
         someone.close()
+
+
+class RnpRecipient:
+    """Somebody with RNP, which Thunderbird reads OpenPGP with: neither GnuPG nor Sequoia, which writes here."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        for name in ("good.private", "rsa3072.private", "ours"):
+            self._run("rnpkeys", "--import", str(KEYS / f"{name}.asc"))
+
+    def reads(self, message: bytes) -> Read:
+        """Decrypt, and look at the signature."""
+        there = self._home / "message"
+        there.write_bytes(message)
+        done = self._run("rnp", "--decrypt", "--output", "-", str(there))
+        told = done.stderr.decode(errors="replace").splitlines()
+        signed = any(line.startswith("Good signature") for line in told)
+        users = [line.split(None, 1)[1] for line in told if line.startswith("uid ")]
+        return Read(done.stdout, users[0].strip() if signed else None)
+
+    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        done = subprocess.run([program, "--homedir", str(self._home), *arguments], capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        return done
+
+
+@pytest.fixture(scope="session")
+def rnp_recipient(tmp_path_factory: pytest.TempPathFactory) -> RnpRecipient:
+    """The recipient with RNP, as Debian has it."""
+    if shutil.which("rnp") is None:
+        pytest.skip("NO SECOND READER OF OpenPGP: RNP is not installed (apt-get install rnp)")
+    return RnpRecipient(tmp_path_factory.mktemp("rnp"))
