@@ -12,7 +12,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, DownstreamTasksSkipped
 
 from client_delivery.operators.base import DeliveryOperator, HeldFiles
-from client_delivery.operators.notify import look_for_late, post_of
+from client_delivery.operators.post import look_for_late, post_of
 from client_delivery.operators.tasks import ERROR_TASK
 from client_delivery.run.again import dismiss
 from client_delivery.run.detection import FormRefused, check_form, detect, end_idle, goes_on

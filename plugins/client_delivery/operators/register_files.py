@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk.exceptions import AirflowFailException
 
 from client_delivery.operators.detect_files import DetectFilesSensor
-from client_delivery.operators.notify import look_for_late
+from client_delivery.operators.post import look_for_late
 from client_delivery.run.detection import FormRefused
 
 if TYPE_CHECKING:

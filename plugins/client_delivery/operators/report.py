@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from client_delivery.access.aws import events_client
 from client_delivery.operators.base import DeliveryOperator
-from client_delivery.operators.notify import look_for_late, post_of
+from client_delivery.operators.post import look_for_late, post_of
 from client_delivery.operators.tasks import FINISHED_TASK, LIFE
 from client_delivery.run.announcing import delivered_of, put_event
 from client_delivery.run.closing import deactivate, failures, settle
