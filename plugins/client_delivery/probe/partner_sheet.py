@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from client_delivery.config.problem import ConfigError
 from client_delivery.probe.configurations import NoConfigurationError, configuration
 from client_delivery.probe.credential import credential_on_this_machine
-from client_delivery.probe.sheet import FILL_IN, Ours, Section, Table, sheet
+from client_delivery.probe.sheet import sheet
+from client_delivery.probe.sheet_parts import FILL_IN, Ours, Section, Table
 from client_delivery.runtime.settings import read
 from client_delivery.transfer.contract import DestinationUnavailable
 

@@ -12,7 +12,8 @@ import yaml
 from client_delivery.config.acknowledgement import Acknowledgement
 from client_delivery.config.model import ClientConfig
 from client_delivery.probe import partner_sheet
-from client_delivery.probe.sheet import FILL_IN, Ours, sheet
+from client_delivery.probe.sheet import sheet
+from client_delivery.probe.sheet_parts import FILL_IN, Ours
 from client_delivery.transfer.sftp.temporary import TemporaryNames
 from tests.support.openpgp import key
 
