@@ -33,7 +33,7 @@ from local.stack import Stack
 CLIENTS = ("aurora_health", "harbor_benefits", "meadow_dental", "pinnacle_plan")
 DROPS = int(os.environ.get("DROPS", "6"))
 """Of each client."""
-_EDIT = {"trigger_on_arrival": True, "schedule": "0 0 1 1 *", "trigger_on_done_file": False}
+_EDIT = {"trigger": "on_arrival", "schedule": "0 0 1 1 *", "trigger_on_done_file": False}
 _WATCHED = 1000
 
 

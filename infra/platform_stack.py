@@ -155,7 +155,7 @@ class PlatformStack(cdk.Stack):
             "core.load_examples": "False",
             # Airflow 3.2.1 gives a triggerer the oldest so many watchers each time, its own among them: of more than 50
             # the others would never be watched (docs/decisions/0040-a-watcher-for-each-client.md). There are as many as
-            # clients with `trigger_on_arrival`, and each takes a place of the capacity.
+            # clients with `trigger: on_arrival`, and each takes a place of the capacity.
             "triggerer.capacity": "2000",
             "triggerer.max_trigger_to_select_per_loop": "2000",
             "secrets.backend": "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend",

@@ -263,7 +263,7 @@ def test_r4_1_only_a_client_that_asks_for_it_is_watched():
     from client_delivery.dag import build_dag
 
     plain = load_file(ROOT / "include" / "client_configs" / "aurora_health.yaml")
-    before, watched = build_dag(plain), build_dag(plain.model_copy(update={"trigger_on_arrival": True}))
+    before, watched = build_dag(plain), build_dag(plain.model_copy(update={"trigger": "on_arrival"}))
     assert isinstance(before.timetable, CronTriggerTimetable)
     assert not before.timetable.asset_condition
     assert isinstance(watched.timetable, AssetOrTimeSchedule)
@@ -276,6 +276,6 @@ def test_r4_1_only_a_client_that_asks_for_it_is_watched():
     assert asset.name == "arrived/aurora_health"
     [watcher] = asset.watchers
     assert json.loads(watcher.trigger.configuration)["name"] == "aurora_health"
-    paused = build_dag(plain.model_copy(update={"trigger_on_arrival": True, "paused": True}))
+    paused = build_dag(plain.model_copy(update={"trigger": "on_arrival", "paused": True}))
     assert type(paused.timetable) is type(build_dag(plain.model_copy(update={"paused": True})).timetable)
     assert "on-arrival" not in paused.tags

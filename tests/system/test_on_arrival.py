@@ -33,7 +33,7 @@ def watched(tmp_path_factory) -> Iterator[System]:
     with Stack(directory / "stack") as stack:
         configs = directory / "client_configs"
         destination = yaml.safe_load((EXAMPLES / f"{FAILING}.yaml").read_text())["destination"]
-        on_arrival = {"trigger_on_arrival": True, "schedule": _ONCE_A_YEAR}
+        on_arrival = {"trigger": "on_arrival", "schedule": _ONCE_A_YEAR}
         edits: dict[str, dict[str, Any]] = {name: dict(on_arrival) for name in (PLAIN, BY_DONE_FILE, FAILING)}
         edits[FAILING]["destination"] = {**destination, "bucket": "no-such-bucket"}
         clients = prepare_clients(stack, configs, otherwise=None, edits=edits)

@@ -65,6 +65,8 @@ _OTHER_NAMES = {
     "topic": "topic_arn",
     "threshold": "offload_threshold",
     "user": "username",
+    "on_arrival": "trigger",
+    "trigger_on_arrival": "trigger",
 }
 _BOOLEAN_WORDS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 _TYPES = {"string_type": "text", "bool_type": "true or false", "int_type": "a whole number", "tuple_type": "a list"}

@@ -175,14 +175,14 @@ class ClientConfig(Section, title="Client configuration"):
         " clients are due at once; `make check-config` says which. A new client first runs at its next scheduled time.",
         examples=["0 6 * * 1-5"],
     )
-    trigger_on_arrival: bool = Field(
-        default=False,
-        title="Trigger on arrival",
-        description="`true`: a run also starts within a minute of the arrival of a new file, or of the done file for a"
-        " client that goes by one. `schedule` stays as the net, and may then be sparse, such as `H * * * *`: runs by"
-        " it do what no arrival starts, such as cleaning up, reminders, and what an earlier run left. Windows and"
-        " guards hold as ever, and nothing that was sent before, is under way or is held starts a run.",
-        examples=[True],
+    trigger: Literal["schedule", "on_arrival"] = Field(
+        default="schedule",
+        title="What starts a run",
+        description="`on_arrival`: a run also starts within a minute of the arrival of a new file, or of the done file"
+        " for a client that goes by one. `schedule` stays as the net, and may then be sparse, such as `H * * * *`:"
+        " runs by it do what no arrival starts, such as cleaning up, reminders, and what an earlier run left. Windows"
+        " and guards hold as ever, and nothing that was sent before, is under way or is held starts a run.",
+        examples=["on_arrival"],
     )
     paused: bool = Field(
         default=False,
@@ -395,16 +395,16 @@ class ClientConfig(Section, title="Client configuration"):
                 refuse_not_taken(one.files, pickup.prefix, pickup.include, pickup.exclude, at=(number, "files"))
         return expected
 
-    @field_validator("trigger_on_arrival")
+    @field_validator("trigger")
     @classmethod
-    def _need_a_net(cls, on_arrival: bool, info: ValidationInfo) -> bool:
-        if on_arrival and "schedule" in info.data and info.data["schedule"] is None:
+    def _need_a_net(cls, trigger: str, info: ValidationInfo) -> str:
+        if trigger == "on_arrival" and "schedule" in info.data and info.data["schedule"] is None:
             raise refusal(
                 "a `schedule` with it",
                 "With `schedule: null` nobody takes up what a run has left. Write a sparse one, such as `H * * * *`.",
-                found="true",
+                found=quoted(trigger),
             )
-        return on_arrival
+        return trigger
 
     @field_validator("completion_file")
     @classmethod
@@ -423,11 +423,11 @@ class ClientConfig(Section, title="Client configuration"):
                 found="a list",
                 at=("expected_files",),
             )
-        early = info.data.get("trigger_on_arrival") and info.data.get("trigger_on_done_file") is False
+        early = info.data.get("trigger") == "on_arrival" and info.data.get("trigger_on_done_file") is False
         if guards is not None and guards.checksum_files and guards.stable_for is None and early:
             raise refusal(
                 "`stable_for` with it, or a done file",
-                "With `trigger_on_arrival` a file starts a run as soon as it is there, and would be held for want of "
+                "With `trigger: on_arrival` a file starts a run as soon as it is there, and would be held for want of "
                 "the checksum file that is still on its way.",
                 found=quoted(guards.checksum_files),
                 at=("checksum_files",),
@@ -518,7 +518,7 @@ class ClientConfig(Section, title="Client configuration"):
     @property
     def watched(self) -> bool:
         """Whether the pick-up is watched between runs, so that an arrival starts one."""
-        return self.trigger_on_arrival and self.schedule is not None and not self.paused
+        return self.trigger == "on_arrival" and self.schedule is not None and not self.paused
 
     @property
     def delivery_key(self) -> str:

@@ -131,7 +131,7 @@ class Settings(BaseModel):
     )
     arrival_seconds: int = _field(
         45,
-        "Seconds between two looks at the pick-up of a client with `trigger_on_arrival` ([what they cost]"
+        "Seconds between two looks at the pick-up of a client with `trigger: on_arrival` ([what they cost]"
         "(costs.md#runs-on-arrival)).",
         "a whole number of seconds, 5 to 3600",
         ge=5,

@@ -16,7 +16,7 @@ from client_delivery.run.watching import Watch
 from local.stand_ins import PICKUP_BUCKET
 from tests.functional.runs.test_dying_runs import ProcessDied, die_in
 
-ALWAYS_OPEN = {"schedule": "0 0 1 1 *", "trigger_on_arrival": True}
+ALWAYS_OPEN = {"schedule": "0 0 1 1 *", "trigger": "on_arrival"}
 
 
 @pytest.fixture(autouse=True)

@@ -37,7 +37,7 @@ def test_good_files_are_counted(project, text, capsys):
 
 @pytest.mark.parametrize(("done_file", "what"), [("false", "a new file"), ("true", "its done file")])
 def test_a_client_whose_runs_start_on_arrival_is_said_to_be_so(project, text, capsys, done_file, what):
-    fields = {"schedule": "5 * * * *", "trigger_on_arrival": "true", "trigger_on_done_file": done_file}
+    fields = {"schedule": "5 * * * *", "trigger": "on_arrival", "trigger_on_done_file": done_file}
     (project / "acme.yaml").write_text(text("gcs", fields))
     assert check.main([]) == 0
     assert capsys.readouterr().out.splitlines()[0] == f"acme: starts within a minute of the arrival of {what}"

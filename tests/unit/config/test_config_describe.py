@@ -52,19 +52,19 @@ def test_a_delivery_is_described(text, load):
         ("gcs", {"schedule": "null"}, "| Starts | by hand only, if there is any file |"),
         (
             "gcs",
-            {"schedule": "5 * * * *", "trigger_on_arrival": "true"},
+            {"schedule": "5 * * * *", "trigger": "on_arrival"},
             "| Starts | on arrival (looks every 45 s for new files), and by the schedule 5 \\* \\* \\* \\* (UTC), if "
             "there is any file |",
         ),
         (
             "gcs",
-            {"schedule": "5 * * * *", "trigger_on_arrival": "true", "trigger_on_done_file": "true"},
+            {"schedule": "5 * * * *", "trigger": "on_arrival", "trigger_on_done_file": "true"},
             "| Starts | on arrival (looks every 45 s for its done file), and by the schedule 5 \\* \\* \\* \\* (UTC), "
             "if H1234.done is in the pick-up |",
         ),
         (
             "gcs",
-            {"trigger_on_arrival": "true", "paused": "true"},
+            {"trigger": "on_arrival", "paused": "true"},
             "| Starts | paused: `paused: true` is set; otherwise by the schedule",
         ),
         ("gcs", {"paused": "true"}, "| Starts | paused: `paused: true` is set; otherwise by the schedule"),

@@ -6,7 +6,7 @@ import pytest
 
 TOP = (
     "name, client_h_number, feed, contacts, send_notifications, pickup, destination, bypass_file_checks,"
-    " trigger_on_done_file, schedule, trigger_on_arrival, paused, dedupe_by, after_delivery, formerly,"
+    " trigger_on_done_file, schedule, trigger, paused, dedupe_by, after_delivery, formerly,"
     " offload_threshold, expected_every_days, timezone, holidays, window, expected, guards, name_pattern, deliver_as,"
     " completion_file, sidecar, order, notify, compress, encrypt, acknowledgement"
 )
@@ -128,7 +128,7 @@ def test_what_is_expected_and_can_never_come_is_refused(text, complaints, change
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"schedule": "null"}, "trigger_on_arrival: found true, expected a `schedule` with it. With `schedule: null`"),
+        ({"schedule": "null"}, "trigger: found 'on_arrival', expected a `schedule` with it. With `schedule: null`"),
         (
             {"guards": "{checksum_files: sha256}"},
             "guards.checksum_files: found 'sha256', expected `stable_for` with it, or a done file.",
@@ -137,12 +137,12 @@ def test_what_is_expected_and_can_never_come_is_refused(text, complaints, change
 )
 def test_an_arrival_that_would_be_missed_or_held_for_nothing_is_refused(text, complaints, load, changes, said):
     """Nobody would take up what a run left; or each file would be held, for its checksum file is on its way."""
-    [complaint] = complaints(text("gcs", changes | {"trigger_on_arrival": "true"}))
+    [complaint] = complaints(text("gcs", changes | {"trigger": "on_arrival"}))
     assert said in complaint
     waits = {"guards": "{checksum_files: sha256, stable_for: 5 min}"}
     by_done_file = {"guards": "{checksum_files: sha256}", "trigger_on_done_file": "true"}
     for right in (waits, by_done_file):
-        assert load(text("gcs", right | {"trigger_on_arrival": "true"})).watched
+        assert load(text("gcs", right | {"trigger": "on_arrival"})).watched
 
 
 def test_a_set_that_can_never_be_complete_is_refused(text, complaints):

@@ -93,7 +93,7 @@ def configuration(name: str, **fields: Any) -> str:
             "destination": {"type": "s3", "bucket": "there", "prefix": f"{name}/"},
             "bypass_file_checks": False,
             "trigger_on_done_file": False,
-            "trigger_on_arrival": True,
+            "trigger": "on_arrival",
             **fields,
         }
     )
