@@ -264,6 +264,23 @@ def test_a_large_pickup_is_looked_at_less_often(bench):
     asyncio.run(scene())
 
 
+def test_a_configuration_of_another_release_does_not_end_it_either(bench, monkeypatch, caplog):
+    """Airflow would start it again each second. Its next parse of the DAG replaces the trigger."""
+    monkeypatch.setattr(arrival, "WATCHERS", bench.watchers)
+
+    async def scene() -> None:
+        waiting = asyncio.create_task(anext(ArrivalTrigger(configuration("acme", of_tomorrow="secret")).run()))
+        while len(bench.sleeps) < 3:
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()
+
+    asyncio.run(scene())
+    assert set(bench.sleeps) == {3600}
+    assert '"arrival_not_watched"' in caplog.text
+    assert "secret" not in caplog.text
+
+
 def test_airflow_finds_the_trigger_again_by_its_arguments():
     """Otherwise each parse of the DAG would end the watcher and start another (``add_asset_trigger_references``)."""
     from airflow.models.trigger import Trigger

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from zlib import crc32
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from pydantic import ValidationError
 
 from client_delivery.config.model import ClientConfig
 from client_delivery.run.watching import Watch
@@ -169,8 +170,19 @@ class ArrivalTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yields an event for each arrival: ``{"files": number}``."""
-        watcher = WATCHERS.of(self.configuration)
+        while (watcher := self._watcher()) is None:
+            await WATCHERS.sleep(_SAID_EVERY)
         while True:
             if (payload := await WATCHERS.next(watcher)) is not None:
                 yield TriggerEvent(payload)
                 watcher.untold = None  # Airflow has it: it asks for the next one.
+
+    def _watcher(self) -> Watcher | None:
+        """None for a configuration of another release, which this one cannot read: its DAG's next parse replaces it."""
+        try:
+            return WATCHERS.of(self.configuration)
+        except ValidationError:  # it would quote what is in the file
+            log_client_event(
+                None, "arrival_not_watched", level=logging.WARNING, error="another release's configuration"
+            )
+            return None
