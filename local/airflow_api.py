@@ -21,11 +21,13 @@ class AirflowApi:
         self._token = ""
 
     def api(self, method: str, path: str, **kwargs: Any) -> Any:
-        """One call of Airflow's public API; returns the decoded answer."""
-        answer = httpx.request(method, f"{self.url}/api/v2{path}", headers=self._authorization(), timeout=30, **kwargs)
-        if answer.is_error:
-            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
-        return answer.json() if answer.content else None
+        """One call of Airflow's public API; returns the decoded response."""
+        response = httpx.request(
+            method, f"{self.url}/api/v2{path}", headers=self._authorization(), timeout=30, **kwargs
+        )
+        if response.is_error:
+            raise RuntimeError(f"{method} {path}: {response.status_code} {response.text[:1000]}")
+        return response.json() if response.content else None
 
     def dags(self) -> dict[str, dict[str, Any]]:
         """The DAGs that Airflow knows, by id."""
@@ -49,8 +51,8 @@ class AirflowApi:
 
     def dag_run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """One DAG run."""
-        answer: dict[str, Any] = self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
-        return answer
+        response: dict[str, Any] = self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
+        return response
 
     def finished_run(self, dag_id: str, run_id: str, seconds: float = 240) -> str:
         """Wait until the run is over; returns its state."""
@@ -93,12 +95,12 @@ class AirflowApi:
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, try_number: int = 1) -> str:
         """A task's log as the UI shows it, one line per event."""
-        answer = self.api(
+        response = self.api(
             "GET",
             f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}",
             params={"map_index": map_index, "full_content": True},
         )
-        content = answer["content"]
+        content = response["content"]
         return (
             content
             if isinstance(content, str)
@@ -110,13 +112,13 @@ class AirflowApi:
         )
 
     def wait_until(self, condition: Callable[[], T], what: str, *, seconds: float) -> T:
-        """Ask until the answer is true. Raises TimeoutError, which says ``what`` did not come."""
+        """Ask until the result is true. Raises TimeoutError, which says ``what`` did not come."""
         deadline = time.monotonic() + seconds
         while True:
             self.check_alive()
             with contextlib.suppress(httpx.TransportError):
-                if answer := condition():
-                    return answer
+                if result := condition():
+                    return result
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Not within {seconds:.0f} s: {what}")
             time.sleep(0.5)
@@ -134,7 +136,7 @@ class AirflowApi:
     def _authorization(self) -> dict[str, str]:
         if not self._token:
             url = f"{self.url}/auth/token"
-            answer = httpx.post(url, json=self._login, timeout=30) if self._login else httpx.get(url, timeout=30)
-            answer.raise_for_status()
-            self._token = answer.json()["access_token"]
+            response = httpx.post(url, json=self._login, timeout=30) if self._login else httpx.get(url, timeout=30)
+            response.raise_for_status()
+            self._token = response.json()["access_token"]
         return {"Authorization": f"Bearer {self._token}"}

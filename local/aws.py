@@ -69,9 +69,9 @@ class LocalAws:
         call = operation(environ)
         self._counts[call] += 1
         self._calls.add((access_key(environ), call, target(environ, call)))
-        with self.faults.around(call, path, environ, start_response) as answer:
-            if answer is not None:
-                return answer
+        with self.faults.around(call, path, environ, start_response) as response:
+            if response is not None:
+                return response
             if _WRITES.search(call):
                 with self._write_lock:
                     return spoiled(environ, list(self._moto(environ, start_response)))
@@ -79,24 +79,24 @@ class LocalAws:
 
     def _control(self, path: str, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        answer: Any = {}
+        response: Any = {}
         if path == "/_local/requests":
-            answer = dict(self._counts)
+            response = dict(self._counts)
             if environ["REQUEST_METHOD"] == "DELETE":
                 self._counts.clear()
         elif path == "/_local/calls":
-            answer = sorted(self._calls)
+            response = sorted(self._calls)
             if environ["REQUEST_METHOD"] == "DELETE":
                 self._calls.clear()
         elif path == "/_local/faults":
-            answer = self.faults.replace(json.loads(body or b"[]"))
+            response = self.faults.replace(json.loads(body or b"[]"))
         elif path == "/_local/index-lag":
             self.index_lag.order(**json.loads(body))
         elif path == "/_local/old-objects":
             for item in json.loads(body):
                 aws_s3.make_old(item["bucket"], item["key"])
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(answer).encode()]
+        return [json.dumps(response).encode()]
 
 
 def operation(environ: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from moto.s3.models import FakeBucket
 
 
 def install() -> None:
-    """Mend it."""
+    """Fix it."""
     _translate_tags()
     _version_buckets()
     _export_from_change_sets()

@@ -1,7 +1,7 @@
 """What moto's DynamoDB lacks.
 
 Two repairs of costs that grow where the real one's do not: it backs up the whole table for each transaction, and walks
-the service model for each value of each item of an answer. And indexes that lag (:mod:`local.aws_dynamodb_lag`).
+the service model for each value of each item of a response. And indexes that lag (:mod:`local.aws_dynamodb_lag`).
 """
 
 from __future__ import annotations

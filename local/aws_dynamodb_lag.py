@@ -1,7 +1,7 @@
 """DynamoDB's global indexes, as far behind their table as is ordered.
 
 Developer Guide, *Using Global Secondary Indexes in DynamoDB*, *Data synchronization between tables and Global Secondary
-Indexes*: an index is kept up to date asynchronously, so a query of it may answer what no longer is so, or not answer
+Indexes*: an index is kept up to date asynchronously, so a query of it may return what no longer is so, or not return
 what already is. Each item lags by a time of its own; its changes reach the index in their order. Reads of the table
 itself, consistent ones above all, are never behind.
 """

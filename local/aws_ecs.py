@@ -2,7 +2,7 @@
 
 A task gets the environment that the task definition and the overrides make, is stopped as Fargate stops it (SIGTERM,
 then SIGKILL after 30 s), and writes its lines to its log stream. An image called ``missing…`` cannot be pulled, and
-overrides that are too long are refused. Want of capacity and a forgotten task are answers on order
+overrides that are too long are refused. Want of capacity and a forgotten task are responses on order
 (:mod:`local.faults`). All this is what moto does not do by itself. What a task is made of, a process or a container, is
 handed in.
 """

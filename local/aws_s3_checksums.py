@@ -3,7 +3,7 @@
 User Guide, *Checking object integrity in Amazon S3*; API reference, *PutObject*, *CopyObject*, *HeadObject*,
 *CompleteMultipartUpload*:
 
-- Every object has one since December 2024: the one that its uploader chose, else CRC64NVME. It is answered only where
+- Every object has one since December 2024: the one that its uploader chose, else CRC64NVME. It is returned only where
   ``x-amz-checksum-mode: ENABLED`` is asked for, and not for a range.
 - In parts, SHA-1 and SHA-256 are always ``COMPOSITE`` (a checksum of the parts' checksums, ``-`` and their number), and
   so are CRC32 and CRC32C unless the upload was begun with ``FULL_OBJECT``; CRC64NVME is always of the whole.
@@ -148,7 +148,7 @@ def _install_parts() -> None:
 
     @wraps(create)
     def begin(self: S3Backend, bucket_name: str, key_name: str, metadata: Any, *arguments: Any) -> FakeMultipart:
-        # moto would answer these among the object's own headers.
+        # moto would return these among the object's own headers.
         algorithm = metadata.pop("x-amz-checksum-algorithm", None)
         wanted = metadata.pop("x-amz-checksum-type", None)
         usual = _FULL if algorithm in (None, DEFAULT) else _COMPOSITE
@@ -187,7 +187,7 @@ def _install_parts() -> None:
 
 
 def _of_parts(upload: Any, numbers: list[int]) -> str:
-    """The checksum of an upload in parts, as HeadObject answers it."""
+    """The checksum of an upload in parts, as HeadObject returns it."""
     algorithm, kind = upload.checksums
     pieces = [upload.parts[number].value for number in numbers]
     if kind == _FULL:
@@ -239,9 +239,9 @@ def _install_answers() -> None:
 
     @wraps(head)
     def head_object(self: S3Response, *arguments: Any, headers: Any, **options: Any) -> Any:
-        status, answer, body = head(self, *arguments, headers=headers, **options)
-        for name in [name for name in answer if name.lower().startswith("x-amz-checksum-")]:
-            del answer[name]
+        status, response, body = head(self, *arguments, headers=headers, **options)
+        for name in [name for name in response if name.lower().startswith("x-amz-checksum-")]:
+            del response[name]
         key = None
         if status == 200 and headers.get("x-amz-checksum-mode") == "ENABLED" and "range" not in headers:
             key = self.backend.get_object(
@@ -249,14 +249,14 @@ def _install_answers() -> None:
             )
         if key is not None and key.checksum_value:
             number = f"-{key.checksum_parts}" if key.checksum_type == _COMPOSITE else ""
-            answer[f"x-amz-checksum-{str(key.checksum_algorithm).lower()}"] = key.checksum_value + number
-            answer["x-amz-checksum-type"] = key.checksum_type
-        return status, answer, body
+            response[f"x-amz-checksum-{str(key.checksum_algorithm).lower()}"] = key.checksum_value + number
+            response["x-amz-checksum-type"] = key.checksum_type
+        return status, response, body
 
     def response_dict(self: FakeKey) -> dict[str, Any]:
-        answer: dict[str, Any] = facts(self)
-        answer.pop("x-amz-sdk-checksum-algorithm", None)
-        return answer
+        response: dict[str, Any] = facts(self)
+        response.pop("x-amz-sdk-checksum-algorithm", None)
+        return response
 
     S3Response.head_object = head_object  # type: ignore[method-assign]
     FakeKey.response_dict = property(response_dict)  # type: ignore[method-assign, assignment]

@@ -7,7 +7,7 @@ objects in a versioning-suspended bucket*:
   object was too. Suspended, it removes the version ``null`` and puts a marker of that id.
 - A delete with a version id removes exactly that version for good, and whatever lies below is there again.
 - A write where versioning is suspended replaces the version ``null`` only; the older ones stay.
-- An object from before versioning has the version id ``null``, which is answered wherever versioning was ever on.
+- An object from before versioning has the version id ``null``, which is returned wherever versioning was ever on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def install() -> None:
 
 
 def copied(self: S3Response) -> FakeKey:
-    """The version that a copy's request names. Raises what S3 would answer where there is none."""
+    """The version that a copy's request names. Raises what S3 would respond where there is none."""
     parsed = urlparse(self.headers["x-amz-copy-source"])
     bucket, _, key = unquote(parsed.path).lstrip("/").partition("/")
     version = parse_qs(parsed.query).get("versionId", [None])[0]
@@ -48,12 +48,12 @@ def _install_reads() -> None:
     head = S3Response.head_object
 
     def response_dict(self: FakeKey) -> dict[str, Any]:
-        answer: dict[str, Any] = facts(self)
-        answer.pop("x-amz-version-id", None)
+        response: dict[str, Any] = facts(self)
+        response.pop("x-amz-version-id", None)
         bucket = s3_backends[self.account_id][self.partition].buckets.get(self.bucket_name or "")
         if bucket is not None and bucket.is_versioned:
-            answer["x-amz-version-id"] = self.version_id
-        return answer
+            response["x-amz-version-id"] = self.version_id
+        return response
 
     @wraps(head)
     def head_object(self: S3Response, bucket_name: str, query: dict[str, Any], *arguments: Any, **options: Any) -> Any:
@@ -100,8 +100,8 @@ def _delete(
     if isinstance(gone, FakeKey) and gone.is_locked(governance_bypass=bypass):
         raise errors.AccessDeniedByLock
     _without(bucket, key_name, gone.version_id)
-    answer = {"version-id": version_id} if bucket.is_versioned else {}
-    return True, answer | ({"delete-marker": "true"} if isinstance(gone, FakeDeleteMarker) else {})
+    response = {"version-id": version_id} if bucket.is_versioned else {}
+    return True, response | ({"delete-marker": "true"} if isinstance(gone, FakeDeleteMarker) else {})
 
 
 def _without(bucket: FakeBucket, key: str, version_id: str) -> None:

@@ -2,10 +2,10 @@
 
 A rule is a JSON object: ``call`` (regular expression over ``service.Operation``), ``path`` (over the path),
 ``skip`` (how many matching calls pass first), ``times`` (how many then fail; 0 is all), and what happens:
-``status`` with ``code`` and ``message`` (an error answer), ``answer`` (a JSON object as the answer, with status 200),
-``reset`` (``before`` or ``after`` the call took effect: the connection is
-cut), ``delay`` (seconds), ``truncate`` (bytes of the answer's body that are sent before the connection is cut),
-``corrupt`` (a byte of an object is garbled on its way or on the disk; other answers have no checksum, and TLS sees to
+``status`` with ``code`` and ``message`` (an error response), ``answer`` (a JSON object as the response, with status
+200), ``reset`` (``before`` or ``after`` the call took effect: the connection is cut), ``delay`` (seconds),
+``truncate`` (bytes of the response's body that are sent before the connection is cut),
+``corrupt`` (a byte of an object is garbled on its way or on the disk; other responses have no checksum, and TLS sees to
 them). The fast stand-ins for object stores also know ``cut_after_bytes`` (of the request's body).
 """
 
@@ -64,9 +64,9 @@ class Faults:
     def around(
         self, call: str, path: str, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterator[Iterable[bytes] | None]:
-        """Around a WSGI call: yields the answer to give instead of the real one, or None.
+        """Around a WSGI call: yields the response to give instead of the real one, or None.
 
-        What was really answered, if it was, goes through :func:`spoiled` with ``environ``.
+        The real response, if there was one, goes through :func:`spoiled` with ``environ``.
         """
         rule = self.match(call, path)
         if rule is None:
@@ -90,17 +90,17 @@ class Faults:
             cut(environ)
 
 
-def spoiled(environ: dict[str, Any], answer: Iterable[bytes]) -> Iterable[bytes]:
-    """The answer's body as it arrives, where a rule says that it does not arrive whole."""
+def spoiled(environ: dict[str, Any], response: Iterable[bytes]) -> Iterable[bytes]:
+    """The response's body as it arrives, where a rule says that it does not arrive whole."""
     rule = environ.get(_SPOIL, {})
     if rule.get("corrupt"):
-        body = bytearray(b"".join(answer))
+        body = bytearray(b"".join(response))
         if body:
             body[len(body) // 2] ^= 1
         return [bytes(body)]
     if "truncate" in rule:
-        return _cut_short(environ, b"".join(answer), rule["truncate"])
-    return answer
+        return _cut_short(environ, b"".join(response), rule["truncate"])
+    return response
 
 
 def _cut_short(environ: dict[str, Any], body: bytes, size: int) -> Iterator[bytes]:
@@ -110,7 +110,7 @@ def _cut_short(environ: dict[str, Any], body: bytes, size: int) -> Iterator[byte
 
 
 def cut(environ: dict[str, Any]) -> None:
-    """Drop the client's connection without an answer."""
+    """Drop the client's connection without a response."""
     connection: socket.socket = environ["werkzeug.socket"]
     connection.shutdown(socket.SHUT_RDWR)
     raise ConnectionCutError

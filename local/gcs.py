@@ -131,23 +131,23 @@ class Handler(JsonApi, XmlApi, TokenApi):
             return
         match path.removeprefix("/_local/"):
             case "events":
-                answer: Any = self.server.store.events
+                response: Any = self.server.store.events
             case "tokens":
-                answer = {"federated": self.server.federated, "impersonated": self.server.impersonated}
+                response = {"federated": self.server.federated, "impersonated": self.server.impersonated}
             case request if request.startswith("objects/"):
                 bucket, prefix = request.removeprefix("objects/"), self.query.get("prefix", "")
                 if self.command == "DELETE":
                     self.server.store.forget(bucket, prefix)
-                answer = [blob.name for blob in self.server.store.listing(bucket, prefix)]
+                response = [blob.name for blob in self.server.store.listing(bucket, prefix)]
             case request if request.startswith("uploads/"):
-                answer = [blob.name for _, blob in self.server.store.open_uploads(request.removeprefix("uploads/"))]
+                response = [blob.name for _, blob in self.server.store.open_uploads(request.removeprefix("uploads/"))]
             case request if request.startswith("content/"):
                 self._download(*_bucket_and_name(request.removeprefix("content/")))
                 return
             case _:
                 self.server.store.create_bucket(path.removeprefix("/_local/buckets/"))
-                answer = None
-        self.json(200, answer)
+                response = None
+        self.json(200, response)
 
     # -- errors ------------------------------------------------------------------------------------------------------
 

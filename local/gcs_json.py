@@ -78,7 +78,7 @@ class JsonApi(GcsHandler):
             "generation"
         )
         self.server.store.delete(bucket, name, None if generation is None else int(generation))
-        self.answer(204)
+        self.respond(204)
 
     def _upload(self, bucket: str, name: str) -> None:
         self.server.store.require_bucket(bucket)
@@ -109,7 +109,7 @@ class JsonApi(GcsHandler):
             "if": self._precondition("ifGenerationMatch"),
         }
         host = self.headers["Host"]
-        self.answer(
+        self.respond(
             200,
             headers={
                 "Location": f"{self.server.scheme}://{host}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={upload_id}"
@@ -145,7 +145,7 @@ class JsonApi(GcsHandler):
             status = 200 if self.headers.get("X-GUploader-No-308") == "yes" else 308
             if status == 200:
                 headers["X-Http-Status-Code-Override"] = "308"
-            self.effect_then(lambda: self.answer(status, headers=headers))
+            self.effect_then(lambda: self.respond(status, headers=headers))
             return
         self.server.store.publish(blob, session["if"], session["crc32c"] or self._hash_header(), self.rule)
         session["done"] = blob.resource()
@@ -153,4 +153,4 @@ class JsonApi(GcsHandler):
 
     def _cancel_session(self) -> None:
         self.server.sessions.pop(self.query["upload_id"], None)
-        self.answer(499)
+        self.respond(499)

@@ -34,7 +34,7 @@ _REPLACING = ("xml.PutObject", "xml.ComposeObject", "xml.CompleteUpload")
 
 
 def require_permission(granted: Collection[str], call: str, bucket: str, name: str, *, replaces: bool) -> None:
-    """Raises what Google answers to an account that may not do that."""
+    """Raises what Google responds to an account that may not do that."""
     needed = _NEEDED[call] + (("storage.objects.delete",) if replaces and call in _REPLACING else ())
     for permission in needed:
         if permission not in granted:

@@ -21,11 +21,11 @@ class XmlApi(GcsHandler):
         blob = self._receive(bucket, name, {})
         condition = self._precondition(None, "x-goog-if-generation-match")
         self.server.store.publish(blob, condition, self._hash_header(), self.rule)
-        self.effect_then(lambda: self.answer(200, headers=blob.headers()))
+        self.effect_then(lambda: self.respond(200, headers=blob.headers()))
 
     def _look(self, bucket: str, name: str) -> None:
         blob = self.server.store.get(bucket, name)
-        self.answer(200, headers={**blob.headers(), "x-goog-stored-content-length": str(blob.size)}, length=blob.size)
+        self.respond(200, headers={**blob.headers(), "x-goog-stored-content-length": str(blob.size)}, length=blob.size)
 
     def _compose(self, bucket: str, name: str) -> None:
         tree = ElementTree.fromstring(self.body())
@@ -62,7 +62,7 @@ class XmlApi(GcsHandler):
         expected = self._hash_header()
         etag = self.server.store.add_part(upload_id, int(self.query["partNumber"]), part, expected, self.rule)
         headers = {"ETag": f'"{etag}"', "x-goog-hash": f"crc32c={part.crc32c}"}
-        self.effect_then(lambda: self.answer(200, headers=headers))
+        self.effect_then(lambda: self.respond(200, headers=headers))
 
     def _parts(self, upload_id: str) -> None:
         after, most = int(self.query.get("part-number-marker", 0)), int(self.query.get("max-parts", 1000))
@@ -95,11 +95,11 @@ class XmlApi(GcsHandler):
             f'<ETag>"{blob.etag}"</ETag></CompleteMultipartUploadResult>'
         )
         headers = {**blob.headers(), "Content-Type": "application/xml"}
-        self.effect_then(lambda: self.answer(200, body.encode(), headers))
+        self.effect_then(lambda: self.respond(200, body.encode(), headers))
 
     def _abort(self, upload_id: str) -> None:
         self.server.store.abort(upload_id)
-        self.answer(204)
+        self.respond(204)
 
     def _uploads(self, bucket: str) -> None:
         rows = "".join(

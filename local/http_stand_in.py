@@ -1,6 +1,6 @@
 """What the HTTP stand-ins for object stores share: the plumbing of a request, faults on order, and a modelled network.
 
-The model: ``rtt`` seconds pass before each answer, and one connection carries at most ``rate`` bytes per second each
+The model: ``rtt`` seconds pass before each response, and one connection carries at most ``rate`` bytes per second each
 way (the kernel paces what is sent; what is received is read no faster).
 """
 
@@ -30,7 +30,7 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class StandInError(Exception):
-    """An error as the service answers it."""
+    """An error as the service words it."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -79,7 +79,7 @@ class StandInServer(ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that was cut is nothing to report; a mistake of ours is, for the client only tries again."""
+        """A connection that was cut is nothing to report; a mistake of ours is, for the client only retries."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError, ssl.SSLError)):
             super().handle_error(request, client_address)
 
@@ -192,7 +192,7 @@ class StandInHandler(BaseHTTPRequestHandler):
         raise NotImplementedError
 
     def fail(self, error: StandInError) -> None:
-        """Answer with an error as the service words it."""
+        """Respond with an error as the service words it."""
         raise NotImplementedError
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -229,14 +229,14 @@ class StandInHandler(BaseHTTPRequestHandler):
         while self.left and self.read(min(self.left, CHUNK)):
             pass
 
-    # -- answering ---------------------------------------------------------------------------------------------------
+    # -- responding --------------------------------------------------------------------------------------------------
 
     def head(self, status: int, headers: dict[str, str], length: int | None) -> None:
-        """Send the answer's head, when the modelled network lets it arrive."""
+        """Send the response's head, when the modelled network lets it arrive."""
         if self.server.network.rtt:
             time.sleep(self.server.network.rtt)
         lines = [
-            f"HTTP/1.1 {status} {_REASONS.get(status, 'Answer')}",
+            f"HTTP/1.1 {status} {_REASONS.get(status, 'Response')}",
             *(f"{name}: {value}" for name, value in headers.items()),
         ]
         if length is not None:
@@ -246,7 +246,7 @@ class StandInHandler(BaseHTTPRequestHandler):
             self.send_body(b"")
 
     def send_body(self, body: bytes | memoryview) -> None:
-        """Send bytes of the answer's body; the first ones together with its head."""
+        """Send bytes of the response's body; the first ones together with its head."""
         head, self._head = self._head, b""
         if len(body) > 64 * 1024:
             if head:
@@ -255,10 +255,10 @@ class StandInHandler(BaseHTTPRequestHandler):
         elif head or body:
             self.connection.sendall(head + bytes(body))
 
-    def answer(
+    def respond(
         self, status: int, body: bytes = b"", headers: dict[str, str] | None = None, length: int | None = None
     ) -> None:
-        """Send a short answer."""
+        """Send a short response."""
         size = len(body) if length is None else length
         self.head(status, headers or {}, None if status == 204 else size)
         if self.command != "HEAD" and body:
@@ -268,18 +268,18 @@ class StandInHandler(BaseHTTPRequestHandler):
                 raise ConnectionCutError
 
     def json(self, status: int, value: Any) -> None:
-        """Answer with JSON."""
-        self.answer(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
+        """Respond with JSON."""
+        self.respond(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
     def xml(self, body: str, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        """Answer with XML."""
-        self.answer(status, body.encode(), {"Content-Type": "application/xml", **(headers or {})})
+        """Respond with XML."""
+        self.respond(status, body.encode(), {"Content-Type": "application/xml", **(headers or {})})
 
-    def effect_then(self, answer: Any) -> None:
-        """The call has taken effect; its answer may be lost on order."""
+    def effect_then(self, respond: Any) -> None:
+        """The call has taken effect; its response may be lost on order."""
         if self.rule.get("reset") == "after":
             raise ConnectionCutError
-        answer()
+        respond()
 
     def control(self, path: str) -> Any:
         """``/_local/requests``, ``/_local/faults`` and ``/_local/permissions``; None if it is none of them."""

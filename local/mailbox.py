@@ -133,12 +133,12 @@ class _Page(BaseHTTPRequestHandler):
         """The list, one e-mail, or all as JSON."""
         mails = self.inbox.mails
         if self.path == "/messages":
-            self._answer(json.dumps([asdict(mail) for mail in mails]), "application/json")
+            self._respond(json.dumps([asdict(mail) for mail in mails]), "application/json")
         elif self.path == "/hooks":
-            self._answer(json.dumps([asdict(posted) for posted in self.inbox.posted]), "application/json")
+            self._respond(json.dumps([asdict(posted) for posted in self.inbox.posted]), "application/json")
         elif self.path.startswith("/messages/"):
             number = int(self.path.rpartition("/")[2])
-            self._answer(mails[number].html or f"<pre>{escape(mails[number].text)}</pre>")
+            self._respond(mails[number].html or f"<pre>{escape(mails[number].text)}</pre>")
         else:
             rows = "".join(
                 f'<tr><td>{number}</td><td><a href="/messages/{number}">{escape(mail.subject)}</a></td>'
@@ -150,25 +150,25 @@ class _Page(BaseHTTPRequestHandler):
                 f"<td>{escape(posted.headers.get('webhook-signature', ''))}</td></tr>"
                 for posted in reversed(self.inbox.posted)
             )
-            self._answer(_PAGE.format(count=len(mails), rows=rows, hooks=hooks))
+            self._respond(_PAGE.format(count=len(mails), rows=rows, hooks=hooks))
 
     def do_POST(self) -> None:
         """A message to a chat or webhook."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.inbox.posted.append(Posted(self.path.removeprefix("/hooks/"), body, headers))
-        self._answer("ok")
+        self._respond("ok")
 
     def do_DELETE(self) -> None:
         """Throw everything away."""
         self.inbox.mails.clear()
         self.inbox.posted.clear()
-        self._answer("")
+        self._respond("")
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
-    def _answer(self, body: str, content_type: str = "text/html") -> None:
+    def _respond(self, body: str, content_type: str = "text/html") -> None:
         content = body.encode()
         self.send_response(200)
         self.send_header("Content-Type", f"{content_type}; charset=utf-8")

@@ -120,7 +120,7 @@ class Handler(StandInHandler):
                     "s3.ListObjectsV2",
                     lambda: self._if_allowed(bucket, key, "ListObjectsV2", lambda: self._list(bucket)),
                 )
-            return "s3.HeadBucket", self.answer_empty
+            return "s3.HeadBucket", self.respond_empty
         if "uploadId" in self.query:
             calls = {
                 "PUT": ("UploadPartCopy", self._copy_part) if copies else ("UploadPart", self._part),
@@ -162,9 +162,9 @@ class Handler(StandInHandler):
         """As S3 words it."""
         self.xml(f"<Error><Code>{error.code}</Code><Message>{escape(str(error))}</Message></Error>", error.status)
 
-    def answer_empty(self) -> None:
+    def respond_empty(self) -> None:
         """Nothing to say."""
-        self.answer(204 if self.command == "DELETE" else 200)
+        self.respond(204 if self.command == "DELETE" else 200)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -239,7 +239,7 @@ class Handler(StandInHandler):
         received.about = self._about(bucket)
         self._publish(bucket, key, received)
         headers = {"ETag": f'"{received.etag}"', "x-amz-checksum-crc32c": _base64(received.crc32c)}
-        self.effect_then(lambda: self.answer(200, headers=headers))
+        self.effect_then(lambda: self.respond(200, headers=headers))
 
     def _delete(self, bucket: str, key: str) -> None:
         with self.server.lock:
@@ -252,7 +252,7 @@ class Handler(StandInHandler):
             if there is not None and "versionId" in self.query and "x-amz-object-lock-mode" in there.about:
                 raise StandInError(403, "AccessDenied", "Access Denied because object protected by object lock.")
             self.server.objects.pop((bucket, key), None)
-        self.answer(204)
+        self.respond(204)
 
     def _lock(self, bucket: str) -> None:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html."""
@@ -306,7 +306,7 @@ class Handler(StandInHandler):
         upload, received = self._upload(), self._received()
         upload.parts[int(self.query["partNumber"])] = received
         headers = {"ETag": f'"{received.etag}"', "x-amz-checksum-crc32c": _base64(received.crc32c)}
-        self.effect_then(lambda: self.answer(200, headers=headers))
+        self.effect_then(lambda: self.respond(200, headers=headers))
 
     def _copy_part(self) -> None:
         upload, source = self._upload(), self._copied()
@@ -356,7 +356,7 @@ class Handler(StandInHandler):
     def _abort(self) -> None:
         self._upload()
         del self.server.uploads[self.query["uploadId"]]
-        self.answer(204)
+        self.respond(204)
 
     def _parts(self) -> None:
         rows = "".join(
@@ -478,7 +478,7 @@ class Handler(StandInHandler):
             return self.server.locks
         if path != "/_local/objects":
             return super().control(path)
-        answer = {}
+        response = {}
         for item in json.loads(self.body()):
             size, key = item["size"], item["key"]
             made = Object(
@@ -487,8 +487,8 @@ class Handler(StandInHandler):
                 self.server.crc32c(0, size),
             )
             self.server.objects[item["bucket"], key] = made
-            answer[key] = {"etag": made.etag, "crc32c": _base64(made.crc32c)}
-        return answer
+            response[key] = {"etag": made.etag, "crc32c": _base64(made.crc32c)}
+        return response
 
 
 def _base64(crc32c: int) -> str:

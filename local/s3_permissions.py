@@ -28,7 +28,7 @@ _NEEDED = {
 
 
 def require_permission(granted: Collection[str], call: str, *, there: bool, conditional: bool) -> None:
-    """Raises what S3 answers to a role that may not do that.
+    """Raises what S3 responds to a role that may not do that.
 
     Without ``s3:ListBucket`` an object that is not there is denied, not missing; ``If-Match`` needs ``s3:GetObject``
     as well (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).

@@ -300,7 +300,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, help="how many may be open at once")
     parser.add_argument("--longest-path", type=int, help="bytes")
     parser.add_argument("--ciphers", help="the only one on offer")
-    parser.add_argument("--flood", type=bool, default=False, help="answer every write with an endless packet")
+    parser.add_argument("--flood", type=bool, default=False, help="respond to every write with an endless packet")
     parser.add_argument("--model", choices=MODELS, help="what open, close and rename mean")
     parser.add_argument("--seconds", type=float, default=0.0, help="for a close or rename of the model, or its scanner")
     parser.add_argument("--seconds-per-mib", type=float, default=0.0, help="more for every MiB")

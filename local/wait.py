@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], what: str, *, seconds: float, interval: float = 0.2) -> T:
-    """Ask until the answer is true, and return it. Raises TimeoutError, which says ``what`` did not come."""
+    """Ask until the result is true, and return it. Raises TimeoutError, which says ``what`` did not come."""
     deadline = time.monotonic() + seconds
     while True:
-        if answer := condition():
-            return answer
+        if result := condition():
+            return result
         if time.monotonic() > deadline:
             raise TimeoutError(f"Not within {seconds:.0f} s: {what}")
         time.sleep(interval)
@@ -34,4 +34,4 @@ def wait_for_port(port: int, process: subprocess.Popen[Any], log: Path, seconds:
             return True
         return False
 
-    wait_until(listens, f"port {port} answers", seconds=seconds)
+    wait_until(listens, f"port {port} listens", seconds=seconds)
