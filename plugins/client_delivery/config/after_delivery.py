@@ -32,7 +32,7 @@ def _check(value: Any) -> Word | Archive:
     if isinstance(value, str) and value in _WORDS:
         return cast("Word", value)
     if not isinstance(value, Mapping):
-        raise refusal(_ACCEPTED, "Write for example `after_delivery: delete`.", found=quoted(str(value)))
+        raise refusal(_ACCEPTED, "Write for example `after_delivery: delete`.")
     if set(value) != {"archive"} or not isinstance(value["archive"], str):
         raise refusal("`archive:` with a prefix, and nothing else", "Write for example `archive: acme-sent/`.")
     try:
