@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
+import struct
 import warnings
 from pathlib import Path
 
@@ -38,6 +40,27 @@ def imported(**extra: object) -> str:
     """The public half of what libssh makes of it."""
     key = private_key_of(Secret("acme", extra=extra))
     return key.export_privkey_to_pubkey().export_pubkey_base64().decode()
+
+
+def ssh_string(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def ppk(algorithm: str, public: bytes, private: bytes, *, comment: str = "test", mac: str | None = None) -> str:
+    """A file as PuTTYgen writes it, version 3, without a passphrase; with the right checksum unless another is given.
+
+    https://the.earth.li/~sgtatham/putty/0.78/htmldoc/AppendixC.html
+    """
+    told = b"".join(map(ssh_string, (algorithm.encode(), b"none", comment.encode(), public, private)))
+    lines = [f"PuTTY-User-Key-File-3: {algorithm}", "Encryption: none", f"Comment: {comment}"]
+    for name, block in (("Public", public), ("Private", private)):
+        lines += [f"{name}-Lines: 1", base64.b64encode(block).decode()] if block else [f"{name}-Lines: 0"]
+    checksum = mac or hmac.new(b"", told, "sha256").hexdigest()
+    return "\n".join([*lines, f"Private-MAC: {checksum}", ""])
+
+
+def of_rsa(*numbers: int) -> bytes:
+    return b"".join(ssh_string(number.to_bytes((number.bit_length() + 8) // 8, "big")) for number in numbers)
 
 
 def refusal(**extra: object) -> str:
@@ -122,13 +145,35 @@ def test_r2_5_a_private_key_in_the_password_field_is_a_private_key(key):
     assert password_of(secret) is None
 
 
+def test_r2_5_a_putty_key_in_quotation_marks_keeps_the_path_in_its_comment():
+    """As JSON the text would have escapes that JSON does not know."""
+    plain = ppk("ssh-ed25519", ssh_string(b"ssh-ed25519"), ssh_string(bytes(range(32))), comment=r"C:\keys\acme")
+    assert imported(private_key=f'"{plain}"') == imported(private_key=plain)
+
+
+def test_r2_5_a_spoiled_private_key_in_the_password_field_is_never_sent_as_a_password():
+    secret = Secret("acme", password=base64.b64encode(text(RSA).encode()).decode()[:-3] + "%%%")
+    assert password_of(secret) is None
+
+
 @pytest.mark.parametrize("password", ["p@ss", " lead and trail ", '"quoted"', r"back\nslash", "-----BEGIN", "päß€"])
 def test_r2_5_a_password_stays_as_it_is(password):
     secret = Secret("acme", password=password)
     assert (private_key_of(secret), password_of(secret)) == (None, password)
 
 
+SSH_RSA = ssh_string(b"ssh-rsa")
+NO_FIT = "it is a PuTTY key whose numbers do not fit together"
 WRONG = {
+    "PuTTY, DSA": (ppk("ssh-dss", ssh_string(b"ssh-dss"), b"1"), "it is a PuTTY key of another type than RSA"),
+    "PuTTY, other numbers": (ppk("ssh-rsa", SSH_RSA + of_rsa(65537, 3 * 5), of_rsa(7, 3, 7, 2)), NO_FIT),
+    "PuTTY, a prime of 1": (ppk("ssh-rsa", SSH_RSA + of_rsa(65537, 15), of_rsa(7, 1, 15, 1)), NO_FIT),
+    "PuTTY, a short number": (ppk("ssh-ed25519", ssh_string(b"ssh-ed25519"), b"\0\0\0\x20short"), NO_FIT),
+    "PuTTY, nothing public": (ppk("ssh-ed25519", b"", ssh_string(bytes(32))), NO_FIT),
+    "PuTTY, no checksum": (
+        ppk("ssh-ed25519", ssh_string(b"ssh-ed25519"), ssh_string(bytes(32)), mac="none"),
+        "it is a PuTTY key with lines missing or changed",
+    ),
     "a public key": (RSA.export_public_key().decode(), "it is a public key"),
     "a public key in PEM": (RSA.export_public_key("pkcs8-pem").decode(), "it is a public key"),
     "cut off": (text(RSA)[:400], "it is an OpenSSH private key, cut off before its END line"),

@@ -133,9 +133,9 @@ class _File:
 
 def _converted(file: _File, private: bytes) -> str:
     public, secret = _Reader(file.public), _Reader(private)
-    public.string()  # the algorithm once more
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
     try:
+        public.string()  # the algorithm once more
         if file.algorithm == "ssh-rsa":
             e, n = public.number(), public.number()
             d, p, q, iqmp = (secret.number() for _ in range(4))
@@ -148,7 +148,7 @@ def _converted(file: _File, private: bytes) -> str:
         else:
             raise UnusableKey("it is a PuTTY key of another type than RSA, ECDSA and Ed25519")
         return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
-    except (struct.error, ValueError) as error:
+    except (struct.error, ValueError, ZeroDivisionError) as error:
         if isinstance(error, UnusableKey):
             raise
         raise UnusableKey("it is a PuTTY key whose numbers do not fit together") from None
