@@ -1,12 +1,12 @@
 """S3 on this machine, fast: for measuring, and for objects too large to exist.
 
-    python -m local.s3 [--port N] [--rtt S] [--rate B] [--copy-rate B] [--tls PEM]
+    python -m local.s3 [--port N] [--rtt S] [--rate B] [--copy-rate B] [--tls PEM] [--keep DIRECTORY]
 
 What is read is declared, not uploaded: ``PUT /_local/objects`` with a JSON list of ``{bucket, key, size, etag}``; its
 bytes are one random block, repeated. What is written is checked (CRC32C trailers and headers, Content-MD5, signed
-payload hashes) and forgotten; ``GET /_local/written`` tells the checksum of each object that became visible.
-``PUT /_local/locks`` gives buckets an object lock: for how many days each keeps the versions that are written. For
-everything else there is :mod:`local.aws`.
+payload hashes) and forgotten, unless there is a directory to keep it in; ``GET /_local/written`` tells the checksum of
+each object that became visible. ``PUT /_local/locks`` gives buckets an object lock: for how many days each keeps the
+versions that are written. For everything else there is :mod:`local.aws`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -49,6 +50,8 @@ class Object:
     crc32c: int
     about: dict[str, str] = field(default_factory=dict)
     """Headers about its encryption and its lock."""
+    kept: tuple[tuple[Path, int], ...] = ()
+    """The files with its bytes, in their order, and how many are in each; none if they are the block's, or gone."""
 
 
 @dataclass
@@ -64,8 +67,11 @@ class Upload:
 class S3Server(StandInServer):
     """The server and what it knows."""
 
-    def __init__(self, address: tuple[str, int], network: Network, tls: str | None, copy_rate: int) -> None:
+    def __init__(
+        self, address: tuple[str, int], network: Network, tls: str | None, copy_rate: int, keep: Path | None = None
+    ) -> None:
         super().__init__(address, Handler, network, tls)
+        self.keep = keep
         self.copy_rate = copy_rate
         self.objects: dict[tuple[str, str], Object] = {}
         self.written: dict[str, dict[str, Any]] = {}
@@ -187,7 +193,22 @@ class Handler(StandInHandler):
             headers |= {"x-amz-checksum-crc32c": _base64(found.crc32c), "x-amz-checksum-type": "FULL_OBJECT"}
         self.head(status, headers, end - start)
         if self.command != "HEAD":
-            self._send(start, end)
+            if found.kept:
+                self._send_kept(found, start, end)
+            else:
+                self._send(start, end)
+
+    def _send_kept(self, found: Object, start: int, end: int) -> None:
+        self.send_body(b"")
+        for path, size in found.kept:
+            if start < size and end > 0:
+                with path.open("rb") as file:
+                    file.seek(max(start, 0))
+                    left = min(end, size) - max(start, 0)
+                    while left and (piece := file.read(min(left, CHUNK))):
+                        self.connection.sendall(piece)
+                        left -= len(piece)
+            start, end = start - size, end - size
 
     def _send(self, start: int, end: int) -> None:
         """On order: a wrong byte in the middle (``corrupt``), or an early end (``truncate``: bytes that are sent)."""
@@ -251,7 +272,9 @@ class Handler(StandInHandler):
                 raise StandInError(404, "NoSuchKey", "The specified key does not exist.")
             if there is not None and "versionId" in self.query and "x-amz-object-lock-mode" in there.about:
                 raise StandInError(403, "AccessDenied", "Access Denied because object protected by object lock.")
-            self.server.objects.pop((bucket, key), None)
+            gone = self.server.objects.pop((bucket, key), None)
+        for path, _ in gone.kept if gone else ():
+            path.unlink(missing_ok=True)
         self.respond(204)
 
     def _lock(self, bucket: str) -> None:
@@ -334,15 +357,17 @@ class Handler(StandInHandler):
     def _complete(self, bucket: str, key: str) -> None:
         upload, tree = self._upload(), ElementTree.fromstring(self.body())
         crc32c = size = 0
+        kept: tuple[tuple[Path, int], ...] = ()
         for part in tree:
             number = int(part.findtext("{*}PartNumber") or 0)
             found = upload.parts.get(number)
             if found is None or (part.findtext("{*}ETag") or "").strip('"') != found.etag:
                 raise StandInError(400, "InvalidPart", f"part {number}")
             crc32c, size = checksums.combine_crc32c(crc32c, found.crc32c, found.size), size + found.size
+            kept += found.kept
         if self.headers.get("x-amz-checksum-crc32c", _base64(crc32c)) != _base64(crc32c):
             raise StandInError(400, "BadDigest", "The CRC32C you specified did not match what we received.")
-        whole = Object(size, f"{crc32c:08x}{size:024x}-{len(tree)}", crc32c, upload.about)
+        whole = Object(size, f"{crc32c:08x}{size:024x}-{len(tree)}", crc32c, upload.about, kept)
         self._publish(bucket, key, whole)
         del self.server.uploads[self.query["uploadId"]]
         self.effect_then(
@@ -401,6 +426,8 @@ class Handler(StandInHandler):
         md5 = hashlib.md5(usedforsecurity=False) if "content-md5" in self.headers else None
         crc32c = size = 0
         expected = self.headers.get("x-amz-checksum-crc32c")
+        kept = None if self.server.keep is None else self.server.keep / secrets.token_hex(8)
+        file = None if kept is None else kept.open("wb")
         for piece in self._unframed() if "aws-chunked" in self.headers.get("content-encoding", "") else self.pieces():
             if isinstance(piece, str):
                 expected = piece
@@ -408,6 +435,8 @@ class Handler(StandInHandler):
             if self.rule.get("corrupt") and not size:
                 piece[0] ^= 1  # as if it had been garbled on its way
             crc32c, size = checksums.crc32c(piece, crc32c), size + len(piece)
+            if file is not None:
+                file.write(piece)
             for digest in (sha256, md5):
                 if digest:
                     digest.update(piece)
@@ -417,7 +446,9 @@ class Handler(StandInHandler):
             or (expected is not None and expected != _base64(crc32c))
         ):
             raise StandInError(400, "BadDigest", "The checksum you specified did not match what we received.")
-        return Object(size, f"{crc32c:08x}{size:024x}", crc32c)
+        if file is not None:
+            file.close()
+        return Object(size, f"{crc32c:08x}{size:024x}", crc32c, kept=((kept, size),) if kept else ())
 
     def _unframed(self) -> Iterator[memoryview | str]:
         """``aws-chunked``: the bytes, then the trailing CRC32C as text."""
@@ -499,9 +530,10 @@ def main() -> None:
     """Serve until ended."""
     parser = options(__doc__)
     parser.add_argument("--copy-rate", type=int, default=0, help="modelled bytes per second of one copy request")
+    parser.add_argument("--keep", type=Path, help="a directory for what is written, which can then be read")
     arguments = parser.parse_args()
     network = Network(arguments.rtt, arguments.rate)
-    serve(S3Server((arguments.host, arguments.port), network, arguments.tls, arguments.copy_rate))
+    serve(S3Server((arguments.host, arguments.port), network, arguments.tls, arguments.copy_rate, arguments.keep))
 
 
 if __name__ == "__main__":

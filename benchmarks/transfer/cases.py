@@ -12,8 +12,10 @@ from benchmarks.transfer.contenders import (
     engine,
     engine_streaming,
     openssh_sftp,
+    pipe,
     rclone,
     stock,
+    written_first,
 )
 
 GIB = 1024**3
@@ -178,5 +180,20 @@ CASES = (
         (Target("rclone", rss=1),),
         size=4 * GIB,
         rounds=1,
+    ),
+    *(
+        Case(
+            f"sftp-1g-{name}",
+            f"S3 → SFTP (OpenSSH), one file of 1 GiB, {title} on its way",
+            "sftp",
+            {"engine": engine, "one pipe": pipe, "written first": written_first},
+            model={"treated": treated},
+            rounds=3,
+        )
+        for name, title, treated in (
+            ("gzip", "compressed", {"compress": True}),
+            ("pgp", "encrypted (OpenPGP)", {"encrypt": True}),
+            ("gzip-pgp", "compressed and encrypted", {"compress": True, "encrypt": True}),
+        )
     ),
 )

@@ -34,6 +34,8 @@ def engine(site: Site, run: str, files: list[dict[str, Any]], **destination: Any
         "secret": secret,
         "gcs_endpoint": getattr(site, "gcs_url", ""),
     }
+    if site.treated:
+        order |= {"treatment": site.treatment(), "suffixes": site.suffixes}
     return run_module("benchmarks.transfer.engine", order, _environment(site))
 
 
@@ -105,6 +107,39 @@ def openssh_sftp(site: Site, run: str, files: list[dict[str, Any]]) -> Measured:
     options = ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oCiphers=aes128-gcm@openssh.com"]
     port = ["-P", str(site.sftp_port), "-i", str(site.key_file)]
     return run_program(["sftp", "-q", *options, *port, "-b", str(batch), f"{site.sftp.username}@{site.sftp.host}"], {})
+
+
+def pipe(site: Site, run: str, files: list[dict[str, Any]]) -> Measured:
+    """Towards SFTP with compression and OpenPGP as people script it: curl, gzip and gpg in one pipe, one file. What was
+    interrupted begins anew, and nobody compares a checksum."""
+    (file,) = files
+    steps = [f"curl -sS --fail {site.s3_url}/{SOURCE}/{file['key']}", *_treating(site)]
+    address = f"sftp://{site.sftp.host}:{site.sftp_port}/~/{run}/{file['key']}{site.suffixes}"
+    login = f"--key {site.key_file} --pubkey {site.key_file}.pub -u {site.sftp.username}: -k"
+    return run_program(["bash", "-c", " | ".join([*steps, f"curl -sS {login} -T - {address}"])], {})
+
+
+def written_first(site: Site, run: str, files: list[dict[str, Any]]) -> Measured:
+    """The same from a file that is there already, into another one, which OpenSSH's client then sends."""
+    (file,) = files
+    done = site.directory / f"{file['key']}{site.suffixes}"
+    steps = [f"cat {site.local_copies() / file['key']}", *_treating(site)]
+    batch = site.directory / "batch"
+    batch.write_text(f"put {done} {run}/{done.name}\n")
+    options = "-oStrictHostKeyChecking=no -oUserKnownHostsFile=/dev/null -oCiphers=aes128-gcm@openssh.com"
+    send = f"sftp -q {options} -P {site.sftp_port} -i {site.key_file} -b {batch} {site.sftp.username}@{site.sftp.host}"
+    try:
+        return run_program(["bash", "-c", f"set -o pipefail; {' | '.join(steps)} > {done} && {send}"], {})
+    finally:
+        done.unlink(missing_ok=True)
+
+
+def _treating(site: Site) -> list[str]:
+    steps = ["gzip -1"] if site.treated.get("compress") else []
+    if site.treated.get("encrypt"):
+        gpg = f"gpg --homedir {site.gpg_home} --batch --quiet --trust-model always --compress-algo none"
+        steps.append(f"{gpg} --encrypt --recipient {site.gpg_recipient} --output -")
+    return steps
 
 
 def _environment(site: Site) -> dict[str, str]:

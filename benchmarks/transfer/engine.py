@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
@@ -17,6 +17,10 @@ from client_delivery.transfer.contract import Job, Receipt, SourceObject
 from client_delivery.transfer.delivering.batch import deliver_all
 from client_delivery.transfer.delivering.destinations import open_destination
 from client_delivery.transfer.secret import Secret
+
+if TYPE_CHECKING:
+    from client_delivery.transfer.contract import Destination
+    from client_delivery.transfer.s3_wire.access import S3Access
 
 
 class NoJournal:
@@ -45,7 +49,7 @@ def main() -> None:
 
     def start(file: Mapping[str, Any]) -> tuple[Job, NoJournal]:
         source = SourceObject(file["bucket"], file["key"], file["etag"], file["size"])
-        return Job(file["key"], source, token=1), NoJournal()
+        return Job(file["key"] + order.get("suffixes", ""), source, token=1), NoJournal()
 
     def finish(file: Mapping[str, Any], result: Receipt | Exception) -> None:
         if isinstance(result, Exception):
@@ -59,10 +63,24 @@ def main() -> None:
         destination_s3=access,
         gcs_endpoint=order["gcs_endpoint"],
     )
+    if treatment := order.get("treatment"):
+        destination = _treated(destination, treatment, access)
     with measuring(), heap_at_rest(), destination:
         deliver_all(order["files"], start, destination, finish)
     if failures:
         raise failures[0]
+
+
+def _treated(inner: Destination, treatment: Mapping[str, Any], access: S3Access) -> Destination:
+    """As runs do it for a client with ``compress`` and ``encrypt``."""
+    from client_delivery.transfer.treatment.area import PreparedArea
+    from client_delivery.transfer.treatment.destination import TreatedDestination, Treatment
+    from client_delivery.transfer.treatment.encryption import Encryption, recipients_of
+
+    recipients = [treatment["recipient"]] if "recipient" in treatment else []
+    encryption = Encryption(recipients_of(recipients), None, False) if recipients else None
+    how = Treatment(treatment.get("compress"), encryption, treatment["suffixes"], False)
+    return TreatedDestination(inner, lambda: how, PreparedArea(treatment["area"], access), access)
 
 
 if __name__ == "__main__":

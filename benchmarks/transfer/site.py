@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import ssl
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -26,7 +27,8 @@ class Site:
     """S3, and the destination of the case.
 
     :param kind: ``gcs``, ``sftp`` or ``s3``.
-    :param model: ``rtt`` (seconds), ``rate`` (bytes per second and connection), ``copy_rate`` (of a copy request).
+    :param model: ``rtt`` (seconds), ``rate`` (bytes per second and connection), ``copy_rate`` (of a copy request),
+        ``treated`` (what is done to files on their way).
     """
 
     def __init__(self, directory: Path, kind: str, files: list[dict[str, Any]], model: dict[str, Any]) -> None:
@@ -36,6 +38,11 @@ class Site:
         self.environment: dict[str, str] = {}
         """What contenders get besides what the servers ask for."""
         self._model = model
+        self.treated: dict[str, Any] = model.get("treated", {})
+        """``compress`` and ``encrypt``, where files are treated on their way."""
+        self.suffixes = (".gz" if self.treated.get("compress") else "") + (
+            ".pgp" if self.treated.get("encrypt") else ""
+        )
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
@@ -49,9 +56,14 @@ class Site:
             self.trusted = str(server_certificate(self.directory))
             network.append(f"--tls={self.directory / 'server.pem'}")
         copying = [f"--copy-rate={self._model['copy_rate']}"] if "copy_rate" in self._model else []
+        keeping: list[str] = []
+        if self.treated:
+            (self.directory / "prepared").mkdir()
+            keeping = [f"--keep={self.directory / 'prepared'}"]
+            self._make_key()
         # Plain SFTP has only the one model: distance, by the proxy.
         s3 = self._started(
-            Service("local.s3", *(network if self.kind != "sftp" else []), *copying, log=self._log("s3"))
+            Service("local.s3", *(network if self.kind != "sftp" else []), *copying, *keeping, log=self._log("s3"))
         )
         self.s3_url = f"{scheme}://127.0.0.1:{s3.facts['port']}"
         self._http = httpx.Client(verify=ssl.create_default_context(cafile=self.trusted) if self.trusted else False)
@@ -91,6 +103,40 @@ class Site:
         found = getattr(self, f"_{self.kind}_written")(run)
         assert found == expected, f"{run}: delivered is not what was to be delivered"
 
+    def treatment(self) -> dict[str, Any]:
+        """For the engine."""
+        told: dict[str, Any] = {"area": "s3://bench-prepared/", "suffixes": self.suffixes}
+        if self.treated.get("compress"):
+            told["compress"] = "gzip"
+        if self.treated.get("encrypt"):
+            told["recipient"] = self._gpg("--armor", "--export", self.gpg_recipient).decode()
+        return told
+
+    def _make_key(self) -> None:
+        self.gpg_home = self.directory / "gpg"
+        self.gpg_home.mkdir(mode=0o700)
+        self.gpg_recipient = "bench@example.org"
+        self._gpg("--passphrase", "", "--quick-generate-key", self.gpg_recipient, "default", "default", "never")
+        ends = ["gpgconf", "--homedir", str(self.gpg_home), "--kill", "gpg-agent"]
+        self._exit.callback(subprocess.run, ends, check=False)
+
+    def _gpg(self, *arguments: str) -> bytes:
+        command = ["gpg", "--homedir", str(self.gpg_home), "--batch", "--quiet", "--pinentry-mode", "loopback"]
+        return subprocess.run([*command, *arguments], check=True, capture_output=True).stdout
+
+    def _opened(self, path: Path) -> tuple[int, str]:
+        """Size and CRC32C of what is inside of a treated file, by GnuPG and gzip."""
+        steps = [f"gpg --homedir {self.gpg_home} --batch --quiet --decrypt"] if self.treated.get("encrypt") else []
+        steps += ["gzip --decompress"] if self.treated.get("compress") else []
+        size = crc32c = 0
+        command = f"set -o pipefail; cat {path} | {' | '.join(steps)}"
+        with subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            while piece := process.stdout.read(1 << 20):
+                size, crc32c = size + len(piece), checksums.crc32c(piece, crc32c)
+        assert process.returncode == 0, f"{path.name} cannot be opened"
+        return size, _base64(crc32c)
+
     def local_copies(self) -> Path:
         """The files on a memory disk, for what can only send from there."""
         place = self.directory / _SOURCE_FILE
@@ -128,6 +174,9 @@ class Site:
     def _sftp_written(self, run: str) -> dict[str, Any]:
         found = {}
         for path in (self.sftp.root / run).iterdir():
+            if self.treated:
+                found[path.name.removesuffix(self.suffixes)] = self._opened(path)
+                continue
             crc32c = 0
             with path.open("rb") as file:
                 while piece := file.read(1 << 20):

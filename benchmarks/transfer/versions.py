@@ -17,11 +17,14 @@ def versions() -> dict[str, str]:
     """By contender, as its own program says it; ``not there`` where it is not installed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     providers = [f"{name} {version(f'apache-airflow-providers-{name}')}" for name in _PROVIDERS]
+    programs = ", ".join(_first_line(program, "--version") for program in ("gzip", "gpg"))
     return {
         "engine": f"{project} at {_first_line('git', '-C', str(ROOT), 'rev-parse', '--short', 'HEAD')}",
         "stock operator": f"Airflow {version('apache-airflow')}, providers {', '.join(providers)}",
         "rclone": _first_line(str(RCLONE), "version").removeprefix("rclone "),
         "curl | curl": _first_line("curl", "--version").partition(" (")[0].removeprefix("curl "),
+        "one pipe": programs,
+        "written first": programs,
         "sftp from disk": _first_line("ssh", "-V").partition(",")[0],
     }
 
