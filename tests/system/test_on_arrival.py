@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,26 +75,21 @@ def looks(system: System, number: int) -> None:
     wait_until(lambda: requests() >= wanted, "the pick-ups are looked at", seconds=120)
 
 
-def drop(system: System, name: str, file: SampleFile) -> float:
+def drop(system: System, name: str, file: SampleFile) -> None:
     system.clients[name].drop(system.stack, [file])
-    return time.monotonic()
 
 
-def arrives(system: System, name: str, file: SampleFile, seconds: float = 90) -> float:
-    """Seconds until the recipient has it."""
-    began = time.monotonic()
+def arrives(system: System, name: str, file: SampleFile) -> None:
+    """Wait until the recipient has it. How long that takes is measured, not tested: by benchmarks/on_arrival.py."""
     client = system.clients[name]
-    wait_until(
-        lambda: received(system, client).get(file.name) == file.content(), f"{file.name} arrives", seconds=seconds
-    )
-    return time.monotonic() - began
+    wait_until(lambda: received(system, client).get(file.name) == file.content(), f"{file.name} arrives", seconds=240)
 
 
 def test_a_drop_starts_one_run_and_what_was_delivered_or_failed_starts_none(watched):
     file, failing = SampleFile("first.csv", 5_000, 1), SampleFile("held.csv", 100, 2)
     drop(watched, PLAIN, file)
     drop(watched, FAILING, failing)
-    assert arrives(watched, PLAIN, file) < 60
+    arrives(watched, PLAIN, file)
     assert ended(watched, PLAIN, 1) == ["success"]
     assert ended(watched, FAILING, 1) == ["failed"]
     # What was delivered waits for the next run to be removed, and what failed for a person.
@@ -105,7 +99,7 @@ def test_a_drop_starts_one_run_and_what_was_delivered_or_failed_starts_none(watc
     second = SampleFile("second.csv", 5_000, 3)
     drop(watched, PLAIN, second)
     watched.airflow.start("triggerer")
-    arrives(watched, PLAIN, second, seconds=120)
+    arrives(watched, PLAIN, second)
     assert ended(watched, PLAIN, 2) == ["success", "success"]
     looks(watched, 3)
     assert ended(watched, PLAIN, 2) == ["success", "success"]
@@ -119,5 +113,5 @@ def test_with_a_done_file_the_done_file_starts_it(watched):
     looks(watched, 2)
     assert runs_of(watched, BY_DONE_FILE) == []
     s3.put_object(Bucket=pickup.bucket, Key=client.config.done_file_key, Body=b"")
-    assert arrives(watched, BY_DONE_FILE, file) < 60
+    arrives(watched, BY_DONE_FILE, file)
     assert ended(watched, BY_DONE_FILE, 1) == ["success"]
