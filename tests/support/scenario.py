@@ -177,7 +177,8 @@ class Scenario:
     def watch(self) -> None:
         """Keep a record of what can be seen at an SFTP destination from now on; the others keep one themselves."""
         if self.config.destination.type == "sftp":
-            self._record = Visible(self.sftp.root / self.config.destination.directory)
+            opened = self._as_opened if self.config.treated else None
+            self._record = Visible(self.sftp.root / self.config.destination.directory, opened)
 
     def stop_watching(self) -> None:
         """The record ends."""
@@ -211,7 +212,11 @@ class Scenario:
                 assert self._record is not None, "nobody watches"
                 for event in self._record.events():
                     if not event.hidden and event.how != "gone":
-                        yield self._as_dropped(event.path, event.size or 0, event.crc32c or 0)
+                        yield event.path.removesuffix(self.config.suffixes), event.size or 0, event.crc32c or 0
+
+    def _as_opened(self, name: str, content: bytes) -> bytes:
+        """What is inside of what arrived."""
+        return as_opened(self.config, content) if name.endswith(self.config.suffixes) else content
 
     def _as_dropped(self, name: str, size: int, crc32c: int) -> tuple[str, int, int]:
         """What arrived, as the file that was dropped for it; of another one as it is."""

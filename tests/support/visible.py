@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,10 +39,15 @@ class Seen:
 
 
 class Visible:
-    """Watches a directory and all below it, until it is stopped. Linux only."""
+    """Watches a directory and all below it, until it is stopped. Linux only.
 
-    def __init__(self, root: Path) -> None:
+    :param opened: what is inside of a file that was compressed or encrypted, of this name and content; whatever it
+        cannot open is told as it is.
+    """
+
+    def __init__(self, root: Path, opened: Callable[[str, bytes], bytes] | None = None) -> None:
         self._root = root
+        self._opened = opened
         self._inotify: Any = INotify()
         self._directories: dict[int, Path] = {}
         self._events: list[Seen] = []
@@ -129,6 +136,9 @@ class Visible:
         if how in ("appeared", "found") and not path.name.startswith("."):
             try:
                 content = path.read_bytes()
+                if self._opened is not None:
+                    with suppress(Exception):  # a half: its bytes are no file's
+                        content = self._opened(name, content)
                 size, crc32c = len(content), checksums.crc32c(content)
             except OSError:
                 pass
