@@ -2,7 +2,7 @@
 
 Each round is a delivery of its own: many calls of every service fail, processes die, an operator clears red runs, until
 the trouble ends; then the next runs must bring everything to its end. All the while the ledger's index lags behind.
-One round of each kind is part of every test run;
+One round of some kinds is part of every test run;
 `make test-slow` goes on for ``SOAK_MINUTES``.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.crash import ResumableRuns, die_at
-from tests.faults.deliveries import KINDS, TAKING_TURNS, Delivery, Kind, drawn_for, note, prepare
+from tests.faults.deliveries import KINDS, SOAKED, Delivery, Kind, drawn_for, note, prepare
 from tests.faults.test_errors_everywhere import TROUBLES, mail_service_befallen, order, servers_of
 from tests.support.scenario import MakeScenario
 
@@ -81,7 +81,7 @@ def seeds(first: int) -> itertools.count[int]:
     return itertools.count(int(os.environ.get("SOAK_SEED", first)))
 
 
-@pytest.mark.parametrize("kind", TAKING_TURNS)
+@pytest.mark.parametrize("kind", SOAKED)
 def test_a_round_of_random_trouble(scenario, kind, tmp_path):
     play(scenario, kind, str(next(seeds(drawn_for(kind).randrange(10**6)))), tmp_path)
 

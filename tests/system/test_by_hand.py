@@ -41,7 +41,7 @@ def stays_failed(system: System, name: str, run_id: str, seconds: float) -> None
         time.sleep(1)
 
 
-@pytest.mark.parametrize("way", ["worker", "container"])
+@pytest.mark.parametrize("way", ["worker", pytest.param("container", marks=pytest.mark.slow)])
 def test_r8_3_a_run_that_is_marked_as_failed_stays_so_and_the_next_one_sends_each_file_once(system, way):
     """Airflow 3.2.1 (``set_dag_run_state_to_failed``): what runs or is deferred fails, what has not begun is skipped,
     and the run is failed at once. The task's process is told to stop; a container goes on and is nobody's any more.
