@@ -1,4 +1,4 @@
-"""TLS as the engine speaks it, against OpenSSL in a server of the standard library."""
+"""TLS as the engine speaks it, against a server of the standard library."""
 
 from __future__ import annotations
 

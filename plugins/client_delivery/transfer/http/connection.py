@@ -18,7 +18,6 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
-from client_delivery.transfer.http.tls import TlsSocket
 from client_delivery.transfer.pace import TOO_SLOW, Pace
 
 _CONNECT_SECONDS = 10
@@ -82,7 +81,7 @@ class HttpConnection:
         self._pace = Pace()
         self._deadline: float | None = None
         """When what is awaited must have come whole; None for a body, which has its pace."""
-        # One system call fills a buffer; below TLS it is what has arrived.
+        # One system call fills a buffer; TLS hands out one record at a time whatever it is asked.
         self._fill = 0 if tls else socket.MSG_WAITALL
         self._buffer = bytearray(_READ_BUFFER)
         self._view = memoryview(self._buffer)
@@ -105,8 +104,15 @@ class HttpConnection:
         return self._read_head(request.method, request.patience)
 
     def _be_patient(self, seconds: int) -> None:
-        """The kernel minds the time: Python's own timeouts would cost a system call more for every read and write."""
+        """The kernel minds the time: Python's own timeouts would cost a system call more for every read and write.
+
+        Not below TLS: there Python reads again, for ever, when the kernel says that the time is over.
+        """
         if seconds != self._patience:
+            if isinstance(self.sock, ssl.SSLSocket):
+                self.sock.settimeout(seconds)
+                self._patience = seconds
+                return
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 self.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, 0))
             self._patience = seconds
@@ -232,30 +238,20 @@ def _head(request: Request, host: str, target: str) -> bytes:
 
 
 def _connected(server: tuple[str, str], tls: ssl.SSLContext | None) -> Any:
-    """The standard library knows how: names, and an https proxy if the environment names one."""
+    """The standard library knows how: names, TLS, and an https proxy if the environment names one."""
     scheme, host = server
     connection: http.client.HTTPConnection
     if scheme == "https":
         proxy = None if proxy_bypass_environment(host) else getproxies_environment().get("https")
         through = urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc if proxy else host
-        connection = _HttpsConnection(through, timeout=_CONNECT_SECONDS, context=tls)
+        connection = http.client.HTTPSConnection(through, timeout=_CONNECT_SECONDS, context=tls)
         if proxy:
             connection.set_tunnel(host)
     else:
         connection = http.client.HTTPConnection(host, timeout=_CONNECT_SECONDS)
     try:
         connection.connect()
-        sock: Any = connection.sock
-        if tls and scheme == "https":
-            sock = TlsSocket(sock, tls, str(urlsplit(f"//{host}").hostname))
     except http.client.HTTPException as error:
         raise ConnectionError(str(error)) from error
-    sock.settimeout(None)
-    return sock
-
-
-class _HttpsConnection(http.client.HTTPSConnection):
-    """Goes to where TLS is spoken, through a proxy or not; speaking it is left to :class:`TlsSocket`."""
-
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
+    connection.sock.settimeout(None)
+    return connection.sock
