@@ -4,7 +4,7 @@ Through a real scheduler on PostgreSQL that runs as many tasks at once as there 
 default schedule, so they are spread over the quarter of an hour by their names. Each task forks from the local
 executor, as it does from Celery's worker on MWAA 3, so the scheduler's figure is the workers' too.
 
-    CLIENTS=1000 MINUTES=60 python -m benchmarks.many_idle
+    make measure-clients CLIENTS=1000 MINUTES=60
 """
 
 from __future__ import annotations
