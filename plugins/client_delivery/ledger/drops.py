@@ -9,11 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from boto3.dynamodb.conditions import Attr
-
-from client_delivery.ledger import expressions
-from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
-from client_delivery.ledger.writes import ConditionalWriter, Write
+from client_delivery.ledger.looks import Looks
 from client_delivery.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -29,28 +25,19 @@ class Drops:
     """One client's mark."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, delivery_key: str) -> None:
-        self._dynamodb = dynamodb
-        self._writer = ConditionalWriter(dynamodb)
-        self._table = table
-        self._key = {PARTITION_KEY: delivery_key, SORT_KEY: _ITEM}
+        self._looks = Looks(dynamodb, table, delivery_key, _ITEM)
 
     def claim(self, digest: str, now: datetime) -> datetime | None:
         """Claim the right to start a run for what ``digest`` stands for; None if it is ours.
 
         Otherwise, from when on another may be started for the very same files.
         """
-        response = self._dynamodb.get_item(
-            TableName=self._table, Key=expressions.to_item(self._key), ConsistentRead=True
-        )
-        before = expressions.from_item(response.get("Item", {}))
-        times = 1
-        if before.get("digest") == digest:
+        last, times = self._looks.last(consistent=True), 1
+        if last is not None and (before := last[1]["all"])["digest"] == digest:
             again = datetime.fromisoformat(before["againAt"])
             if now < again:
                 return again
-            times += int(before["times"])
+            times += before["times"]
         again = now + timedelta(seconds=_AGAIN.pause(times))
-        unchanged = Attr("at").eq(before["at"]) if before else Attr("at").not_exists()
-        assign = {"digest": digest, "at": now.isoformat(), "againAt": again.isoformat(), "times": times}
-        ours = self._writer.change(Write.update(self._table, self._key, assign, unchanged)) is not None
-        return None if ours else again
+        after = {"digest": digest, "againAt": again.isoformat(), "times": times}
+        return None if self._looks.keep(last and last[0], now, {"all": after}) else again

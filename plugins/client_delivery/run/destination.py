@@ -43,13 +43,7 @@ def destination_of(
         from client_delivery.access.aws import s3_access
 
         source = s3_access()
-    secret = destination_s3 = None
-    if destination.type == "s3":
-        from client_delivery.access.aws import identity_for, s3_access
-
-        destination_s3 = s3_access(**identity_for(destination))
-    else:
-        secret = secret_of(destination.connection_id)
+    secret, destination_s3 = _identity(config, secret_of)
     opened = open_destination(
         destination,
         secret=secret,
@@ -73,21 +67,25 @@ def listing_of(
 
     Raises :class:`~client_delivery.transfer.contract.DestinationUnavailable`.
     """
-    destination, secret, destination_s3 = config.destination, None, None
-    if destination.type == "s3":
-        from client_delivery.access.aws import identity_for, s3_access
-
-        destination_s3 = s3_access(**identity_for(destination))
-    else:
-        secret = secret_of(destination.connection_id)
+    secret, destination_s3 = _identity(config, secret_of)
     return open_listing(
-        destination,
+        config.destination,
         place=place,
         secret=secret,
         destination_s3=destination_s3,
         gcs_endpoint=settings.gcs_endpoint,
         limit=Limit(seconds),
     )
+
+
+def _identity(config: ClientConfig, secret_of: Callable[[str], Secret]) -> tuple[Secret | None, S3Access | None]:
+    """Who we are at the destination: by a credential, or in S3 by a role."""
+    destination = config.destination
+    if destination.type == "s3":
+        from client_delivery.access.aws import identity_for, s3_access
+
+        return None, s3_access(**identity_for(destination))
+    return secret_of(destination.connection_id), None
 
 
 def _treated(

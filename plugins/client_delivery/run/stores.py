@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from client_delivery.config.model import ClientConfig
     from client_delivery.ledger.acknowledgements import Acknowledgements
+    from client_delivery.ledger.drops import Drops
     from client_delivery.ledger.expectations import Expectations
     from client_delivery.ledger.given_names import GivenNames
     from client_delivery.ledger.history import History
@@ -101,6 +102,13 @@ class Stores:
         from client_delivery.ledger.acknowledgements import Acknowledgements
 
         return Acknowledgements(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
+
+    @cached_property
+    def drops(self) -> Drops:
+        """Which arrival has started a run of the client."""
+        from client_delivery.ledger.drops import Drops
+
+        return Drops(self._dynamodb, self.settings.ledger_table, self.config.delivery_key)
 
     @cached_property
     def history(self) -> History:

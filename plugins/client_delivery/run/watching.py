@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.access.aws import identity_for, watching_dynamodb_client, watching_s3_client
-from client_delivery.ledger.drops import Drops
 from client_delivery.ledger.entry import RunRef
 from client_delivery.pickup.glimpse import Glimpse, glimpse
 from client_delivery.run.context import Run
@@ -90,8 +89,7 @@ class Watch:
     def claim(self, arrival: Arrival) -> bool:
         """Whether this watcher is to start a run for it: nobody else does, and nobody has lately."""
         now = self._clock()
-        run = self._run()
-        again = Drops(run._dynamodb, run.settings.ledger_table, self.config.delivery_key).claim(arrival.digest, now)
+        again = self._run().drops.claim(arrival.digest, now)
         if again is not None:
             self._known, self._known_until = arrival.digest, min(again, now + _CALM)
         return again is None
