@@ -48,29 +48,37 @@ class JsonApi(GcsHandler):
         return self.server.store.get(bucket, name).resource()
 
     def _list(self, bucket: str) -> None:
-        """https://cloud.google.com/storage/docs/json_api/v1/objects/list, with storage.objects.list."""
+        """https://cloud.google.com/storage/docs/json_api/v1/objects/list, with storage.objects.list.
+
+        A page is full of items and prefixes together (``maxResults``), so one may have prefixes only, and go on.
+        """
         granted = self.server.permissions.get(bucket)
         if granted is not None and "storage.objects.list" not in granted:
             raise StandInError(403, "forbidden", "The account does not have storage.objects.list access to the bucket.")
         prefix, delimiter = self.query.get("prefix", ""), self.query.get("delimiter", "")
         most, after = min(int(self.query.get("maxResults", _PAGE)), _PAGE), self.query.get("pageToken", "")
-        items, folders = list[Blob](), set[str]()
+        items, folders, last = list[Blob](), set[str](), ""
+        told: dict[str, Any] = {"kind": "storage#objects"}
         for blob in self.server.store.listing(bucket, prefix):
             if after and blob.name <= after:
                 continue
-            if len(items) == most:
-                break
             rest, slash, _ = blob.name[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
-            if slash:
-                folders.add(prefix + rest + slash)
+            folder = prefix + rest + slash if slash else ""
+            if folder in folders or (folder and after.startswith(folder)):
+                last = blob.name
+                continue
+            if len(items) + len(folders) == most:
+                told["nextPageToken"] = last
+                break
+            if folder:
+                folders.add(folder)
             else:
                 items.append(blob)
-        more = len(items) == most and self.server.store.listing(bucket, prefix)[-1].name > items[-1].name
-        told: dict[str, Any] = {"kind": "storage#objects", "items": [blob.resource() for blob in items]}
+            last = blob.name
+        if items:
+            told["items"] = [blob.resource() for blob in items]
         if folders:
             told["prefixes"] = sorted(folders)
-        if more:
-            told["nextPageToken"] = items[-1].name
         self.json(200, told)
 
     def _delete(self, bucket: str, name: str) -> None:
