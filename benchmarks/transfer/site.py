@@ -8,7 +8,7 @@ import ssl
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -128,14 +128,12 @@ class Site:
         """Size and CRC32C of what is inside of a treated file, by GnuPG and gzip."""
         steps = [f"gpg --homedir {self.gpg_home} --batch --quiet --decrypt"] if self.treated.get("encrypt") else []
         steps += ["gzip --decompress"] if self.treated.get("compress") else []
-        size = crc32c = 0
         command = f"set -o pipefail; cat {path} | {' | '.join(steps)}"
         with subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
-            while piece := process.stdout.read(1 << 20):
-                size, crc32c = size + len(piece), checksums.crc32c(piece, crc32c)
+            found = _sum_of(process.stdout)
         assert process.returncode == 0, f"{path.name} cannot be opened"
-        return size, _base64(crc32c)
+        return found
 
     def local_copies(self) -> Path:
         """The files on a memory disk, for what can only send from there."""
@@ -177,11 +175,8 @@ class Site:
             if self.treated:
                 found[path.name.removesuffix(self.suffixes)] = self._opened(path)
                 continue
-            crc32c = 0
             with path.open("rb") as file:
-                while piece := file.read(1 << 20):
-                    crc32c = checksums.crc32c(piece, crc32c)
-            found[path.name] = (path.stat().st_size, _base64(crc32c))
+                found[path.name] = _sum_of(file)
         shutil.rmtree(self.sftp.root / run)
         return found
 
@@ -196,6 +191,14 @@ class Site:
 def url_path(key: str) -> str:
     """A key in a URL."""
     return quote(key)
+
+
+def _sum_of(file: IO[bytes]) -> tuple[int, str]:
+    """Size and CRC32C of what is in it."""
+    size = crc32c = 0
+    while piece := file.read(1 << 20):
+        size, crc32c = size + len(piece), checksums.crc32c(piece, crc32c)
+    return size, _base64(crc32c)
 
 
 def _base64(value: int) -> str:
