@@ -119,7 +119,7 @@ class Delivery:
         if self.kind.done_file:
             # What was sent waits for the next done file to be removed.
             self._minutes_pass()
-            self.client.drop_done()
+            self.client.drop_done(DONE)
             assert self.client.run(**self.kind.params).state == "success"
 
     def _red_for_held_files(self, run: RunResult) -> bool:
@@ -225,7 +225,7 @@ KINDS = [
     Kind("gcs", {"compress": "gzip"}),
     Kind("s3", {"compress": "gzip", "encrypt": {"recipients": [key("good")]}}),
     Kind("s3", big=False, guarded=True),
-    Kind("gcs", big=False, named=True),
+    Kind("gcs", done_file=True, big=False, named=True),
     Kind("sftp", {"compress": "gzip", "encrypt": {"recipients": [key("good")]}}),
 ]
 _FEATURES = {"gcs-compress", "s3-guarded", "gcs-named", "sftp-compress-encrypt"}
@@ -241,8 +241,11 @@ SOAKED = [
     pytest.param(kind, id=str(kind), marks=[] if str(kind) in _AT_RANDOM else [pytest.mark.slow]) for kind in KINDS
 ]
 """Those of which every test run plays a round of random trouble, half a minute each: one of each way and place."""
+DONE = b"to\n"
+"""What done files say."""
 NAMED = {
-    "deliver_as": "{folder}to {stem}{ext}",
+    "trigger_on_done_file": True,
+    "deliver_as": "{folder}{done_file} {stem}{ext}",
     "sidecar": "sha256",
     "completion_file": {"name": "complete", "content": "names"},
 }
@@ -274,7 +277,7 @@ def prepare(scenario: MakeScenario, kind: Kind, directory: Path) -> Delivery:
     for name, content in (files | held).items():
         client.drop(name, content)
     if kind.done_file:
-        client.drop_done()
+        client.drop_done(DONE)
     if happened := JUST_NOW.get(kind.history):
         happened(delivery, directory)
     return delivery

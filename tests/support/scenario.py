@@ -59,9 +59,9 @@ class Scenario:
             done = as_compressed(self.config, name, body)
             self._sums[len(done), checksums.crc32c(done)] = len(body), checksums.crc32c(body)
 
-    def drop_done(self) -> None:
+    def drop_done(self, content: bytes = b"") -> None:
         """Put the done file into the pick-up."""
-        self.s3.put_object(Bucket=self.config.pickup.bucket, Key=self.config.done_file_key, Body=b"")
+        self.s3.put_object(Bucket=self.config.pickup.bucket, Key=self.config.done_file_key, Body=content)
 
     def withdraw(self, name: str) -> None:
         """Remove a file from the pick-up."""

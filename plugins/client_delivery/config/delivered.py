@@ -29,6 +29,11 @@ def sequences_of(config: ClientConfig) -> list[str]:
     return [name for name in fields_of(config.deliver_as or "") if name in SEQUENCES]
 
 
+def names_by_done_file(config: ClientConfig) -> bool:
+    """Whether names have what the done file says in them."""
+    return "done_file" in fields_of(config.deliver_as or "") and "done_file" not in config.name_groups
+
+
 def delivered_name(
     config: ClientConfig,
     name: str,
@@ -36,11 +41,13 @@ def delivered_name(
     source_date: datetime,
     date: datetime,
     numbers: Mapping[str, int] | None = None,
+    done_file: str | None = None,
 ) -> str:
     """What the file is called at the destination. Not checked yet: it is as untrusted as ``name``.
 
     :param date: when the run registers it; with its time zone, as ``source_date``.
     :param numbers: of :func:`sequences_of`.
+    :param done_file: the first line of the done file, where :func:`names_by_done_file`; None if there was none.
 
     Raises :class:`~client_delivery.config.name_template.NameNotMade`.
     """
@@ -55,6 +62,7 @@ def delivered_name(
         source_date=source_date.astimezone(zone),
         groups=groups_of(config.name_pattern, name) if config.name_pattern else {},
         numbers=numbers or {},
+        done_file=done_file,
     )
     return render(config.deliver_as, facts) + config.suffixes
 
@@ -74,7 +82,8 @@ def example(config: ClientConfig, now: datetime | None = None) -> tuple[str, str
     if config.deliver_as is None:
         return name, name + config.suffixes
     groups = {group: f"<{group}>" for group in config.name_groups}
-    facts = Facts(name, config.client_h_number, at, at, config.feed or "", groups, dict.fromkeys(SEQUENCES, 1))
+    numbers = dict.fromkeys(SEQUENCES, 1)
+    facts = Facts(name, config.client_h_number, at, at, config.feed or "", groups, numbers, done_file="<done file>")
     return name, render(config.deliver_as, facts) + config.suffixes
 
 

@@ -289,9 +289,9 @@ class ClientConfig(Section, title="Client configuration"):
         default=None,
         title="Delivered name",
         description="What files are called at the destination. Fields in braces are filled in: `client`, `feed`,"
-        " `path`, `folder`, `name`, `stem`, `ext`, `date`, `source_date`, `sequence`, `daily_sequence`, and the groups"
-        " of `name_pattern`; see [names](names.md). A file keeps the name that it got, however often it is sent; two"
-        " files that would get one name are held. Without it, files keep their own names.",
+        " `path`, `folder`, `name`, `stem`, `ext`, `date`, `source_date`, `sequence`, `daily_sequence`, `done_file`,"
+        " and the groups of `name_pattern`; see [names](names.md). A file keeps the name that it got, however often it"
+        " is sent; two files that would get one name are held. Without it, files keep their own names.",
         examples=["{client}_{stem}_{date:%Y%m%d}_{sequence:03}{ext}"],
     )
 
@@ -304,6 +304,11 @@ class ClientConfig(Section, title="Client configuration"):
         check(template, re.compile(pattern).groupindex if pattern else {})
         if "feed" in fields_of(template) and info.data.get("feed", "") is None:
             raise refusal("`feed` beside it", "{feed} stands for it.", found="{feed}")
+        of_pattern = pattern is not None and "done_file" in re.compile(pattern).groupindex
+        if "done_file" in fields_of(template) and not of_pattern and info.data.get("trigger_on_done_file") is False:
+            raise refusal(
+                "`trigger_on_done_file: true` beside it", "{done_file} is its first line.", found="{done_file}"
+            )
         return template
 
     completion_file: CompletionFile | None = Field(

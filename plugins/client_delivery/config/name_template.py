@@ -36,8 +36,11 @@ FIELDS: Mapping[str, str] = {
     "source_date": "when the file came into the pick-up",
     "sequence": "1 for the first file of the client, and one more for each file after that",
     "daily_sequence": "the same, from 1 each day",
+    "done_file": "the first line of the done file with which the file came",
 }
 """Every field, and what it stands for; beside them are the groups of ``name_pattern``."""
+ADDED_LATER = ("done_file",)
+"""Fields younger than ``name_pattern``: a group of the same name, of a file of before, still stands for itself."""
 DATED = ("date", "source_date")
 _DIRECTIVES = ["%Y", "%y", "%m", "%d", "%j", "%H", "%M", "%S"]
 """None that goes by a language."""
@@ -47,10 +50,20 @@ _CASES: Mapping[str, Callable[[str], str]] = {"": str, "upper": str.upper, "lowe
 _MOST_REPETITIONS = 5
 _LONGEST_NAME = 255
 """Characters of a name that a pattern is tried on."""
+MOST_DONE_FILE_BYTES = 1024
+"""Of a done file that are read for its first line."""
+_LONGEST_LINE = 200
 
 
 class NameNotMade(Exception):
-    """A file cannot be called as the configuration says. The message says why."""
+    """A file cannot be called as the configuration says. The message says why.
+
+    :param remedy: what to do about it, where that is not to rename the file or to change the configuration.
+    """
+
+    def __init__(self, why: str, remedy: str = "") -> None:
+        super().__init__(why)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +82,22 @@ class Facts:
     """Of ``name_pattern``. Untrusted."""
     numbers: Mapping[str, int] = field(default_factory=dict)
     """Of the :data:`SEQUENCES` that the template has."""
+    done_file: str | None = None
+    """The first line of the done file. Untrusted; None if there was none."""
 
     def text(self, name: str) -> str:
-        """What a field of text stands for."""
+        """What a field of text stands for. Raises :class:`NameNotMade` if nothing is known of it."""
+        if name in self.groups:
+            return self.groups[name]
+        if name == "done_file":
+            if self.done_file is None:
+                raise NameNotMade("it came without a done file, whose first line deliver_as asks for", _DONE_FILE)
+            return self.done_file
         folder, slash, base = self.name.rpartition("/")
         stem, dot, ext = base.rpartition(".")
         if not stem:
             stem, dot, ext = base, "", ""  # as in '.profile' and 'README'
-        known = {
+        return {
             "client": self.client,
             "feed": self.feed,
             "path": self.name,
@@ -84,8 +105,7 @@ class Facts:
             "name": base,
             "stem": stem,
             "ext": dot + ext,
-        }
-        return known[name] if name in known else self.groups[name]
+        }[name]
 
 
 def fields_of(template: str) -> list[str]:
@@ -96,6 +116,31 @@ def fields_of(template: str) -> list[str]:
 def render(template: str, facts: Facts) -> str:
     """The name by a template that :func:`check` has let pass. It is as untrusted as the file's own name."""
     return "".join(literal + _value(name, how, facts) for literal, name, how in _parsed(template))
+
+
+def first_line(content: bytes) -> str:
+    """What ``{done_file}`` stands for: the first line of a done file, without the white space around it.
+
+    It becomes part of a name, and whoever wrote it may choose no folder by it. Raises :class:`NameNotMade`.
+
+    :param content: the beginning of the done file, :data:`MOST_DONE_FILE_BYTES` of it.
+    """
+    start, newline, _ = content.partition(b"\n")
+    try:
+        line = start.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        line = "\N{REPLACEMENT CHARACTER}"
+    if not line:
+        wrong = "is empty"
+    elif len(line) > _LONGEST_LINE or (not newline and len(content) >= MOST_DONE_FILE_BYTES):
+        wrong = f"is longer than {_LONGEST_LINE} characters"
+    elif "\N{REPLACEMENT CHARACTER}" in line:
+        wrong = "is not UTF-8"
+    elif not line.isprintable() or "/" in line or "\\" in line:
+        wrong = "has a character that cannot be part of a name ('/', '\\' or a control character)"
+    else:
+        return line
+    raise NameNotMade(f"the first line of the done file, which deliver_as asks for, {wrong}", _DONE_FILE)
 
 
 def groups_of(pattern: str, name: str) -> dict[str, str]:
@@ -167,6 +212,10 @@ def _check_how(name: str, how: str) -> None:
         raise refusal(f"nothing, upper or lower after ':', such as {{{name}:upper}}", found=found)
 
 
+_DONE_FILE = (
+    "Put a done file with the right first line into the pick-up, then trigger the DAG with 'Resend failed files'; or "
+    "change the configuration first."
+)
 EXAMPLE = "{client}_{stem}_{date:%Y%m%d}_{sequence:03}{ext}"
 
 
@@ -182,7 +231,7 @@ def _check_pattern(value: str) -> str:
             "a pattern with named groups",
             r"Write for example '(?P<kind>[a-z]+)_[0-9]+\.csv': {kind} is then a field of `deliver_as`.",
         )
-    if taken := [name for name in compiled.groupindex if name in FIELDS]:
+    if taken := [name for name in compiled.groupindex if name in FIELDS and name not in ADDED_LATER]:
         raise refusal("groups with names of their own", f"{taken[0]!r} is a field of `deliver_as` already.")
     # Names are untrusted: none may keep a task busy for ever. Without a repeated group no pattern takes more than a
     # power of the name's length, however it is written.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -98,6 +99,26 @@ class Pickup(Reading, Locating):
             return None
         by_kms = head.get("ServerSideEncryption", "").startswith("aws:kms")
         return DoneFile(key, head["ETag"].strip('"'), head["LastModified"], head.get("VersionId"), by_kms)
+
+    def done_file_begins(self, seen: DoneFile, most: int) -> bytes:
+        """The first ``most`` bytes of the done file, if it is still the object that was ``seen``.
+
+        Raises :class:`PickupError`, also if it is not: the next try goes by the one that is there then.
+        """
+        from botocore.exceptions import ClientError
+
+        with explained(self._config, "read", seen.key):
+            try:
+                response = self._s3.get_object(Bucket=self._bucket, Key=seen.key, IfMatch=f'"{seen.etag}"')
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (404, 412):
+                    raise
+                raise PickupError(
+                    f"s3://{self._bucket}/{seen.key}, the done file of {self._config.name}, was replaced or deleted "
+                    "while it was being read. Nothing was sent by it; the next try reads it again."
+                ) from error
+            with closing(response["Body"]) as body:
+                return body.read(most)
 
     def remove_done_file(self, seen: DoneFile) -> bool:
         """Remove the done file if it is still the object that was ``seen``; True if it was removed (R4.5).

@@ -19,6 +19,7 @@ from client_delivery.config.name_template import NameNotMade
 from client_delivery.ledger.arrival import OWN_NAME, ArrivalName, kept_name
 from client_delivery.ledger.entry import timestamp
 from client_delivery.ledger.given_names import GivenName
+from client_delivery.run.by_done_file import ByDoneFile, arrival_of
 from client_delivery.runtime.events import as_json
 from client_delivery.transfer.contract import UnsafeName
 from client_delivery.transfer.naming import require_deliverable
@@ -37,7 +38,8 @@ _TRIAL = {"sequence": 1, "daily_sequence": 1}
 _RENAME = "Rename it, or change the configuration; then trigger the DAG with 'Resend failed files'."
 _SCHEMA = """
 CREATE TABLE takes (
-    identity TEXT PRIMARY KEY, source BLOB, modified TEXT, wish TEXT, again INTEGER, kept INTEGER, name BLOB, why TEXT
+    identity TEXT PRIMARY KEY, source BLOB, modified TEXT, wish TEXT, line TEXT, again INTEGER, kept INTEGER, name BLOB,
+    why TEXT
 ) WITHOUT ROWID;
 CREATE INDEX by_name ON takes (name);
 """
@@ -59,6 +61,7 @@ class Named:
         self._only = only
         self._rule = naming_rule(run.config)
         self._at = datetime.now(UTC)
+        self._by_done_file = ByDoneFile(run, survey, dry=dry)
         # On the disk: there may be a million files, and each name is compared with every other.
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(_SCHEMA)
@@ -116,6 +119,7 @@ class Named:
     def _decide(self, *, dry: bool) -> None:
         for intake in self._survey.parts():
             self._note(intake.take)
+            self._by_done_file.lines(take for take, _ in intake.refused)  # named when a person lets them through
         if sequences_of(self._config):
             self._number(dry=dry)
         if suffix := sidecar_suffix(self._config):
@@ -131,29 +135,34 @@ class Named:
     def _note(self, takes: Iterable[Take]) -> None:
         rows = []
         counts = bool(sequences_of(self._config))
-        for take in takes:
-            if self._only is not None and take.identity not in self._only:
-                continue
+        wanted = [take for take in takes if self._only is None or take.identity in self._only]
+        lines = self._by_done_file.lines(wanted)
+        for take in wanted:
             file, kept = take.file, take.name or kept_name(take.before, take.file, self._rule)
             name, why = kept.delivered or file.name if kept else None, None
+            wish = arrival_of(take)
+            line = lines.get(wish)
             if kept is None:
-                name, why = self._made(file.name, file.last_modified, self._at, _TRIAL if counts else None)
-            # One more object of the same content, that is sent under bypass, counts for itself.
-            wish = f"{take.identity} {file.path} {file.etag} {file.last_modified.isoformat()}"
+                name, why = self._made(file.name, file.last_modified, self._at, _TRIAL if counts else None, line)
             modified = file.last_modified.astimezone(UTC).isoformat()
             again = take.before is not None
-            rows.append((take.identity, _bytes(file.name), modified, wish, again, kept is not None, _bytes(name), why))
-        self._db.executemany("INSERT OR REPLACE INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            source, kept_one = _bytes(file.name), kept is not None
+            rows.append((take.identity, source, modified, wish, line, again, kept_one, _bytes(name), why))
+        self._db.executemany("INSERT OR REPLACE INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def _made(
-        self, name: str, source_date: datetime, date: datetime, numbers: dict[str, int] | None
+        self, name: str, source_date: datetime, date: datetime, numbers: dict[str, int] | None, line: str | None
     ) -> tuple[str | None, str | None]:
         """The name, or why there is none."""
         try:
-            made = delivered_name(self._config, name, source_date=source_date, date=date, numbers=numbers)
+            if line is None and (trouble := self._by_done_file.trouble):
+                raise trouble
+            made = delivered_name(
+                self._config, name, source_date=source_date, date=date, numbers=numbers, done_file=line
+            )
             require_deliverable(self._config.destination, made + sidecar_suffix(self._config))
         except NameNotMade as error:
-            return None, f"{MARK}{error}. {_RENAME}"
+            return None, f"{MARK}{error}. {error.remedy or _RENAME}"
         except UnsafeName as error:
             return None, f"{MARK}deliver_as makes one that the destination cannot have. {error}"
         return made, None
@@ -164,14 +173,14 @@ class Named:
         give = numbers.would_give if dry else numbers.give
         day = f"{self._at.astimezone(ZoneInfo(self._config.timezone)):%Y-%m-%d}"
         self._db.execute(
-            "CREATE TEMP TABLE ranked AS SELECT wish, identity, source, modified FROM takes "
+            "CREATE TEMP TABLE ranked AS SELECT wish, identity, source, modified, line FROM takes "
             "WHERE NOT kept AND why IS NULL ORDER BY modified, source"
         )
         [count] = self._db.execute("SELECT count(*) FROM ranked").fetchone()
         size = max(1, count) if dry else _PAGE  # what is not given is not counted on by the next page
         for start in range(0, count, size):
             page = self._db.execute(
-                "SELECT wish, identity, source, modified FROM ranked WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                "SELECT wish, identity, source, modified, line FROM ranked WHERE rowid > ? ORDER BY rowid LIMIT ?",
                 (start, size),
             ).fetchall()
             given = give([row[0] for row in page], day=day, at=timestamp(self._at))
@@ -180,10 +189,12 @@ class Named:
                 [self._renamed(given[wish], *row) for wish, *row in page],
             )
 
-    def _renamed(self, number: Numbered, identity: str, source: bytes, modified: str) -> tuple[bytes, str | None, str]:
+    def _renamed(
+        self, number: Numbered, identity: str, source: bytes, modified: str, line: str | None
+    ) -> tuple[bytes, str | None, str]:
         numbers = {"sequence": number.ever, "daily_sequence": number.of_day}
         at = datetime.fromisoformat(number.at)
-        made, why = self._made(_text(source), datetime.fromisoformat(modified), at, numbers)
+        made, why = self._made(_text(source), datetime.fromisoformat(modified), at, numbers, line)
         return _bytes(made), why, identity
 
     def _hold_twins(self) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from client_delivery.config.model import ClientConfig
     from client_delivery.ledger.acknowledgements import Acknowledgements
+    from client_delivery.ledger.done_file_lines import DoneFileLines
     from client_delivery.ledger.drops import Drops
     from client_delivery.ledger.expectations import Expectations
     from client_delivery.ledger.given_names import GivenNames
@@ -155,6 +156,14 @@ class Stores:
 
         pickup = self.config.pickup
         return Sets(self._dynamodb, self.settings.ledger_table, pickup.bucket, pickup.prefix)
+
+    @cached_property
+    def done_file_lines(self) -> DoneFileLines:
+        """What the done files said with which the pick-up's files came."""
+        from client_delivery.ledger.done_file_lines import DoneFileLines
+
+        pickup = self.config.pickup
+        return DoneFileLines(self._dynamodb, self.settings.ledger_table, pickup.bucket, pickup.prefix)
 
     @cached_property
     def given_names(self) -> GivenNames:

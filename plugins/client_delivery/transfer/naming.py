@@ -69,7 +69,8 @@ def is_nameable(config: ClientConfig, name: str) -> bool:
     """Whether a file of this name arrives under one that the destination can have."""
     at = datetime.now(UTC)
     try:
-        made = delivered_name(config, name, source_date=at, date=at, numbers=dict.fromkeys(SEQUENCES, 1))
+        numbers = dict.fromkeys(SEQUENCES, 1)
+        made = delivered_name(config, name, source_date=at, date=at, numbers=numbers, done_file="x")
     except NameNotMade:
         return False
     return is_deliverable(config.destination, made + sidecar_suffix(config))

@@ -173,3 +173,68 @@ def test_another_feed_does_not_begin_the_sequence_anew(scenario):
     client.drop("b.csv", "b")
     assert client.run().state == "success"
     assert client.delivered() == {"1.csv": b"a", "2.csv": b"b"}
+
+
+BY_DONE_FILE = {"trigger_on_done_file": True, "deliver_as": "{done_file}/{name}"}
+
+
+def test_a_file_has_what_its_done_file_says_in_its_name_and_keeps_it_when_the_done_file_is_gone(scenario):
+    client = scenario("gcs", **BY_DONE_FILE)
+    client.drop("a.csv", "a")
+    client.drop_done(b"BATCH-1\r\nfiles=1\n")
+    client.gcs_faults(REFUSED)
+    run = client.run()
+    assert run.state == "failed"
+    client.gcs_faults()
+    assert client.waiting() == ["a.csv"], "the done file is gone"
+    client.edit(deliver_as="{done_file}-{name}")  # a new template is a new name, by the same done file
+    client.drop("b.csv", "b")
+    client.drop_done(b"BATCH-2")
+    assert client.run(resend_failed=True).state == "success"
+    assert client.delivered() == {"BATCH-1-a.csv": b"a", "BATCH-2-b.csv": b"b"}
+
+
+def test_what_a_guard_holds_goes_by_the_done_file_with_which_it_came(scenario):
+    client = scenario("s3", guards={"not_empty": True}, **BY_DONE_FILE)
+    client.drop("a.csv", "")
+    client.drop_done(b"BATCH-1")
+    assert client.run().state == "failed"
+    client.drop("b.csv", "b")
+    client.drop_done(b"BATCH-2")
+    client.run()
+    assert client.run(resend_failed=True, reason="empty this month").state == "success"
+    assert client.delivered() == {"BATCH-1/a.csv": b"", "BATCH-2/b.csv": b"b"}
+
+
+@pytest.mark.parametrize("said", [b"", b"../other/", b"\xff\xfe"])
+def test_a_done_file_that_says_nothing_for_a_name_holds_its_files_until_one_does(scenario, said):
+    client = scenario("s3", **BY_DONE_FILE)
+    client.drop("a.csv", "a")
+    client.drop_done(said)
+    assert client.run().state == "failed"
+    assert client.delivered() == {}
+    error = client.entries()["a.csv"].last_error
+    assert error.startswith(f"{MARK}the first line of the done file")
+    assert "Put a done file with the right first line into the pick-up" in error
+    assert client.run(resend_failed=True).state == "failed"
+    client.drop_done(b"BATCH-1")
+    assert client.run(resend_failed=True).state == "success"
+    assert client.delivered() == {"BATCH-1/a.csv": b"a"}
+
+
+def test_without_a_done_file_a_name_that_asks_for_one_is_not_made_up(scenario):
+    client = scenario("s3", **BY_DONE_FILE)
+    client.drop("a.csv", "a")
+    assert client.run(ignore_done_file=True).state == "failed"
+    assert "came without a done file" in client.entries()["a.csv"].last_error
+    assert client.delivered() == {}
+
+
+def test_a_plan_reads_the_done_file_and_notes_nothing(scenario):
+    client = scenario("s3", **BY_DONE_FILE)
+    client.drop("a.csv", "a")
+    client.drop_done(b"PLANNED")
+    assert "PLANNED/a.csv" in client.run(only_plan=True).pushed["csv"]
+    client.drop_done(b"BATCH-1")
+    assert client.run().state == "success"
+    assert client.delivered() == {"BATCH-1/a.csv": b"a"}

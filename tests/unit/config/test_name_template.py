@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from client_delivery.config.delivered import delivered_name, example, naming_rule
 from client_delivery.config.describe import describe
-from client_delivery.config.name_template import FIELDS, NameNotMade, groups_of
+from client_delivery.config.name_template import FIELDS, NameNotMade, first_line, groups_of
 from client_delivery.transfer.contract import UnsafeName
 from client_delivery.transfer.naming import require_deliverable
 
@@ -24,9 +24,10 @@ CAME = datetime(2026, 2, 28, 23, 5, 9, tzinfo=UTC)
 def named(text, load):
     """``named("{stem}{ext}", "a.csv")``, with the fields of a configuration."""
 
-    def named(template: str, name: str, kind: str = "s3", **fields: str) -> str:
+    def named(template: str, name: str, kind: str = "s3", done_file: str | None = None, **fields: str) -> str:
         config = load(text(kind, {"deliver_as": repr(template), **fields}))
-        return delivered_name(config, name, source_date=CAME, date=AT, numbers={"sequence": 7, "daily_sequence": 12345})
+        numbers = {"sequence": 7, "daily_sequence": 12345}
+        return delivered_name(config, name, source_date=CAME, date=AT, numbers=numbers, done_file=done_file)
 
     return named
 
@@ -59,6 +60,55 @@ def test_parts_of_a_name_come_from_the_groups_of_its_pattern(named):
     assert named("{month}{kind:upper}{rest}", "in/claims_202603.csv", name_pattern=pattern) == "202603CLAIMS"
     with pytest.raises(NameNotMade, match="is not as name_pattern"):
         named("{month}", "claims.csv", name_pattern=pattern)
+
+
+def test_a_name_may_have_what_the_done_file_says(named, text, complaints):
+    with_done_file = {"trigger_on_done_file": "true"}
+    assert named("{done_file:lower}-{name}", "a.csv", done_file="BATCH 42", **with_done_file) == "batch 42-a.csv"
+    with pytest.raises(NameNotMade, match="came without a done file"):
+        named("{done_file}", "a.csv", **with_done_file)
+    [complaint] = complaints(text("s3", {"deliver_as": "'{done_file}'", "trigger_on_done_file": "false"}))
+    assert "deliver_as: found {done_file}, expected `trigger_on_done_file: true` beside it" in complaint
+
+
+def test_a_group_of_a_file_of_before_the_field_still_stands_for_itself(named):
+    pattern = r"'(?P<done_file>[a-z]+)\.csv'"
+    made = named("{done_file}", "a.csv", done_file="x", name_pattern=pattern, trigger_on_done_file="false")
+    assert made == "a"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"BATCH-42", "BATCH-42"),
+        (b"  BATCH 42 \r\nfiles=3\n\xff", "BATCH 42"),
+        ("\ufeffM\u00e4rz\n".encode(), "M\u00e4rz"),
+        (b"x" * 200, "x" * 200),
+        (b"x\n" + b"y" * 1022, "x"),
+    ],
+)
+def test_the_first_line_of_a_done_file(content, line):
+    assert first_line(content) == line
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "is empty"),
+        (b" \r\nBATCH", "is empty"),
+        (b"\xff\xfeB\x00\n", "is not UTF-8"),
+        (b"x" * 201, "is longer than 200 characters"),
+        (b"x" * 1023 + b"\xc3", "is longer than 200 characters"),
+        (b"../../other_client/x", "cannot be part of a name"),
+        (b"a\\b", "cannot be part of a name"),
+        (b"a\x00b", "cannot be part of a name"),
+        ("a\u202eb".encode(), "cannot be part of a name"),
+    ],
+)
+def test_what_cannot_be_part_of_a_name_is_none(content, why):
+    with pytest.raises(NameNotMade, match=why) as raised:
+        first_line(content)
+    assert "'Resend failed files'" in raised.value.remedy
 
 
 def test_the_feed_may_be_part_of_a_name(named):
@@ -136,8 +186,9 @@ def test_a_pattern_that_was_let_pass_takes_no_name_long():
 )
 def test_what_is_made_of_any_name_is_safe_or_refused_and_the_same_each_time(name, template, kind):
     config = CONFIGURATIONS[kind].model_copy(update={"deliver_as": template})
+    numbers = {"sequence": 1, "daily_sequence": 1}
     made = [
-        delivered_name(config, name, source_date=CAME, date=AT, numbers={"sequence": 1, "daily_sequence": 1})
+        delivered_name(config, name, source_date=CAME, date=AT, numbers=numbers, done_file="BATCH ..")
         for _ in range(2)
     ]
     assert made[0] == made[1]

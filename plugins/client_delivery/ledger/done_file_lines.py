@@ -1,0 +1,56 @@
+"""What the done file said with which a file came: the line stays known when the done file is gone.
+
+A done file is removed as soon as its files are registered (R4.5). A file that a guard holds then, or that gets a new
+name because the template has been changed, is named later, and goes by its own done file all the same, not by one that
+came for others. Kept in the partition of :mod:`client_delivery.ledger.registry`, found by keys (R3.4)::
+
+    pickup#<bucket>/<prefix>   done-line#<digest>        the line of one file
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from client_delivery.ledger.reads import Reader
+from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
+from client_delivery.ledger.writes import ConditionalWriter
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_KEPT_SECONDS = 400 * 86_400
+
+
+class DoneFileLines:
+    """The lines of one pick-up's files."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, bucket: str, prefix: str) -> None:
+        self._reader = Reader(dynamodb, table)
+        self._writer = ConditionalWriter(dynamodb)
+        self._table = table
+        self._partition = f"pickup#{bucket}/{prefix}"
+
+    def known(self, files: Iterable[str]) -> dict[str, str]:
+        """The lines of those files that came with one, read consistently.
+
+        :param files: each an identity of its own, as :meth:`client_delivery.ledger.numbers.Numbers.give` takes them.
+        """
+        keys = {self._of(file): file for file in files}
+        items = self._reader.items(self._key(key) for key in keys)
+        return {keys[item[SORT_KEY]]: item["line"] for item in items}
+
+    def note(self, files: Iterable[str], line: str) -> None:
+        """These files came with a done file that says this."""
+        expires = int(time.time()) + _KEPT_SECONDS
+        items = [{**self._key(self._of(file)), "line": line, TTL_ATTRIBUTE: expires} for file in dict.fromkeys(files)]
+        self._writer.put_all(self._table, items)
+
+    def _key(self, sort_key: str) -> dict[str, str]:
+        return {PARTITION_KEY: self._partition, SORT_KEY: sort_key}
+
+    @staticmethod
+    def _of(file: str) -> str:
+        return f"done-line#{hashlib.sha256(file.encode(errors='surrogatepass')).hexdigest()[:32]}"
