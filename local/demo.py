@@ -124,6 +124,7 @@ def deliver(stack: Stack, airflow: Airflow, clients: list[DemoClient], payer: Pa
     progress.show(table(rows) + f"\nAll of it: {report.relative_to(ROOT)}\n\n{mails_sent(stack)}")
     named = {client.config.name: client for client in clients}
     by_hand(stack, named[demo_payer.CLIENT], payer, progress)
+    acknowledge(stack, named[demo_payer.CLIENT], progress)
     wrong = [row for row in rows if not row.right]
     progress.say(
         f"round 1: {len(rows) - len(wrong):,} of {len(rows):,} files are at their destinations, checksums equal"
@@ -139,6 +140,17 @@ def by_hand(stack: Stack, client: DemoClient, payer: Payer, progress: Progress) 
         path = sftp_root(stack, client.config) / str(name)
         progress.show(f"{client.config.name}, read by {payer.program}; one of them by hand:")
         progress.show(demo_payer.by_hand(payer, path, file.name, file.sha256()) + "\n")
+
+
+def acknowledge(stack: Stack, client: DemoClient, progress: Progress) -> None:
+    """The payer's system puts back a file for each that has arrived."""
+    entries = stack.ledger_entries(client.config.delivery_key).values()
+    arrived = [str(name) for entry in entries if (name := entry.item.get("deliveredName"))]
+    place = demo_payer.acknowledge(stack.sftp.root, arrived)
+    progress.say(
+        f"{client.config.name} has put back {len(arrived)} acknowledgements into {place}: the first run five minutes "
+        "after a delivery finds them, and the Deliveries page shows them"
+    )
 
 
 def deliver_again(stack: Stack, airflow: Airflow, clients: list[DemoClient], progress: Progress) -> bool:

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,8 +32,13 @@ _OWNER = "Juniper Health, demo <edi@juniper-health.example.com>"
 _WE = "File delivery, demo <deliveries@example.org>"
 _PRIVATE, _OURS = "private.asc", "ours.asc"
 _PROGRAMS = ("gpg", "gpg-agent", "gpgconf")
+_ACKNOWLEDGEMENTS = f"{CLIENT}_acks"
 EDITS: dict[str, dict[str, Any]] = {
-    CLIENT: {"compress": "gzip", "encrypt": {"recipients": [f"keys/{KEY_FILE}"], "sign_with": _SIGN_WITH}}
+    CLIENT: {
+        "compress": "gzip",
+        "encrypt": {"recipients": [f"keys/{KEY_FILE}"], "sign_with": _SIGN_WITH},
+        "acknowledgement": {"pattern": "{delivered}.ok", "within": "30 min", "place": _ACKNOWLEDGEMENTS},
+    }
 }
 """What the client has beside the example."""
 
@@ -188,6 +193,19 @@ def reads(payer: Payer, config: ClientConfig) -> Callable[[bytes], bytes]:
             raise Unreadable(f"it is not gzip: {error}") from None
 
     return read
+
+
+def acknowledge(root: Path, delivered: Iterable[str]) -> str:
+    """Put back a file for each that has arrived, as the payer's system does; says where they are.
+
+    :param root: the login directory of the payer's server.
+    """
+    place = root / _ACKNOWLEDGEMENTS
+    for name in delivered:
+        path = place / f"{name}.ok"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("taken\n")
+    return _shown(place)
 
 
 def where(payer: Payer) -> str:

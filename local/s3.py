@@ -207,6 +207,7 @@ class Handler(StandInHandler):
                     left = min(end, size) - max(start, 0)
                     while left and (piece := file.read(min(left, CHUNK))):
                         self.connection.sendall(piece)
+                        self.server.sent += len(piece)
                         left -= len(piece)
             start, end = start - size, end - size
 

@@ -72,7 +72,7 @@ CASES = (
         "gcs-1g-tls",
         "S3 → GCS, one file of 1 GiB, TLS on both sides",
         "gcs",
-        {"engine": engine, "stock operator": stock, "rclone": rclone},
+        {"engine": engine, "stock operator": stock, "rclone": rclone, "curl | curl": curl},
         model={"tls": True},
         rounds=3,
     ),

@@ -64,14 +64,14 @@ def main() -> None:
         gcs_endpoint=order["gcs_endpoint"],
     )
     if treatment := order.get("treatment"):
-        destination = _treated(destination, treatment, access)
+        destination = treated(destination, treatment, access)
     with measuring(), heap_at_rest(), destination:
         deliver_all(order["files"], start, destination, finish)
     if failures:
         raise failures[0]
 
 
-def _treated(inner: Destination, treatment: Mapping[str, Any], access: S3Access) -> Destination:
+def treated(inner: Destination, treatment: Mapping[str, Any], access: S3Access) -> Destination:
     """As runs do it for a client with ``compress`` and ``encrypt``."""
     from client_delivery.transfer.treatment.area import PreparedArea
     from client_delivery.transfer.treatment.destination import TreatedDestination, Treatment

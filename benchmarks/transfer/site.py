@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 from awscrt import checksums
 
+from benchmarks.transfer.tls_front import TlsFront, find_nginx
 from local.certificate import server_certificate
 from local.gcs import service_account_key
 from local.process import Service
@@ -54,7 +55,8 @@ class Site:
         if self._model.get("tls"):
             scheme = "https"
             self.trusted = str(server_certificate(self.directory))
-            network.append(f"--tls={self.directory / 'server.pem'}")
+            if find_nginx() is None:
+                network.append(f"--tls={self.directory / 'server.pem'}")
         copying = [f"--copy-rate={self._model['copy_rate']}"] if "copy_rate" in self._model else []
         keeping: list[str] = []
         if self.treated:
@@ -65,7 +67,7 @@ class Site:
         s3 = self._started(
             Service("local.s3", *(network if self.kind != "sftp" else []), *copying, *keeping, log=self._log("s3"))
         )
-        self.s3_url = f"{scheme}://127.0.0.1:{s3.facts['port']}"
+        self.s3_url = f"{scheme}://127.0.0.1:{self._port_of('s3', s3)}"
         self._http = httpx.Client(verify=ssl.create_default_context(cafile=self.trusted) if self.trusted else False)
         answer = self._http.put(f"{self.s3_url}/_local/objects", json=self.files, timeout=60).json()
         for file in self.files:
@@ -75,7 +77,7 @@ class Site:
             gcs = self._started(
                 Service("local.gcs", "--directory", objects, "--discard", *network, log=self._log("gcs"))
             )
-            self.gcs_url = f"{scheme}://127.0.0.1:{gcs.facts['port']}"
+            self.gcs_url = f"{scheme}://127.0.0.1:{self._port_of('gcs', gcs)}"
             self._http.post(f"{self.gcs_url}/_local/buckets/{TARGET}").raise_for_status()
             self.gcs_key = service_account_key(self.gcs_url)
         elif self.kind == "sftp":
@@ -179,6 +181,14 @@ class Site:
                 found[path.name] = _sum_of(file)
         shutil.rmtree(self.sftp.root / run)
         return found
+
+    def _port_of(self, name: str, server: Service) -> int:
+        """Where contenders reach it: with TLS by nginx, or by Python's own TLS where there is none."""
+        port = int(server.facts["port"])
+        if not self._model.get("tls") or find_nginx() is None:
+            return port
+        front = self._started(TlsFront(self.directory / f"{name}-tls", self.directory / "server.pem", port))
+        return int(front.port)
 
     def _started(self, server: Any) -> Any:
         self._exit.callback(server.stop)

@@ -7,6 +7,7 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.transfer.tls_front import find_nginx
 from local.process import ROOT
 from local.sftp_servers.rclone import PROGRAM as RCLONE
 
@@ -25,6 +26,7 @@ def versions() -> dict[str, str]:
         "curl | curl": _first_line("curl", "--version").partition(" (")[0].removeprefix("curl "),
         "one pipe": programs,
         "written first": programs,
+        "TLS of the servers": _first_line(find_nginx() or "nginx", "-v").replace("not there", "Python's own"),
         "sftp from disk": _first_line("ssh", "-V").partition(",")[0],
     }
 

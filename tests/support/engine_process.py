@@ -1,6 +1,7 @@
 """The engine in a process of its own, to be killed: keeps its checkpoint in a file and says how far it is.
 
-Its order stands on standard input: ``destination``, ``secret``, ``gcs_endpoint``, ``source``, ``state`` (a path).
+Its order stands on standard input: ``destination``, ``secret``, ``gcs_endpoint``, ``source``, ``state`` (a path), and
+``treatment``, as the benchmark's engine takes it, for a file that is compressed or encrypted on its way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from benchmarks.transfer.engine import treated
 from client_delivery.access.aws import s3_access
 from client_delivery.config.model import DestinationSection
 from client_delivery.transfer.contract import Job, SourceObject
@@ -31,6 +33,9 @@ class FileJournal:
         new = self._path.with_suffix(".new")
         new.write_text(json.dumps(state))
         new.replace(self._path)
+        if "prepared" in state:
+            print("prepared", flush=True)
+            state = state.get("engine") or {}
         acknowledged = sum(kept[-1]["size"] for kept in state.get("runs") or state.get("lanes") or [])
         print("acknowledged", 100 * acknowledged // self._size, flush=True)
 
@@ -54,6 +59,8 @@ def main() -> None:
     destination = open_destination(
         config, secret=secret, source_s3=access, destination_s3=access, gcs_endpoint=order["gcs_endpoint"]
     )
+    if treatment := order.get("treatment"):
+        destination = treated(destination, treatment, access)
     resume = json.loads(path.read_text()) if path.exists() else None
     with destination:
         receipt = destination.deliver(
