@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from client_delivery.config.model import ClientConfig
+from client_delivery.ledger.acknowledgements import Acknowledgements
+from client_delivery.run import acknowledgements
 from infra.app import build_access
 from infra.cloudformation import Stack
 from infra.settings import Environment
@@ -51,6 +54,22 @@ CLIENT = ClientConfig.model_validate(
         "destination": {"type": "s3", "bucket": "landing", "prefix": "in/"},
         "bypass_file_checks": False,
         "trigger_on_done_file": False,
+    }
+)
+PAYER = ClientConfig.model_validate(
+    {
+        "name": "brook",
+        "client_h_number": "H2002",
+        "contacts": ["data@example.com"],
+        "send_notifications": False,
+        "pickup": {"bucket": "judged-pickup", "prefix": "brook/"},
+        "destination": {"type": "s3", "bucket": "payer", "prefix": "in/"},
+        "bypass_file_checks": False,
+        "trigger_on_done_file": True,
+        "deliver_as": "{done_file}/{name}",
+        "sidecar": "sha256",
+        "completion_file": {"name": "complete", "content": "json"},
+        "acknowledgement": {"pattern": "{delivered}.ok", "place": "acks/"},
     }
 )
 
@@ -86,7 +105,7 @@ def root(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> boto3.sessi
         patch.setenv("AWS_ENDPOINT_URL", endpoint)
         session = boto3.session.Session("test", "test", region_name="us-east-1")
         output = tmp_path_factory.mktemp("templates")
-        app, _ = build_access(ENVIRONMENT, [CLIENT], output=output)
+        app, _ = build_access(ENVIRONMENT, [CLIENT, PAYER], output=output)
         app.synth()
         for name in (f"{ENVIRONMENT.prefix}-data", f"{ENVIRONMENT.prefix}-access"):
             template = for_ministack(json.loads((output / f"{name}.template.json").read_text()))
@@ -99,7 +118,8 @@ def root(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> boto3.sessi
             }
             document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
             session.client("iam").update_assume_role_policy(RoleName=role, PolicyDocument=document)
-        session.client("s3").create_bucket(Bucket="landing")
+        for bucket in ("landing", "payer"):
+            session.client("s3").create_bucket(Bucket=bucket)
     return session
 
 
@@ -149,6 +169,31 @@ def test_a_worker_delivers_with_nothing_but_its_policies(root, assumed):
     assert keys(root, "judged-pickup") == [], "what was delivered is removed"
 
 
+def test_what_a_payer_asks_for_needs_nothing_but_the_policies_either(root, assumed, monkeypatch):
+    s3 = root.client("s3")
+    s3.put_object(Bucket="judged-pickup", Key="brook/a.csv", Body=b"a")
+    s3.put_object(Bucket="judged-pickup", Key=PAYER.done_file_key, Body=b"BATCH-1")
+    assumed(ENVIRONMENT.airflow_role)
+    run = Runs(PAYER).run()
+    assert (run.state, run.errors) == ("success", {})
+    assert keys(root, "payer") == ["in/BATCH-1/a.csv", "in/BATCH-1/a.csv.sha256", "in/complete"]
+    s3.put_object(Bucket="payer", Key="acks/BATCH-1/a.csv.ok", Body=b"ok")
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(minutes=6)
+
+    monkeypatch.setattr(acknowledgements, "datetime", Later)
+    assert Runs(PAYER).run().state == "success"
+    kept = Acknowledgements(root.client("dynamodb"), ENVIRONMENT.ledger_table, PAYER.delivery_key)
+    progress = kept.progress()
+    assert progress is not None
+    assert (progress.awaited, progress.missing, progress.trouble) == (0, 0, None)
+    [found] = kept.of(kept.since("2026"))
+    assert kept.of([found])[found].found == "BATCH-1/a.csv.ok"
+
+
 @pytest.mark.parametrize("role", ENVIRONMENT.delivering_roles)
 @pytest.mark.parametrize(
     ("service", "call", "arguments"),
@@ -159,6 +204,9 @@ def test_a_worker_delivers_with_nothing_but_its_policies(root, assumed):
         ("s3", "list_objects_v2", {"Bucket": "judged-pickup", "Prefix": "another_client/"}),
         ("s3", "get_object", {"Bucket": "judged-pickup", "Key": "another_client/x"}),
         ("s3", "put_object", {"Bucket": "landing", "Key": "elsewhere/x", "Body": b"x"}),
+        ("s3", "get_object", {"Bucket": "payer", "Key": "acks/x"}),
+        ("s3", "put_object", {"Bucket": "payer", "Key": "acks/x", "Body": b"x"}),
+        ("s3", "list_objects_v2", {"Bucket": "payer", "Prefix": "others/"}),
         ("dynamodb", "scan", {"TableName": ENVIRONMENT.ledger_table}),
         ("dynamodb", "delete_item", {"TableName": ENVIRONMENT.ledger_table, "Key": ENTRY}),
         ("secretsmanager", "get_secret_value", {"SecretId": "somebody/elses"}),
