@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from benchmarks.idle_run import cpu_seconds
+from benchmarks.many_clients import write_configurations
 from local.airflow import Airflow
 from local.postgres import Postgres
 from local.stack import Stack
-from local.stand_ins import PICKUP_BUCKET, S3_BUCKET
 
 CLIENTS = int(os.environ.get("CLIENTS", "200"))
 MINUTES = int(os.environ.get("MINUTES", "20"))
@@ -41,24 +40,6 @@ class Minute:
     cpu: dict[str, float]
     """CPU seconds of each of Airflow's parts, all its processes; ``postgres`` and ``services`` for the rest."""
     load: float
-
-
-def write_configurations(directory: Path) -> None:
-    """Clients by S3 with the default schedule, whose pick-ups stay empty."""
-    directory.mkdir()
-    for number in range(CLIENTS):
-        name = f"client_{number:04d}"
-        fields: dict[str, Any] = {
-            "name": name,
-            "client_h_number": f"H{10_000 + number}",
-            "contacts": ["data@example.com"],
-            "pickup": {"bucket": PICKUP_BUCKET, "prefix": f"{name}/"},
-            "destination": {"type": "s3", "bucket": S3_BUCKET, "prefix": f"{name}/"},
-            "send_notifications": False,
-            "bypass_file_checks": False,
-            "trigger_on_done_file": False,
-        }
-        (directory / f"{name}.yaml").write_text(yaml.safe_dump(fields))
 
 
 def watch(airflow: Airflow, pids: dict[str, int]) -> list[Minute]:
@@ -96,7 +77,8 @@ def main() -> None:
     directory = Path(tempfile.mkdtemp())
     with Stack(directory / "stack") as stack:
         configs = directory / "client_configs"
-        write_configurations(configs)
+        # With the default schedule; their pick-ups stay empty.
+        write_configurations(configs, CLIENTS, send_notifications=False)
         environment = stack.environment() | {
             "AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(configs),
             "AIRFLOW__CORE__PARALLELISM": SLOTS,

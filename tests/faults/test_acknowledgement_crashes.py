@@ -39,13 +39,13 @@ def prepared(scenario: MakeScenario, kind: str) -> Scenario:
     client = scenario(kind, acknowledgement={"pattern": "acks/{delivered}.ok", "within": "1 min"})
     section = client.config.acknowledgement
     assert section is not None
+    for name, content in FILES.items():
+        client.drop(name, content)
+    assert client.run().state == "success"
     # No configuration may ask for so little; a test need not wait for a minute.
     shorter = {"acknowledgement": section.model_copy(update={"within": WITHIN})}
     client.config = client.config.model_copy(update=shorter)
     client._runs = Runs(client.config)
-    for name, content in FILES.items():
-        client.drop(name, content)
-    assert client.run().state == "success"
     if kind == "sftp":
         path = client.sftp.root / client.config.destination.directory / "acks" / "here.csv.ok"
         path.parent.mkdir()

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
+from benchmarks.many_clients import h_number_of, name_of, write_configurations
 from benchmarks.transfer.meter import peak
 from local.airflow import Airflow
 from local.postgres import Postgres
@@ -24,29 +24,11 @@ CLIENTS = 200
 FILES = ("claims.csv", "members/list.csv")
 
 
-def name_of(number: int) -> str:
-    return f"client_{number:03d}"
-
-
-def write_configurations(directory: Path, *, paused: bool) -> None:
+def write(directory: Path, *, paused: bool) -> None:
     """Due once a year, minutes ago: as soon as it is not paused any more, Airflow makes up for that one run."""
     due = datetime.now(UTC) - timedelta(minutes=5)
-    directory.mkdir(exist_ok=True)
-    for number in range(CLIENTS):
-        name = name_of(number)
-        fields: dict[str, Any] = {
-            "name": name,
-            "client_h_number": f"H{10_000 + number}",
-            "contacts": ["data@example.com"],
-            "send_notifications": True,
-            "schedule": f"{due.minute} {due.hour} {due.day} {due.month} *",
-            "paused": paused,
-            "pickup": {"bucket": PICKUP_BUCKET, "prefix": f"{name}/"},
-            "destination": {"type": "s3", "bucket": S3_BUCKET, "prefix": f"{name}/"},
-            "bypass_file_checks": False,
-            "trigger_on_done_file": False,
-        }
-        (directory / f"{name}.yaml").write_text(yaml.safe_dump(fields))
+    schedule = f"{due.minute} {due.hour} {due.day} {due.month} *"
+    write_configurations(directory, CLIENTS, schedule=schedule, paused=paused, send_notifications=True)
 
 
 def content(client: str, file: str) -> bytes:
@@ -63,13 +45,13 @@ def drop(stack: Stack) -> None:
 def test_two_hundred_clients_due_at_once(tmp_path):
     with Stack(tmp_path / "stack") as stack:
         configs = tmp_path / "client_configs"
-        write_configurations(configs, paused=True)
+        write(configs, paused=True)
         environment = stack.environment() | {"AIRFLOW__DELIVERY__CONFIGS_DIRECTORY": str(configs)}
         with Postgres() as database, Airflow(tmp_path / "airflow", environment, database=database.url) as airflow:
             airflow.wait_until(lambda: len(airflow.dags()) == CLIENTS, "every client has its DAG", seconds=300)
             drop(stack)
             httpx.delete(f"{stack.aws_url}/_local/requests", timeout=60)
-            write_configurations(configs, paused=False)
+            write(configs, paused=False)
             due = datetime.now(UTC)
 
             def finished() -> list[dict[str, Any]]:
@@ -89,7 +71,7 @@ def test_two_hundred_clients_due_at_once(tmp_path):
             assert found == {f"{client}/{file}": content(client, file) for file in FILES}
         subjects = Counter(mail.subject for mail in stack.mailbox.messages())
         expected = {
-            f"[H{10_000 + number}] Job {kind}": 1
+            f"[{h_number_of(number)}] Job {kind}": 1
             for number in range(CLIENTS)
             for kind in (f"started: {len(FILES)} files", f"finished: {len(FILES)} delivered")
         }
