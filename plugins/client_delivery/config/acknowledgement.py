@@ -20,7 +20,7 @@ FIELDS: Mapping[str, str] = {
     "feed": "the configuration's `feed`",
     "delivered": "the whole name at the destination, folders included",
     "folder": "its folders, with a '/' at the end; empty if it has none",
-    "name": "the name at the destination without folders, and without what compressing and encrypting put behind it",
+    "name": "the name at the destination without folders, and without the suffixes of compression and encryption",
     "stem": "that name up to its last '.'",
     "ext": "the rest, with the '.'; empty if there is none",
 }
@@ -102,9 +102,9 @@ class Acknowledgement(Section, title="Acknowledgement"):
         WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}),
     ] = Field(
         title="Pattern",
-        description="What it is called, below the destination's directory or prefix. Fields in braces are filled in for"
-        " each file: `client`, `feed`, `delivered` (the whole name at the destination), `folder`, `name`, `stem`,"
-        " `ext`; `*` stands for any characters but '/', `?` for one.",
+        description="The acknowledgement's name, below the destination's directory or prefix. Fields in braces are "
+        "filled in for each file: `client`, `feed`, `delivered` (the whole name at the destination), "
+        "`folder`, `name`, `stem`, `ext`; `*` stands for any characters but '/', `?` for one.",
         examples=["acks/{stem}*.ack"],
     )
     within: Annotated[
@@ -116,8 +116,8 @@ class Acknowledgement(Section, title="Acknowledgement"):
     ] = Field(
         default=timedelta(hours=24),
         title="Within",
-        description="How long after the delivery it comes at the latest, with its unit: `90 min`, `24 h`, `3 days`."
-        " Then its absence is told once, as late files are.",
+        description="The longest time between the delivery and the acknowledgement, with its unit: `90 min`, `24 h`, "
+        "`3 days`. After that, its absence is reported once, like late files.",
         examples=["24 h"],
     )
     place: (
@@ -129,8 +129,8 @@ class Acknowledgement(Section, title="Acknowledgement"):
         default=None,
         max_length=500,
         title="Place",
-        description="Where it is put, if that is not below the destination's own directory or prefix: another directory"
-        " on the same server, another prefix in the same bucket.",
+        description="The place where it is put, if not below the destination's own directory or prefix: another "
+        "directory on the same server, another prefix in the same bucket.",
         examples=["/outbound/acks"],
     )
 

@@ -27,7 +27,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _BUSINESS = "business days"
 _A_CLOCK = 'a time of day in quotes, such as "06:00"'
 _SOME_DAYS = f"days such as mon-fri, or mon,wed,fri, or {_BUSINESS}"
-_A_HOLIDAY = "a country or region whose public holidays are kept, such as US or US-TX"
+_A_HOLIDAY = "a country or region whose public holidays apply, such as US or US-TX"
 
 
 # -- days off ----------------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def _check_window(value: Any) -> SendingWindow:
         if not isinstance(fields[name], str) or not _CLOCK.fullmatch(fields[name]):
             raise refusal(_A_CLOCK, _clock_hint(fields[name]), at=(name,))
     if fields["from"] == fields["to"]:
-        raise refusal("another time than `from`", "Leave `window` out if sending may begin at any time.", at=("to",))
+        raise refusal("a time other than `from`", "Leave `window` out if sending may begin at any time.", at=("to",))
     days = fields.get("days")
     if days is not None and (not isinstance(days, str) or not _weekdays(days)):
         raise refusal(_SOME_DAYS, at=("days",))

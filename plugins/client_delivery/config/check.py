@@ -59,7 +59,7 @@ def starts(config: ClientConfig) -> list[str]:
     """At which minutes the client's runs begin, where the name decides it or what comes."""
     lines = []
     if config.cron != config.schedule:
-        lines.append(f"{config.name}: starts by {config.cron} ({config.schedule}, with a minute by the name)")
+        lines.append(f"{config.name}: starts by {config.cron} ({config.schedule}, with a minute derived from the name)")
     if config.watched:
         what = "its done file" if config.trigger_on_done_file else "a new file"
         lines.append(f"{config.name}: starts within a minute of the arrival of {what}")
@@ -77,7 +77,7 @@ def next_due(config: ClientConfig) -> list[str]:
 
 def who_hears(config: ClientConfig) -> list[str]:
     """The rules of ``notify``, in words."""
-    return [f"{config.name}: tells {rule.words}" for rule in config.notify]
+    return [f"{config.name}: sends {rule.words}" for rule in config.notify]
 
 
 def names(config: ClientConfig) -> list[str]:

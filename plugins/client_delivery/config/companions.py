@@ -34,22 +34,22 @@ class CompletionFile(Section, title="Completion file"):
     name: Annotated[NameTemplate, AfterValidator(_check_name)] = Field(
         max_length=MOST_CHARACTERS,
         title="Name",
-        description="What it is called: a template as in `deliver_as`, of the fields `client`, `feed`, `date`,"
-        " `sequence` and `daily_sequence`; the last two count sets.",
+        description="The file's name: a template as in `deliver_as`, with the fields `client`, `feed`, `date`, "
+        "`sequence` and `daily_sequence`. The last two count sets.",
         examples=["{client}_{date:%Y%m%d}_{daily_sequence:02}.complete"],
     )
     content: Literal["empty", "names", "csv", "json"] = Field(
         default="empty",
         title="Content",
-        description="`empty`: none. `names`: the name of each file, one a line. `csv`, `json`: a manifest with name,"
-        " size and SHA-256 of each file, their number and total size. The SHA-256 is that of the bytes at the"
-        " destination; it costs one more reading of each file, while it is sent.",
+        description="`empty`: no content. `names`: the name of each file, one per line. `csv`, `json`: a manifest with "
+        "name, size and SHA-256 of each file, their number and total size. The SHA-256 is that of the bytes "
+        "at the destination; to compute it, each file is read one more time, while it is sent.",
         examples=["json"],
     )
     to_contacts: bool = Field(
         default=False,
         title="To the contacts",
-        description="Attaches what is in it to the 'Job finished' e-mail of the run that completes the set, as a proof"
-        " of delivery; not if it has more than 3 MB.",
+        description="Attaches the content to the 'Job finished' e-mail of the run that completes the set, as proof of "
+        "delivery, unless it has more than 3 MB.",
         examples=[True],
     )

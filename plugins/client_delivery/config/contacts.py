@@ -23,7 +23,7 @@ def _check_address(value: str) -> str:
     if _is_address(value):
         return value
     if len(re.findall(r"[^\s,;<>]+@[^\s,;<>]+", value)) > 1:
-        raise refusal("one e-mail address", "Write each address as an item of its own ('- …').")
+        raise refusal("one e-mail address", "Write each address as a separate item ('- …').")
     if (inside := re.search(r"<([^<>]*)>", value) or re.fullmatch(r"\s*(?:mailto:)?(\S+)\s*", value)) and _is_address(
         inside[1]
     ):

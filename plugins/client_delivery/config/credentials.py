@@ -37,7 +37,7 @@ def _search(document: Document, value: Any, path: FieldPath) -> None:
             _refuse(document, path, "a field for a credential")
             return
         if looks_like_credential(path[-1]):
-            _refuse(document, path, "what looks like a credential in the place of a field's name")
+            _refuse(document, path, "what looks like a credential instead of a field's name")
             return
     if isinstance(value, dict):
         for name, item in value.items():
@@ -57,9 +57,9 @@ def _refuse(document: Document, path: FieldPath, found: str) -> None:
 def _where_it_belongs(data: dict[str, Any], path: FieldPath) -> str:
     if path[0] == "encrypt":
         return (
-            "Only public keys belong here (`gpg --armor --export`). Our own signing key is kept in Secrets Manager, as"
-            " the connection that `sign_with` names. A private key that stood in a file which was shared or committed"
-            " must be revoked by its owner."
+            "Only public keys belong here (`gpg --armor --export`). Our own signing key is kept in Secrets "
+            "Manager, as the connection that `sign_with` names. If a file with a private key was shared or "
+            "committed, the key's owner must revoke it."
         )
     destination = data.get("destination")
     kind = destination.get("type") if isinstance(destination, dict) else None

@@ -31,9 +31,9 @@ def describe(config: ClientConfig, *, look_seconds: int = 45) -> str:
         *([("Expected", _expected(config))] if config.expected else []),
         ("Already sent before", _repeats(config)),
         ("E-mails", _notifications(config)),
-        *([("Told besides", _rules(config))] if config.notify else []),
+        *([("Other messages", _rules(config))] if config.notify else []),
         *([("Delivered as", _names(config))] if config.deliver_as is not None else []),
-        *([("Arrives besides", _companions(config))] if has_companions(config) else []),
+        *([("Also delivered", _companions(config))] if has_companions(config) else []),
         *([("Acknowledged by", _acknowledgement(config.acknowledgement))] if config.acknowledgement else []),
         *([("Guards", _guards(config.guards))] if config.guards is not None and config.guards.any else []),
         *([("On the way", _treatment(config))] if config.treated else []),
@@ -72,10 +72,12 @@ def describe_settings_error(problems: Sequence[str]) -> str:
 def describe_removed(dag_id: str) -> str:
     """That the file behind the DAG ``dag_id`` is gone, and what becomes of the run that it had."""
     return (
-        f"**The configuration `{_escape(dag_id)}.yaml` has been removed while a run had files in hand.** No other "
-        "run begins. That run finishes as it began: it delivers, sends its e-mails and sets its files inactive. Then "
-        "this DAG goes away.\n\nIf that run was ended by hand, trigger this DAG once. The new run is red and "
-        "sets inactive what the ended one left.\n"
+        f"**The configuration `{_escape(dag_id)}.yaml` has been removed while a run had files in hand.** No "
+        "other run starts. That run finishes as it began: it delivers, sends its e-mails and sets its files "
+        "inactive. Then this DAG goes away.\n"
+        "\n"
+        "If that run was ended by hand, trigger this DAG once. The new run is red and sets inactive what the "
+        "ended one left.\n"
     )
 
 
@@ -90,7 +92,7 @@ def _guards(guards: GuardsSection) -> str:
         "a SHA-256 file beside each" if guards.checksum_files else "",
         *(_in_a_set(one) for one in guards.expected_files),
     ]
-    return f"{', '.join(filter(None, told))}; what is not so is held until a person lets it through"
+    return f"{', '.join(filter(None, told))}; any other file is held until a person lets it through"
 
 
 def _names(config: ClientConfig) -> str:
@@ -112,7 +114,9 @@ def _companions(config: ClientConfig) -> str:
 def _acknowledgement(acknowledgement: Acknowledgement) -> str:
     """What the recipient puts back."""
     where = f" in {acknowledgement.place}" if acknowledgement.place else ""
-    return _escape(f"{acknowledgement.pattern}{where}, within {in_words(acknowledgement.within)}; its absence is told")
+    return _escape(
+        f"{acknowledgement.pattern}{where}, within {in_words(acknowledgement.within)}; its absence is reported"
+    )
 
 
 def _treatment(config: ClientConfig) -> str:
@@ -178,7 +182,11 @@ def _schedule(config: ClientConfig, look_seconds: int) -> str:
     )
     when = "by hand only"
     if config.schedule and config.cron:
-        why = f"; {_escape(config.schedule)}, with a minute by the name" if config.cron != config.schedule else ""
+        why = (
+            f"; {_escape(config.schedule)}, with a minute derived from the name"
+            if config.cron != config.schedule
+            else ""
+        )
         when = f"by the schedule {_escape(config.cron)} ({config.timezone}{why})"
     if config.paused:
         return f"paused: `paused: true` is set; otherwise {when}, {condition}"

@@ -39,10 +39,10 @@ _KEEP_METADATA = Field(
 _MAX_BYTES_PER_SECOND = Field(
     default=None,
     title="Bandwidth limit",
-    description="How many bytes per second a run may send to this destination, as a number or with a unit. The "
-    "limit applies to all files of the run together, so they go in one batch, and in a container if one "
-    "of them is big. Two configurations with the same destination each have a limit of their own. "
-    "Without it there is no limit.",
+    description="How many bytes per second a run may send to this destination, as a number or with a unit. The limit "
+    "applies to all files of the run together, so they go in one batch, and in a container if one of them "
+    "is big. Two configurations with the same destination have separate limits. Without it there is no "
+    "limit.",
     examples=["20 MiB"],
 )
 
@@ -56,7 +56,7 @@ class Section(BaseModel):
 def refuse_external_id_alone(external_id: str | None, info: ValidationInfo) -> str | None:
     """Refuse an external id without the role that it is for."""
     if external_id is not None and "role_arn" in info.data and info.data["role_arn"] is None:
-        raise refusal("`role_arn` beside it", "An external id only means something when a role is assumed.")
+        raise refusal("`role_arn` beside it", "An external id is used only when a role is assumed.")
     return external_id
 
 
@@ -67,7 +67,7 @@ def require_staging_directory(destination: SftpSection) -> SftpSection:
     if destination.appear != "staging" and destination.staging_directory is not None:
         raise refusal("`appear: staging` with it", "Nothing is written there otherwise.", at=("staging_directory",))
     if destination.staging_directory is not None and destination.staging_directory == destination.directory:
-        raise refusal("another directory than `directory`", "Or leave it out.", at=("staging_directory",))
+        raise refusal("a directory other than `directory`", "Or leave it out.", at=("staging_directory",))
     return destination
 
 

@@ -164,7 +164,7 @@ def _hint_for_type(kind: str, value: Any, numeral: str | None) -> str:
         case "int_type", str() if re.fullmatch("[0-9]{1,9}", value):
             hint = f"Write {int(value)}, without quotes."
         case "tuple_type", _:
-            hint = "Write each item on a line of its own below the field, as `- item`."
+            hint = "Write each item on a separate line below the field, as `- item`."
     return hint
 
 

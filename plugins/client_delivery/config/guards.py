@@ -136,10 +136,10 @@ class GuardsSection(Section, title="Guards"):
     checksum_files: Literal["sha256"] | None = Field(
         default=None,
         title="Checksum files",
-        description="`sha256`: each file needs a checksum file beside it, called like the file with `.sha256` added,"
-        " with its SHA-256 as `sha256sum` writes it. A file without one, or with another checksum, is held. Each file"
-        " is read once more than for the delivery alone. Checksum files are delivered like others, unless `exclude`"
-        " names them.",
+        description="`sha256`: each file needs a checksum file beside it. Its name is the file's with `.sha256` added, "
+        "and it holds the SHA-256 as `sha256sum` writes it. A file without one, or with a different checksum, "
+        "is held. Each file is read one more time than for the delivery alone. Checksum files are delivered "
+        "like others, unless `exclude` names them.",
         examples=["sha256"],
     )
     expected_files: Annotated[tuple[ExpectedFiles, ...], Field(strict=False)] = Field(

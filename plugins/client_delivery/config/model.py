@@ -170,35 +170,36 @@ class ClientConfig(Section, title="Client configuration"):
     schedule: CronSchedule | None = Field(
         default=DEFAULT_SCHEDULE,
         title="Schedule",
-        description="When to look for files, as a cron expression in the client's time zone; `null` for runs by hand"
-        " only. `H` as the minute, or `H/15`, is a minute that follows from the configuration's name, so that not all"
-        " clients are due at once; `make check-config` says which. A new client first runs at its next scheduled time.",
+        description="When to look for files, as a cron expression in the client's time zone; `null` for runs by hand "
+        "only. `H` as the minute, or `H/15`, is a minute derived from the configuration's name, so that "
+        "clients are not all due at once; `make check-config` shows it. A new client first runs at its next "
+        "scheduled time.",
         examples=["0 6 * * 1-5"],
     )
     trigger: Literal["schedule", "on_arrival"] = Field(
         default="schedule",
         title="What starts a run",
-        description="`on_arrival`: a run also starts within a minute of the arrival of a new file, or of the done file"
-        " for a client that goes by one. `schedule` stays as the net, and may then be sparse, such as `H * * * *`:"
-        " runs by it do what no arrival starts, such as cleaning up, reminders, and what an earlier run left. Windows"
-        " and guards hold as ever, and nothing that was sent before, is under way or is held starts a run.",
+        description="`on_arrival`: a run also starts within a minute of the arrival of a new file, or of the done file "
+        "for a client that has one. `schedule` remains as a safety net, and may then be sparse, such as `H * "
+        "* * *`: scheduled runs do the work that no arrival starts, such as cleaning up, sending reminders, "
+        "and resuming what an earlier run left. Windows and guards apply as usual, and files that were sent "
+        "before, are under way or are held start no run.",
         examples=["on_arrival"],
     )
     paused: bool = Field(
         default=False,
         title="Paused",
-        description="`true` stops the delivery without removing the configuration. A run under way ends first; the"
-        " switch in the Airflow UI would freeze it.",
+        description="`true` stops the delivery without removing the configuration. A run under way finishes first; the "
+        "switch in the Airflow UI would freeze it.",
         examples=[True],
     )
     dedupe_by: Literal["content", "content_and_name", "etag"] = Field(
         default="content",
         title="What makes a file the same",
-        description="`content`: a file counts as already sent if its content was sent before, whatever it is "
-        "called, whoever uploads it again, and however the bucket is encrypted. `content_and_name`: "
-        "only if it was sent under the same name. `etag`: only if S3 gives it the same ETag; another "
-        "upload of it may then be sent again. You may change this at any time; no file is sent again "
-        "because of it.",
+        description="`content`: a file counts as already sent if its content was sent before, no matter what it is "
+        "called, who uploads it again, and how the bucket is encrypted. `content_and_name`: only if it was "
+        "sent under the same name. `etag`: only if S3 gives it the same ETag; another upload of it may then "
+        "be sent again. You may change this at any time; no file is sent again because of it.",
         examples=["content_and_name"],
     )
     after_delivery: AfterDelivery = Field(
@@ -222,7 +223,7 @@ class ClientConfig(Section, title="Client configuration"):
     offload_threshold: ByteSize | None = Field(
         default=None,
         title="Offload threshold",
-        description="Files of at least this size are sent by a container of their own instead of an Airflow worker. "
+        description="Files of at least this size are each sent by a separate container instead of an Airflow worker. "
         "Write a number of bytes, or a number with a unit. Defaults to the environment's setting.",
         examples=["10 GiB"],
     )
@@ -232,50 +233,51 @@ class ClientConfig(Section, title="Client configuration"):
         le=400,
         strict=True,
         title="Files expected at least every … days",
-        description="Raise an alarm when no file was delivered for more than this many days. Without it, nobody is "
-        "told about a client that sends nothing. The count starts with the first delivery after this is "
-        "set.",
+        description="Raises an alarm when no file was delivered for more than this many days. Without it, no alarm "
+        "reports a client that sends nothing. The count starts with the first delivery after this is set.",
         examples=[35],
     )
 
     timezone: TimeZone = Field(
         default="UTC",
         title="Time zone",
-        description="The client's time zone: `schedule`, `window` and `expected` go by its clock, summer time"
-        " included.",
+        description=(
+            "The client's time zone: `schedule`, `window` and `expected` use it, daylight saving time included."
+        ),
         examples=["America/Chicago"],
     )
     holidays: HolidaysField | None = Field(
         default=None,
         title="Holidays",
-        description="Days on which the client does not work, beside weekends: the public holidays of a country or"
-        " region (`US`, `US-TX`), dates of its own, or both (`calendar`, `dates`). `window` stays closed on"
-        " them, and business days leave them out.",
+        description="Days on which the client does not work, besides weekends: the public holidays of a country or "
+        "region (`US`, `US-TX`), additional dates, or both (`calendar`, `dates`). `window` stays closed on "
+        "them, and they are not business days.",
         examples=[{"calendar": "US", "dates": ["2026-12-24"]}],
     )
     window: WindowField | None = Field(
         default=None,
         title="Window",
-        description="The hours in which sending may begin, by the client's clock. What arrives outside them waits; a"
-        " transfer that has begun goes on. `days` takes mon-fri, mon,wed,fri, or business days.",
+        description="The hours in which sending may begin, in the client's time zone. Files that arrive outside them "
+        "wait; a transfer that has begun continues. `days` accepts mon-fri, mon,wed,fri, or business days.",
         examples=[{"from": "06:00", "to": "22:00", "days": "mon-fri"}],
     )
     expected: ExpectedField = Field(
         default=(),
         title="Expected files",
-        description="Which files come by when: `files` is a pattern for their names below the prefix, `at_least` how"
-        " many (1), `by` when: `daily, 08:00`, `business days, 08:00`, `weekly, monday, 18:00`, `monthly, business"
-        " day 5, 18:00`, `monthly, last day, 18:00`, or a cron expression; with `every: month`, `by` needs only"
-        " `business day 5, 18:00`. The contacts are told when a time passes without the files, once a day after"
-        " that, and when they have come. Counting starts with the first run after a line is written.",
+        description="Which files come by when: `files` is a pattern for their names below the prefix, `at_least` how "
+        "many (1), `by` when: `daily, 08:00`, `business days, 08:00`, `weekly, monday, 18:00`, `monthly, "
+        "business day 5, 18:00`, `monthly, last day, 18:00`, or a cron expression; with `every: month`, `by` "
+        "needs only `business day 5, 18:00`. The contacts are told when a time passes without the files, once "
+        "a day after that, and when the files have come. Counting starts with the first run after a line is "
+        "written.",
         examples=[[{"files": "elig_*.csv", "by": "monthly, business day 5, 18:00"}]],
     )
 
     guards: GuardsSection | None = Field(
         default=None,
         title="Guards",
-        description="What a file must be like to be sent. One that is not is held, with the reason, until a person lets"
-        " it through; without this section every file goes.",
+        description="The conditions that a file must meet to be sent. A file that does not meet them is held, with the "
+        "reason, until a person lets it through. Without this section, every file is sent.",
         examples=[{"not_empty": True}],
     )
     name_pattern: NamePattern | None = Field(
@@ -314,32 +316,33 @@ class ClientConfig(Section, title="Client configuration"):
     completion_file: CompletionFile | None = Field(
         default=None,
         title="Completion file",
-        description="A file that arrives after all files of a run have, never before: the files that a run registers"
-        " are a set; with `trigger_on_done_file` those for which the done file speaks. If one fails or is held, it"
-        " comes when that one has arrived as well.",
+        description="A file that arrives after all files of a set have arrived, never before. A set is all files that "
+        "one run registers; with `trigger_on_done_file`, the files that the done file announces. If a file of "
+        "the set fails or is held, the completion file is not sent until that file has arrived too.",
         examples=[{"name": "{client}_{date:%Y%m%d}.complete", "content": "json"}],
     )
     sidecar: Algorithm | None = Field(
         default=None,
         title="Checksum files",
-        description="Delivers a checksum file after each file: its name is the file's with `.sha256` or `.md5` added,"
-        " and it holds the checksum as `sha256sum` writes it. Each file is read once more, while it is sent.",
+        description="Delivers a checksum file after each file: its name is the file's with `.sha256` or `.md5` added, "
+        "and it holds the checksum as `sha256sum` writes it. Each file is read one more time, while it is "
+        "sent.",
         examples=["sha256"],
     )
     order: Literal["name", "age", "size"] | None = Field(
         default=None,
         title="Order",
-        description="In which order the files of a run are sent, one after the other: by their names in the pick-up,"
-        " the oldest first, or the smallest first. A file that fails does not stop those after it. Without it, many"
-        " go at once.",
+        description="The order in which the files of a run are sent, one after the other: by their names in the "
+        "pick-up, the oldest first, or the smallest first. A file that fails does not stop the files after "
+        "it. Without this field, many files are sent at the same time.",
         examples=["age"],
     )
     notify: Annotated[tuple[NotifyRule, ...], Field(strict=False)] = Field(
         default=(),
         max_length=MOST_RULES,
-        title="Who hears what",
-        description="Rules for messages beside those to the contacts: `on` says of what, `to` or `via` says whom. See"
-        " [Notifications](notifications.md). `contacts` and `send_notifications` are not affected.",
+        title="Notification rules",
+        description="Rules for messages in addition to those to the contacts: `on` says when, `to` or `via` says to "
+        "whom. See [Notifications](notifications.md). `contacts` and `send_notifications` are not affected.",
         examples=[[{"to": ["data-team@example.org"], "on": ["failed", "late"]}]],
     )
 
@@ -363,9 +366,9 @@ class ClientConfig(Section, title="Client configuration"):
     acknowledgement: Acknowledgement | None = Field(
         default=None,
         title="Acknowledgement",
-        description="The file that the recipient puts back for each one that has arrived. Runs look for it; when it"
-        " came is kept in the ledger, and that it has not come within the time is told once, as late files are. It is"
-        " not read, removed or renamed. See [acknowledgements](names.md#acknowledgements).",
+        description="The file that the recipient puts back for each file that has arrived. Runs look for it, and the "
+        "ledger records when it came. If it does not come in time, that is reported once, like late files. "
+        "Runs do not read, remove or rename it. See [acknowledgements](names.md#acknowledgements).",
         examples=[{"pattern": "acks/{delivered}.ok", "within": "24 h"}],
     )
 
@@ -379,7 +382,7 @@ class ClientConfig(Section, title="Client configuration"):
         if acknowledgement and "schedule" in info.data and info.data["schedule"] is None:
             raise refusal(
                 "a `schedule` with it",
-                "With `schedule: null` there are no runs by the clock, and only they notice that it has not come.",
+                "With `schedule: null` there are no runs by the clock, and only those notice that it has not come.",
                 found="a section",
             )
         return acknowledgement
@@ -391,8 +394,8 @@ class ClientConfig(Section, title="Client configuration"):
         if expected and "schedule" in info.data and info.data["schedule"] is None:
             raise refusal(
                 "a `schedule` with it",
-                "With `schedule: null` there are no runs by the clock, and only they notice that files are late. Leave "
-                "`schedule` out for every 15 minutes.",
+                "With `schedule: null` there are no runs by the clock, and only those notice that files are late. "
+                "Leave `schedule` out for every 15 minutes.",
                 found="a list",
             )
         if isinstance(pickup := info.data.get("pickup"), PickupSection):
@@ -406,7 +409,10 @@ class ClientConfig(Section, title="Client configuration"):
         if trigger == "on_arrival" and "schedule" in info.data and info.data["schedule"] is None:
             raise refusal(
                 "a `schedule` with it",
-                "With `schedule: null` nobody takes up what a run has left. Write a sparse one, such as `H * * * *`.",
+                (
+                    "With `schedule: null`, no run resumes what an earlier run has left. Write a sparse schedule, "
+                    "such as `H * * * *`."
+                ),
                 found=quoted(trigger),
             )
         return trigger
@@ -424,7 +430,7 @@ class ClientConfig(Section, title="Client configuration"):
         if guards is not None and guards.expected_files and info.data.get("trigger_on_done_file") is False:
             raise refusal(
                 "`trigger_on_done_file: true` with it",
-                "Without a done file nobody knows when a set should be complete.",
+                "Only a done file says when a set should be complete.",
                 found="a list",
                 at=("expected_files",),
             )
@@ -432,8 +438,8 @@ class ClientConfig(Section, title="Client configuration"):
         if guards is not None and guards.checksum_files and guards.stable_for is None and early:
             raise refusal(
                 "`stable_for` with it, or a done file",
-                "With `trigger: on_arrival` a file starts a run as soon as it is there, and would be held for want of "
-                "the checksum file that is still on its way.",
+                "With `trigger: on_arrival` a file starts a run as soon as it is there, and would be held because its "
+                "checksum file is still on its way.",
                 found=quoted(guards.checksum_files),
                 at=("checksum_files",),
             )

@@ -135,7 +135,11 @@ SnsTopic = Annotated[
     *pattern_field(
         _PARTITION + rf":sns:{_REGION}:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}",
         "the ARN of an SNS topic, such as arn:aws:sns:us-east-1:111122223333:deliveries",
-        lambda v: "A FIFO topic orders what needs no order here; take a standard one." if v.endswith(".fifo") else "",
+        lambda v: (
+            "The order does not matter here: use a standard topic instead of a FIFO topic."
+            if v.endswith(".fifo")
+            else ""
+        ),
     ),
 ]
 EventBus = Annotated[

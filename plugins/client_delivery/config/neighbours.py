@@ -109,7 +109,7 @@ class _Neighbours:
                 ("feed",) if config.feed else ("client_h_number",),
                 f"the delivery key {quoted(config.delivery_key)}, which is also that of ",
                 "a key that no other file has",
-                "Give this client's configurations a `feed` each, by another name, or remove one of them.",
+                "Give each of this client's configurations a different `feed`, or remove one of them.",
                 {},
             )
         pickup = config.pickup
@@ -121,7 +121,7 @@ class _Neighbours:
                 ("pickup", "prefix"),
                 f"{quoted(pickup.prefix)}, which overlaps with the pick-up of ",
                 "a prefix of its own",
-                "One would delete what the other has not sent yet. Give each its own prefix.",
+                "One would delete files that the other has not sent yet. Give each its own prefix.",
                 self._pickups.remarks,
             )
         if others := self._destinations.overlapping(pickup.bucket, pickup.prefix, path):

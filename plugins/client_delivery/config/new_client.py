@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, default=DEFAULT_DIRECTORY, help="default: %(default)s")
     options = parser.parse_args(arguments)
     if not options.name:
-        parser.error("say what the client is to be called: make new-client NAME=acme DESTINATION=sftp")
+        parser.error("name the client: make new-client NAME=acme DESTINATION=sftp")
     if not re.fullmatch("[a-z][a-z0-9_]{0,99}", options.name):
         parser.error(
             f"the name {options.name!r} is not accepted: lower-case letters, digits and '_', beginning with a letter,"

@@ -31,8 +31,10 @@ MEANINGS: dict[Occasion, str] = {
     Occasion.FINISHED: "a delivery has ended, whatever became of its files",
     Occasion.FAILED: "a delivery has ended, and files of it failed",
     Occasion.HELD: "files that failed still wait for a person; once a day",
-    Occasion.LATE: "expected files have not come by their time, then once a day; or an acknowledgement has not",
-    Occasion.RECOVERED: "files that failed before have been delivered, or what was late has come",
+    Occasion.LATE: (
+        "expected files have not come by their due time, then once a day; or an acknowledgement has not come in time"
+    ),
+    Occasion.RECOVERED: "files that failed before have been delivered, or late files or acknowledgements have come",
     Occasion.EXPIRING: "a key expires or grows too old: 30, 7 and 1 days before, and on the day",
 }
 
@@ -71,15 +73,15 @@ class NotifyRule(Section, title="Notification rule"):
     on: Annotated[tuple[_On, ...], Field(strict=False), AfterValidator(_refuse_repeated)] = Field(
         min_length=1,
         title="On",
-        description="What is told: any of " + ", ".join(f"`{one}`" for one in Occasion) + ".",
+        description="When to send a message: any of " + ", ".join(f"`{one}`" for one in Occasion) + ".",
         examples=[["failed", "held", "late", "recovered"]],
     )
     via: Via = Field(
         default="email",
         title="Via",
-        description="By which way: an e-mail to the addresses in `to`; Slack, Microsoft Teams, a webhook or PagerDuty,"
-        " by `connection_id`; or a message on an SNS topic or an EventBridge bus. Only an e-mail has the list of all"
-        " files with it.",
+        description="The channel: an e-mail to the addresses in `to`; Slack, Microsoft Teams, a webhook or PagerDuty, "
+        "by `connection_id`; or a message on an SNS topic or an EventBridge bus. Only an e-mail comes with "
+        "the list of all files.",
         examples=["slack"],
     )
     to: Annotated[tuple[EmailAddress, ...], Field(strict=False), AfterValidator(refuse_repeated)] = Field(
@@ -92,9 +94,9 @@ class NotifyRule(Section, title="Notification rule"):
     connection_id: ConnectionId | None = Field(
         default=None,
         title="Connection",
-        description="The Airflow connection that holds the channel's address or key; "
-        "[how each is written](notifications.md#connections). For `sns` and `eventbridge` it is an AWS connection, and"
-        " the environment's own role is taken without it.",
+        description="The Airflow connection that holds the channel's address or key; [how each is "
+        "written](notifications.md#connections). For `sns` and `eventbridge` it is an AWS connection; without "
+        "it, the environment's own role is used.",
         examples=["team_chat"],
     )
     topic_arn: SnsTopic | None = Field(
@@ -106,17 +108,17 @@ class NotifyRule(Section, title="Notification rule"):
     event_bus: EventBus | None = Field(
         default=None,
         title="Event bus",
-        description="The name or ARN of the EventBridge bus, where it is not the account's default one. Only with"
-        " `via: eventbridge`.",
+        description="The name or ARN of the EventBridge bus, if it is not the account's default bus. Only with `via: "
+        "eventbridge`.",
         examples=["deliveries"],
     )
     audience: Literal["client", "team"] | None = Field(
         default=None,
         title="Audience",
-        description="Whom the messages speak to. `client`: what arrived and what will be retried, without internal"
-        " paths, reasons and links. `team`: the reason, the link to the run, and what to do. Without it, an address of"
-        " the domain that the environment's e-mails come from is of the team, any other address is the client's, and"
-        " all other ways are the team's.",
+        description="Whom the messages are written for. `client`: which files arrived and which will be retried, "
+        "without internal paths, reasons and links. `team`: the reason, the link to the run, and what to do. "
+        "Without it, an address in the domain that the environment's e-mails come from is the team's, any "
+        "other address is the client's, and all other channels are the team's.",
         examples=["team"],
     )
 
@@ -133,7 +135,9 @@ class NotifyRule(Section, title="Notification rule"):
                     f"`via: {ways[0]}` with it", f"`via` is {self.via}. Remove the field, or `via`.", at=(name,)
                 )
         if self.via == "email" and self.connection_id:
-            raise refusal("a `via` that takes it", "E-mails go by the environment's own.", at=("connection_id",))
+            raise refusal(
+                "a `via` that takes it", "E-mails use the environment's own connection.", at=("connection_id",)
+            )
         return self
 
     @property
@@ -162,9 +166,9 @@ class NotifyRule(Section, title="Notification rule"):
     def words(self) -> str:
         """As a sentence has it."""
         if self.audience is None and self.via == "email":
-            speaks = "as to the client, or as to the team where an address is of the sender's own domain"
+            speaks = "written for the client, or for the team if an address is in the sender's own domain"
         else:
-            speaks = f"as to the {self.audience or Audience.TEAM}"
+            speaks = f"written for the {self.audience or Audience.TEAM}"
         return f"{', '.join(self.on)} to {self.where}, {speaks}"
 
 

@@ -108,11 +108,11 @@ def read_recipient(text: str, now: datetime | None = None) -> RecipientKey:
         kinds = {str(packet.tag) for packet in PacketPile.from_bytes(text.encode())}
         certificates = pysequoia.Cert.split_bytes(text.encode())
     except Exception as error:
-        raise UnusableKey(f"It is no OpenPGP key that can be read ({said(error)}). {_EXPORT}") from None
+        raise UnusableKey(f"It is not a readable OpenPGP key ({said(error)}). {_EXPORT}") from None
     if any("Secret" in kind for kind in kinds):  # whatever the armor says
         raise UnusableKey(PRIVATE)
     if len(certificates) != 1:
-        raise UnusableKey(f"It holds {len(certificates)} keys. Make an item of the list of each. {_EXPORT}")
+        raise UnusableKey(f"It holds {len(certificates)} keys. Write each as a separate item of the list. {_EXPORT}")
     return _examined(certificates[0], now)
 
 
@@ -197,4 +197,4 @@ PRIVATE = (
     " or committed, the key is no longer a secret: its owner must revoke it."
 )
 _EXPORT = "Export it with `gpg --armor --export <its fingerprint>`."
-_RENEW = "Ask the recipient for the public key that they use now, and put it in its place."
+_RENEW = "Ask the recipient for the public key that they use now, and replace this one with it."

@@ -48,7 +48,7 @@ def check_pickup_prefix(value: str) -> str:
     if value == "":
         raise refusal(
             "a prefix that ends with '/'",
-            "A whole bucket cannot be a pick-up: files are deleted from it after delivery. Use a prefix of its own.",
+            "A whole bucket cannot be a pick-up: files are deleted from it after delivery. Use a separate prefix.",
         )
     return _check_prefix(value)
 

@@ -74,8 +74,8 @@ The account at the destination needs these permissions:
 | Destination | Permissions |
 |---|---|
 | SFTP | in `destination.directory`, which must exist: write, rename and delete files, and make directories where files' names have a '/' |
-| Google Cloud Storage | on the bucket `roles/storage.objectCreator`: delivers every file whose name is new. `storage.objects.get` and `storage.objects.delete` besides (`roles/storage.objectUser` has both) replace what is there already; `storage.multipartUploads.list` removes what interrupted attempts left |
-| S3 | `s3:PutObject` delivers every file whose name is new; `s3:GetObject` and `s3:ListBucket` besides replace what is there already. See [who may do what](../operators/deployment.md#who-may-do-what) |
+| Google Cloud Storage | on the bucket `roles/storage.objectCreator`: enough to deliver every file whose name is new. To replace existing objects, also `storage.objects.get` and `storage.objects.delete` (`roles/storage.objectUser` has both); to remove leftovers of interrupted attempts, `storage.multipartUploads.list` |
+| S3 | `s3:PutObject` is enough to deliver every file whose name is new; to replace existing objects, also `s3:GetObject` and `s3:ListBucket`. See [who may do what](../operators/deployment.md#who-may-do-what) |
 
 An account that may only create objects never overwrites one. A file whose name is taken fails with a message that says
 so; clear the run once the recipient has removed the older object.
@@ -85,7 +85,7 @@ Tests try [what each permission is for](../developers/conditional-requests.md#wh
 _RULES = """\
 ## Rules across files
 
-- No two files have the same client H number, unless each has a `feed` of its own.
+- No two files have the same client H number, unless each has a different `feed`.
 - No pick-up lies in another one, and no S3 destination overlaps with a pick-up.
 - Hidden files, subdirectories and files with other endings than `.yaml` are not configurations. (`.yml` is
   treated as a mistake: an error asks you to rename the file.)
@@ -138,7 +138,7 @@ def _table(heading: str, model: type[BaseModel], path: str) -> str:
 def _occasions() -> str:
     """What the words of ``on`` mean."""
     rows = [f"| `{word}` | {meaning} |" for word, meaning in MEANINGS.items()]
-    said = "Of what happens at the same moment, such as `finished` and `failed`, a rule makes one message."
+    said = "If several of these happen at the same moment, such as `finished` and `failed`, a rule sends one message."
     return "\n".join(["| Word in `on` | When |", "|---|---|", *rows, "", said, ""])
 
 

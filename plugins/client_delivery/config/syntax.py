@@ -34,7 +34,7 @@ _MEANINGS: dict[str, tuple[str, str, str]] = {
     "found unexpected document indicator": ("'---' or '...' inside quotation marks", "the closing mark", ""),
     "block sequence entries are not allowed in this context": (
         "a '-' where no list can begin",
-        "each `- item` on a line of its own below the field",
+        "each `- item` on a separate line below the field",
         "",
     ),
 }
@@ -67,5 +67,5 @@ def explain_syntax_error(error: yaml.YAMLError, text: str, file: str) -> Problem
 
 
 def _start_of_value(character: str) -> tuple[str, str, str]:
-    hint = f"Put it in quotes: YAML gives '{character}' a meaning of its own."
+    hint = f"Put it in quotes: YAML gives '{character}' a special meaning."
     return f"a value that begins with '{character}'", "a value in quotes", hint

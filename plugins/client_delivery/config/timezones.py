@@ -29,7 +29,7 @@ _PLACES = {
     "Asia/Manila": "PHT PH",
 }
 _UNCLEAR = {
-    word: f"Did you mean {zone}? '{word}' alone says nothing of summer time, or of the place."
+    word: f"Did you mean {zone}? '{word}' alone says nothing about daylight saving time or the place."
     for zone, words in _PLACES.items()
     for word in words.split()
 } | dict.fromkeys(("US", "USA"), f"It has several: write {_UNITED_STATES}, or another city of the client's.")
@@ -62,12 +62,18 @@ def _check_zone(value: str) -> str:
     if offset := re.fullmatch(r"(?:UTC|GMT)?([+-])0?(\d{1,2})(?::?(\d\d))?", value.upper()):
         hours = int(f"{offset[1]}{offset[2]}")
         places = " or ".join(_BY_HOURS.get(hours, ()))
-        hint = f" For this one write {places}, where that is the place." if places else ""
-        raise refusal(_A_ZONE, f"A number of hours says nothing of summer time: name a city of the client's.{hint}")
+        hint = f" For this one write {places}, if that is the place." if places else ""
+        raise refusal(
+            _A_ZONE, f"A number of hours says nothing about daylight saving time: name a city of the client's.{hint}"
+        )
     by_city = {zone.rpartition("/")[2].lower(): zone for zone in sorted(_zones(), reverse=True)}
     city = value[:100].rpartition("/")[2].lower().replace(" ", "_")
     near = difflib.get_close_matches(city, by_city, n=1, cutoff=0.75) if len(city) > 4 else []
-    hint = f"Did you mean {by_city[near[0]]}?" if near else "An abbreviation such as CST says nothing of summer time."
+    hint = (
+        f"Did you mean {by_city[near[0]]}?"
+        if near
+        else "An abbreviation such as CST says nothing about daylight saving time."
+    )
     raise refusal(_A_ZONE, hint)
 
 

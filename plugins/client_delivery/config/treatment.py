@@ -60,15 +60,16 @@ class EncryptSection(Section, title="Encryption"):
         min_length=1,
         max_length=20,
         title="Recipients",
-        description="The public keys that files are encrypted for; each of their owners can read them. An armored key"
-        " itself (`- |` and the block below it), or the name of a file in `include/client_configs/keys/`.",
+        description="The public keys that files are encrypted for; each of their owners can read them. Write the "
+        "armored key itself (`- |` and the block below it), or the name of a file in "
+        "`include/client_configs/keys/`.",
         examples=[["keys/acme.asc"]],
     )
     sign_with: ConnectionId | None = Field(
         default=None,
         title="Signing key",
-        description="The Airflow connection with our private key that signs the files: the armored key as it is, or as"
-        " `private_key` of its extra, with `private_key_passphrase`. Without it, files are not signed.",
+        description="The Airflow connection with our private key that signs the files: the armored key unchanged, or "
+        "as `private_key` of its extra, with `private_key_passphrase`. Without it, files are not signed.",
         examples=["our_pgp_key"],
     )
     armor: bool = Field(
@@ -80,6 +81,6 @@ class EncryptSection(Section, title="Encryption"):
     suffix: Suffix = Field(
         default=".pgp",
         title="Suffix",
-        description="What is put after the name of an encrypted file, after that of the compression.",
+        description="The suffix of an encrypted file's name, added after that of the compression.",
         examples=[".gpg"],
     )

@@ -26,8 +26,8 @@ def require_prepared_area(location: str) -> Rule:
                 (field,),
                 "it",
                 "an environment with a prepared area",
-                "Files are compressed and encrypted in a place of ours in S3 before they are delivered. Have the"
-                " setting prepared_location set (docs/operators/settings.md); `make deploy` does.",
+                "Files are compressed and encrypted in our prepared area in S3 before they are delivered. Have the "
+                "setting prepared_location configured (docs/operators/settings.md); `make deploy` does that.",
             )
 
     return rule
@@ -40,7 +40,7 @@ def refuse_unusable_keys(config: ClientConfig, document: Document) -> None:
             read_recipient(text)
         except UnusableKey as error:
             document.report(
-                ("encrypt", "recipients", index), "a key of no use", "a public key to encrypt for", str(error)
+                ("encrypt", "recipients", index), "an unusable key", "a public key to encrypt for", str(error)
             )
 
 
@@ -49,7 +49,7 @@ def key_lines(config: ClientConfig, now: datetime | None = None) -> list[str]:
     now = now or datetime.now(UTC)
     lines = []
     for key in _usable(config, now):
-        until = "never expires" if key.expires is None else f"good until {key.expires:%Y-%m-%d}"
+        until = "never expires" if key.expires is None else f"valid until {key.expires:%Y-%m-%d}"
         warning = " WARNING: ask the recipient for a new key now." if key.expires_soon(now) else ""
         lines.append(f"{config.name}: encrypts for {key.name}, {until}.{warning}")
     return lines

@@ -38,9 +38,10 @@ def refusal_of(missing: list[str]) -> PackagesMissingError:
     """What to tell people about missing packages."""
     named = ", ".join(missing)
     return PackagesMissingError(
-        f"Not installed on this worker: {named}. MWAA installs requirements.txt when a worker starts, and only logs it "
-        "when that fails: look at the log group airflow-…-Worker, at the streams requirements_install…. Nothing was "
-        "touched; the next try may find another worker. If all fail, have the environment updated once more."
+        f"Not installed on this worker: {named}. MWAA installs requirements.txt when a worker starts, and only "
+        "logs it when that fails: look at the log group airflow-…-Worker, at the streams "
+        "requirements_install…. Nothing was touched; the next try may find another worker. If all fail, have "
+        "the environment updated again."
     )
 
 

@@ -89,21 +89,21 @@ class Settings(BaseModel):
     )
     ses_configuration_set: str = _field(
         "",
-        "The SES configuration set whose event destination tells of bounces and complaints.",
+        "The SES configuration set whose event destination reports bounces and complaints.",
         "the name of an SES configuration set",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
     )
     event_bus: str = _field(
         "",
-        "The EventBridge bus that gets one event for each delivery that has ended ([events](events.md)): its name or "
-        "its ARN. Without it there are no events.",
+        "The EventBridge bus, by name or ARN, that gets one event at the end of each delivery "
+        "([events](events.md)). Without it there are no events.",
         "the name or ARN of an EventBridge bus",
         pattern=r"^[A-Za-z0-9/_.:-]{1,1600}$",
     )
     asset_events: _Boolean = _field(
         False,
-        "Whether each client's DAG tells of delivered files by an Airflow asset, so that other DAGs go on with them "
-        "([events](events.md)). It costs one more task in each run that delivers.",
+        "Whether each client's DAG announces delivered files with an Airflow asset, so that other DAGs can "
+        "continue with them ([events](events.md)). It costs one more task in each run that delivers.",
         "true or false",
     )
     environment: str = _field(
@@ -139,7 +139,7 @@ class Settings(BaseModel):
     )
     mwaa_environment: str = _field(
         "",
-        "The MWAA environment's own name. Without it nobody keeps Airflow's database small ([upkeep](upkeep.md)).",
+        "The MWAA environment's own name. Without it Airflow's database is not cleaned ([upkeep](upkeep.md)).",
         "an MWAA environment's name",
         pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,79}$",
     )
@@ -159,17 +159,17 @@ class Settings(BaseModel):
     )
     key_max_age_days: int = _field(
         0,
-        "The age at which SSH keys, host keys, service-account keys and OpenPGP keys are to be renewed, counted from "
-        "the day on which a run first saw each; the rules with `expiring` hear of it 30, 7 and 1 days before. 0: no "
-        "age is watched, only the date on which an OpenPGP key expires.",
+        "The age at which SSH keys, host keys, service-account keys and OpenPGP keys must be renewed, counted "
+        "from the day on which a run first saw each. Rules with `expiring` are told 30, 7 and 1 days before. "
+        "0: no age is watched, only the date on which an OpenPGP key expires.",
         "a whole number of days, 0 to 3650",
         ge=0,
         le=3650,
     )
     outgoing_addresses: _Addresses = _field(
         (),
-        "The addresses that partners see deliveries come from, for their firewalls; shown when a destination is tested"
-        " and in a partner's sheet. Nothing is delivered by them.",
+        "The addresses from which partners see deliveries come, for their firewalls. They are shown when a "
+        "destination is tested and in a partner's sheet, and do not affect deliveries.",
         "IP addresses with commas between them",
     )
     worker_batches: int = _field(
@@ -188,16 +188,16 @@ class Settings(BaseModel):
     )
     prepared_location: str = _field(
         "",
-        "Where files lie while they are delivered compressed or encrypted: a place in S3 that holds nothing else, and "
-        "whose objects expire after seven days. Only needed for clients with `compress` or `encrypt` "
+        "The place in S3 for compressed or encrypted files while they are delivered. It holds nothing else, "
+        "and its objects expire after seven days. Only needed for clients with `compress` or `encrypt` "
         "([encrypting and compressing](../dextr/treatment.md)).",
         "a bucket and a prefix that ends with '/', such as s3://example-prepared/",
         pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(?:[^\s/]+/)*$",
     )
     connections_prefix: str = _field(
         "airflow/connections",
-        "The prefix in Secrets Manager of the secrets that a worker reads as Airflow connections; a container reads "
-        "them there.",
+        "The prefix in Secrets Manager of the secrets that a worker reads as Airflow connections; a container "
+        "reads them there too.",
         "a prefix of secrets' names, without '/' at its end",
         pattern=r"^[^\s]*[^\s/]$",
     )

@@ -26,7 +26,7 @@ def project(tmp_path, monkeypatch) -> Path:
     return tmp_path / "include" / "client_configs"
 
 
-STARTS = "acme: starts by 14-59/15 * * * * (H/15 * * * *, with a minute by the name)"
+STARTS = "acme: starts by 14-59/15 * * * * (H/15 * * * *, with a minute derived from the name)"
 
 
 def test_good_files_are_counted(project, text, capsys):
@@ -54,9 +54,9 @@ def test_who_hears_what_is_said_in_words(project, text, capsys):
     assert check.main([]) == 0
     assert capsys.readouterr().out.splitlines() == [
         STARTS,
-        "acme: tells failed, recovered to data@example.org, as to the team",
-        f"acme: tells finished to the EventBridge bus {bus}, as to the team",
-        "acme: tells late to the SNS topic arn:aws:sns:us-east-1:111122223333:late, as to the client",
+        "acme: sends failed, recovered to data@example.org, written for the team",
+        f"acme: sends finished to the EventBridge bus {bus}, written for the team",
+        "acme: sends late to the SNS topic arn:aws:sns:us-east-1:111122223333:late, written for the client",
         "1 file checked, none wrong",
     ]
 
@@ -71,7 +71,7 @@ def test_problems_are_printed_with_paths_that_an_editor_can_open(project, text, 
         "include/client_configs/acme.yaml:7:3: pickup.prefix: found 'in/acme', expected a prefix that ends with '/'."
         " Write 'in/acme/'.\n"
         "include/client_configs/acme.yaml:15:1: paused: found 'x', expected true or false.\n"
-        "globex: starts by 13-59/15 * * * * (H/15 * * * *, with a minute by the name)\n"
+        "globex: starts by 13-59/15 * * * * (H/15 * * * *, with a minute derived from the name)\n"
         "2 files checked, 1 wrong\n",
         "",
     )

@@ -94,7 +94,7 @@ def test_a_credential_in_place_of_a_fields_name_is_refused_unseen(text, complain
     access_key = VALUES["AWS access key"]
     [said] = complaints(text("sftp", {f"destination.{access_key}": "x"}))
     assert access_key not in said
-    assert "found what looks like a credential in the place of a field's name" in said
+    assert "found what looks like a credential instead of a field's name" in said
 
 
 def test_a_private_key_pasted_without_indentation_is_found_in_what_is_no_yaml(text, complaints):

@@ -30,8 +30,8 @@ def test_a_delivery_is_described(text, load):
         "file that was delivered or failed.\n\n| | |\n|---|---|\n| Client | H1234, feed claims |\n| Pick-up | "
         "s3://example-pickup/acme/; only \\*.csv; not \\*.tmp.csv |\n| Destination | "
         "sftp://sftp.example.org/incoming as acme \\(SFTP\\) |\n| Credential | the Airflow connection acme\\_sftp "
-        "|\n| Starts | by the schedule 14-59/15 \\* \\* \\* \\* (UTC; H/15 \\* \\* \\* \\*, with a minute by the "
-        "name), if H1234.done is in the pick-up |\n| Already "
+        "|\n| Starts | by the schedule 14-59/15 \\* \\* \\* \\* (UTC; H/15 \\* \\* \\* \\*, with a minute derived from "
+        "the name), if H1234.done is in the pick-up |\n| Already "
         "sent before | a file with the same content is not sent again but deleted from the pick-up |\n| E-mails | "
         "at the start and at the end, to jane@example.com, team@example.org |\n\nConfigured in `acme.yaml`; make "
         "every change there; it takes effect with the next run. To pause, write `paused: true` there: Airflow's "
@@ -78,8 +78,8 @@ def test_a_delivery_is_described(text, load):
         (
             "gcs",
             {"notify": "[{to: [a@example.com], on: [late]}, {via: slack, connection_id: chat, on: [failed, held]}]"},
-            "| Told besides | late to a@example.com, as to the client, or as to the team where an address is of the "
-            "sender's own domain<br>failed, held to Slack by the connection chat, as to the team |",
+            "| Other messages | late to a@example.com, written for the client, or for the team if an address is in the "
+            "sender's own domain<br>failed, held to Slack by the connection chat, written for the team |",
         ),
     ],
 )

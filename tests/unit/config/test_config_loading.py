@@ -238,7 +238,7 @@ def test_two_files_with_one_delivery_key_are_both_wrong(tmp_path, write):
     for name, other in (("acme", "acme_two"), ("acme_two", "acme")):
         assert complaints(results[name]) == [
             f"{name}.yaml:2:1: client_h_number: found the delivery key 'H0001', which is also that of {other}.yaml,"
-            " expected a key that no other file has. Give this client's configurations a `feed` each, by another name,"
+            " expected a key that no other file has. Give each of this client's configurations a different `feed`,"
             " or remove one of them."
         ]
     assert results["globex"].error is None
@@ -266,7 +266,7 @@ def test_two_pickups_that_overlap_are_both_wrong(tmp_path, write, one, other):
         assert complaints(results[name]) == [
             f"{name}.yaml:7:3: pickup.prefix: found '{own}', which overlaps with the pick-up of {neighbour}.yaml"
             f" ('{theirs}'), expected a prefix of its own."
-            " One would delete what the other has not sent yet. Give each its own prefix."
+            " One would delete files that the other has not sent yet. Give each its own prefix."
         ]
 
 

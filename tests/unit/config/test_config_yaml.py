@@ -96,23 +96,23 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "list behind a field": (
         b"contacts: - a@example.com\n",
-        "acme.yaml:1:11: found a '-' where no list can begin, expected each `- item` on a line of its own below the"
+        "acme.yaml:1:11: found a '-' where no list can begin, expected each `- item` on a separate line below the"
         " field.",
     ),
     "pattern without quotes": (
         b"pickup:\n  include: [*.csv]\n",
         "acme.yaml:2:13: found a value that begins with '*', expected a value in quotes."
-        " Put it in quotes: YAML gives '*' a meaning of its own.",
+        " Put it in quotes: YAML gives '*' a special meaning.",
     ),
     "schedule without quotes": (
         b"schedule: */15 * * * *\n",
         "acme.yaml:1:11: found a value that begins with '*', expected a value in quotes."
-        " Put it in quotes: YAML gives '*' a meaning of its own.",
+        " Put it in quotes: YAML gives '*' a special meaning.",
     ),
     "preset without quotes": (
         b"schedule: @daily\n",
         "acme.yaml:1:11: found a value that begins with '@', expected a value in quotes."
-        " Put it in quotes: YAML gives '@' a meaning of its own.",
+        " Put it in quotes: YAML gives '@' a special meaning.",
     ),
     "mapping as a field's name": (
         b"name: {{ acme }}\n",

@@ -137,7 +137,7 @@ def test_r2_5_a_private_key_is_refused_loudly_and_never_repeated(complaints, tex
     value = block("good.private") if where == "inline" else "{recipients: [keys/oops.asc]}"
     [told] = complaints(text("gcs", {"encrypt": value}))
     assert "encrypt.recipients[0]: found what looks like a credential" in told
-    assert "must be revoked" in told
+    assert "must revoke it" in told
     assert not any(line and line in told for line in key("good.private").splitlines()[1:])
 
 
@@ -173,7 +173,7 @@ def test_the_check_refuses_what_the_model_takes(text, tmp_path, capsys):
     assert load_file(path).encrypt
     assert check.main([str(path)]) == 1
     told = capsys.readouterr().out
-    assert "encrypt.recipients[0]: found a key of no use" in told
+    assert "encrypt.recipients[0]: found an unusable key" in told
     assert "expired on 2025-01-31" in told
 
 
