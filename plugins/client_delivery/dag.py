@@ -266,7 +266,9 @@ def build_cleanup_dag(environment: str, *, keep_days: int) -> DAG:
     """The DAG that keeps Airflow's database small, on MWAA only: nobody else does it (``docs/operators/upkeep.md``)."""
     with DAG(
         dag_id=CLEANUP_DAG,
-        description=f"Removes Airflow's own history of more than {keep_days} days. Touches neither ledger nor files.",
+        description=(
+            f"Removes Airflow's own history older than {keep_days} days. Does not touch the ledger or any file."
+        ),
         schedule="30 1 * * 6",  # a day before MWAA's maintenance, when the fewest files come
         start_date=datetime(2025, 1, 1, tzinfo=UTC),
         catchup=False,
@@ -351,15 +353,16 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             type=["null", "string"],
             maxLength=1000,
             title="Acknowledge late files",
-            description="Why no reminders are needed of the files that are late now. Write down a reason; it is kept "
-            "in the log.",
+            description=(
+                "Ends the reminders of the files that are late now. Write down the reason; it is kept in the log."
+            ),
         ),
         "reason": Param(
             None,
             type=["null", "string"],
             title="Reason",
-            description="Why the run is triggered. It is kept in the record of each file. With 'Resend failed files' "
-            "it also lets through what a guard holds; without it that stays held.",
+            description="Why you trigger the run. The record of each file keeps the reason. With 'Resend failed "
+            "files' it also lets through the files that a guard holds; without a reason they stay held.",
         ),
         "send_notifications": Param(
             config.send_notifications,
@@ -379,9 +382,9 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             False,
             type="boolean",
             title="Only say what would happen",
-            description="Say of each waiting file whether it would be sent, held, removed or left, and why, with what "
-            "else is chosen here. Nothing is changed, and no e-mail is sent. The table is in the log of the task "
-            "say_plan.",
+            description="Say for each waiting file whether it would be sent, held, removed or left, and why. The other "
+            "choices in this form count. Nothing is changed, and no e-mail is sent. The table is in the log of "
+            "the task say_plan.",
         ),
         "send_again": Param(
             [],
@@ -389,7 +392,7 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             items={"type": "string"},
             maxItems=MOST,
             title="Send again",
-            description="Send these files once more, and no others: the Deliveries page fills this in.",
+            description="Send these files again, and no others. The Deliveries page fills this in.",
         ),
         "dismiss": Param(
             [],
@@ -397,7 +400,7 @@ def _params(config: ClientConfig) -> dict[str, Any]:
             items={"type": "string"},
             maxItems=MOST,
             title="Dismiss",
-            description="Do not hold these files any more, and send nothing: the Deliveries page fills this in.",
+            description="Stop holding these files, and send nothing. The Deliveries page fills this in.",
         ),
         "wait_minutes": Param(
             0,

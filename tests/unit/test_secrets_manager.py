@@ -100,7 +100,7 @@ def test_trouble_that_passes_is_no_fault_of_the_secret(holding, error):
 def test_an_expired_identity_is_no_fault_of_the_secret(holding):
     found = failure(holding, refused("ExpiredTokenException"))
     assert not isinstance(found, NoSecret)
-    assert "AWS refuses the identity with which the secret 'airflow/connections/acme' was asked for" in str(found)
+    assert "AWS refuses the identity that asked for the secret 'airflow/connections/acme'" in str(found)
 
 
 @pytest.mark.parametrize("text", ["{broken", "no uri at all", '{"extra": "{not json"}', "[1]"])

@@ -74,8 +74,8 @@ def _refused(name: str, error: Any) -> DestinationUnavailable:
         )
     if code in ("ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"):
         return DestinationUnavailable(
-            f"AWS refuses the identity with which the secret {name!r} was asked for [{code}]. The secret is not the "
-            "cause; the next attempt asks with new credentials."
+            f"AWS refuses the identity that asked for the secret {name!r} [{code}]. The secret is not the cause; "
+            "the next attempt asks with new credentials."
         )
     if passes(code, status):
         return DestinationUnavailable(_unreachable(name, code))

@@ -106,8 +106,8 @@ class Numbers:
             if self._writer.write_together(writes):
                 return known | given
         raise NumbersMoved(
-            "The numbers for delivered names were taken by another run at the same time. Nothing is lost: the next "
-            "try takes the next ones."
+            "Another run took the numbers for delivered names at the same time. Nothing is lost: the next try "
+            "takes the next numbers."
         )
 
     def _last(self, day: str) -> tuple[int, int]:

@@ -30,18 +30,18 @@ _TITLES = {
     AckNews.CAME: "Acknowledged late",
 }
 _ADVICE = {
-    AckNews.MISSING: "The files were delivered and verified. Ask the recipient whether they have been processed; to "
-    "send one again, use the Deliveries page. A later acknowledgement is noted there, and is not waited for after 30 "
-    "days.",
-    AckNews.UNKNOWN: "The files were delivered and verified. Follow what the reason says: whether they are "
-    "acknowledged is judged when a run can look.",
-    AckNews.CAME: "Nothing is left to be done.",
+    AckNews.MISSING: "The files were delivered and verified. Ask the recipient whether the files have been processed; "
+    "to send one again, use the Deliveries page. A later acknowledgement is noted there if it comes "
+    "within 30 days.",
+    AckNews.UNKNOWN: "The files were delivered and verified. Follow the advice in the reason. Whether the files are "
+    "acknowledged will be decided as soon as a run can look.",
+    AckNews.CAME: "Nothing is left to do.",
 }
 TO_CLIENT = {
-    AckNews.MISSING: "These files have been delivered to you, and your acknowledgement has not come. Please look "
-    "whether they have been processed.",
+    AckNews.MISSING: "These files have been delivered to you, but we have not received your acknowledgement. Please "
+    "check whether they have been processed.",
     AckNews.UNKNOWN: "These files have been delivered to you. We cannot look for your acknowledgements at the moment.",
-    AckNews.CAME: "Your acknowledgements have come. Thank you.",
+    AckNews.CAME: "We have received your acknowledgements. Thank you.",
 }
 """What a message says to the client instead of the advice to the team."""
 
@@ -69,7 +69,7 @@ class Unacknowledged:
     def headline(self) -> str:
         """How many, and what is wanted."""
         if self.news is AckNews.CAME:
-            return f"{counted(self.count, 'file')}, and none is left"
+            return f"{counted(self.count, 'file')}, and none is missing"
         return f"{counted(self.count, 'file')}, {self.pattern} within {self.within}"
 
     @property

@@ -126,7 +126,7 @@ def of_late(id_: str, late: Late, about: About, audience: Audience, at: datetime
         id_,
         occasion,
         f"{where}[{printable(about.client)}] {expected.title_of(late.news)}: {words}",
-        [f"Was due {clock(late.due, late.zone)}; {len(late.came)} of {late.at_least} have come", *names],
+        [f"Was due {clock(late.due, late.zone)}; {len(late.came)} of {late.at_least} have arrived", *names],
         expected.advice_on(late.news) if team else expected.TO_CLIENT[News.CAME_LATE if came else News.LATE],
         _links(about.run_url, about.deliveries_url) if team else [],
         at,

@@ -35,7 +35,7 @@ class RunOfEvent(_Part):
 
     dag_id: str
     run_id: str
-    url: str | None = Field(description="Its page in the Airflow UI; null if nobody knows its address.")
+    url: str | None = Field(description="Its page in the Airflow UI; null if its address is not known.")
 
 
 class FileOfEvent(_Part):
@@ -45,12 +45,12 @@ class FileOfEvent(_Part):
     arrives_as: str = Field(description="The path below the destination's place.")
     size: int = Field(ge=0, description="Bytes in the pick-up.")
     status: FileStatus = Field(
-        description="`held`: a guard holds it, and nothing of it was sent. `replaced`: another object was in its place"
-        " by then, and is a file of its own."
+        description="`held`: a guard holds it, and nothing of it was sent. `replaced`: another object had replaced it "
+        "by then, and counts as a separate file."
     )
     at: str = Field(description="When it got that status: ISO 8601, UTC.")
     delivered_to: str | None = Field(description="Where it is; null unless it was delivered.")
-    checksum: str | None = Field(description="`<algorithm>:<value>` of what was delivered.")
+    checksum: str | None = Field(description="`<algorithm>:<value>` of the delivered bytes.")
     reason: str | None = Field(description="Why it was not delivered, for people.")
 
 
@@ -62,7 +62,7 @@ class DeliveryEvent(_Part):
     )
     version: Literal["1.0"] = "1.0"
     id: str = Field(
-        description="`<DAG>/<run>/<life>`. There is one event for each at most; a bus may hand it on more than once."
+        description="`<DAG>/<run>/<life>`. At most one event is put for each; a bus may deliver it more than once."
     )
     time: str = Field(description="When the delivery ended: ISO 8601, UTC.")
     environment: str = Field(description="`production`, or the environment's name.")
@@ -71,16 +71,18 @@ class DeliveryEvent(_Part):
     feed: str | None
     run: RunOfEvent
     outcome: Outcome = Field(
-        description="`delivered`: every file was. `partly`: some were. `failed`: none was. Files that were replaced do"
-        " not count."
+        description="`delivered`: every file was delivered. `partly`: some were. `failed`: none was. Replaced files do "
+        "not count."
     )
     source: str = Field(description="The pick-up.")
     destination: str
     files_delivered: int = Field(ge=0)
     bytes_delivered: int = Field(ge=0)
-    files_failed: int = Field(ge=0, description="Those that are held by a guard included.")
-    files: list[FileOfEvent] = Field(description="As many as fit, those that failed first.")
-    files_left_out: int = Field(ge=0, description="So many more are in no event; the ledger has all.")
+    files_failed: int = Field(ge=0, description="Includes the files that a guard holds.")
+    files: list[FileOfEvent] = Field(description="As many files as fit; failed files come first.")
+    files_left_out: int = Field(
+        ge=0, description="How many more files there are, which no event lists; the ledger has all."
+    )
 
 
 def as_json(event: DeliveryEvent) -> str:

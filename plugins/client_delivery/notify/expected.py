@@ -20,9 +20,9 @@ _TITLES = {
     News.CAME_LATE: "Late files have come",
 }
 _ADVICE = {
-    News.LATE: "Ask the sender. The files are delivered as usual when they come, and this is told as well. "
-    "To stop the daily reminders, trigger the DAG with “Acknowledge late files” and a reason.",
-    News.CAME_LATE: "Nothing is left to be done.",
+    News.LATE: "Ask the sender. When the files come, they are delivered as usual, and another message says so. To "
+    "stop the daily reminders, trigger the DAG with “Acknowledge late files” and a reason.",
+    News.CAME_LATE: "Nothing is left to do.",
 }
 
 
@@ -54,8 +54,8 @@ class About:
 
 
 TO_CLIENT = {
-    News.LATE: "These files have not reached us yet. They are delivered to you as soon as they come.",
-    News.CAME_LATE: "These files have come and have been delivered to you.",
+    News.LATE: "These files have not reached us yet. They will be delivered to you as soon as they arrive.",
+    News.CAME_LATE: "These files have arrived and have been delivered to you.",
 }
 """What the e-mail says to the client instead of the advice to the team."""
 

@@ -27,13 +27,13 @@ class KeyKind(StrEnum):
 
 _ADVICE = {
     KeyKind.RECIPIENT: "Ask the recipient for their new public key and put it beside the old one (encrypt.recipients).",
-    KeyKind.SIGNING: "Prolong our signing key, or store a new one and give its public half to the recipient.",
-    KeyKind.SSH: "Make a new SSH key, have its public half installed at the server, then store it in the connection.",
+    KeyKind.SIGNING: "Extend our signing key, or store a new one and give its public half to the recipient.",
+    KeyKind.SSH: "Make a new SSH key, have its public half installed on the server, then store it in the connection.",
     KeyKind.HOST: "Ask the server's owner whether they change it, and list the new key beside the old one (host_keys).",
     KeyKind.ACCOUNT: "Have a new key made for the service account, store it in the connection, then have the old one "
     "removed.",
 }
-TO_CLIENT = "Please agree with your contact before that day on the key that follows."
+TO_CLIENT = "Please agree with your contact on the next key before that day."
 """What the message says to the client instead of the advice to the team."""
 
 

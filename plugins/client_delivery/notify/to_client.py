@@ -35,10 +35,10 @@ _WORDS = {
 _ORDER = (NOT_YET, REPLACED, UNDER_WAY, KNOWN, DELIVERED)
 _SAID = {
     DELIVERED: "Each file that is listed as delivered is at its destination, whole and verified.",
-    NOT_YET: "What is not delivered yet waits with us. Our team knows, and sends it when the cause is removed; you "
-    "need not send it again.",
-    UNDER_WAY: "What is under way is retried automatically.",
-    REPLACED: "Where a newer version of a file came in while it was being sent, the newer one follows.",
+    NOT_YET: "Files that are not delivered yet wait with us. Our team knows about them, and sends them once the "
+    "cause is fixed; you need not send them again.",
+    UNDER_WAY: "Files that are under way will be retried automatically.",
+    REPLACED: "If a newer version of a file arrived while the file was being sent, the newer version follows.",
 }
 _TITLES = {
     Occasion.STARTED: "Delivery started",

@@ -65,7 +65,7 @@ class DatabaseCleanupOperator(BaseOperator):
                 f"--batch-size {_BATCH} --skip-archive --yes"
             )
             if trouble := [line for line in said.splitlines() if any(sign in line for sign in _TROUBLE)]:
-                raise AirflowException(f"airflow db clean, of what is before {before}: {trouble[0].strip()}\n{said}")
+                raise AirflowException(f"airflow db clean, before {before}: {trouble[0].strip()}\n{said}")
             self.log.info("Everything before %s has been removed.", before)
         return len(ends)
 

@@ -32,7 +32,7 @@ class DestinationTestOperator(DeliveryOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Returns what the test came to. Raises :class:`DestinationNotGood` if files cannot be delivered."""
         if TEST_DESTINATION not in answering_tasks(context["params"]):
-            raise AirflowSkipException("Nobody asked for a test.")
+            raise AirflowSkipException("No test was asked for.")
         # Imported here: what tries servers is of use to this task alone, and Airflow parses the DAG for every one.
         from client_delivery.probe.for_run import in_lines, tested_destination
         from client_delivery.probe.report import verdict

@@ -25,7 +25,7 @@ class PlanOperator(DeliveryOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Returns how many files would be sent, held, removed and left."""
         if SAY_PLAN not in answering_tasks(context["params"]):
-            raise AirflowSkipException("Nobody asked what would happen.")
+            raise AirflowSkipException("No plan was asked for.")
         # Imported here: Airflow parses the DAG for every task, and this is of use to this one alone.
         from client_delivery.run.detection import FormRefused, check_form
         from client_delivery.run.plan import plan

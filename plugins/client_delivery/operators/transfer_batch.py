@@ -85,7 +85,7 @@ class TransferBatchOperator(DeliveryOperator):
         except Exception as error:
             from client_delivery.operators.offload import not_started
 
-            logging.getLogger(__name__).warning("ECS did not take the container", exc_info=error)
+            logging.getLogger(__name__).warning("ECS did not accept the container", exc_info=error)
             return self._paused(after_trouble(run, BatchTransfer(run, self.batch), not_started(error), waiting))
         raise AssertionError("Airflow's ECS operator did not defer")
 

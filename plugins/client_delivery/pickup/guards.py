@@ -21,7 +21,7 @@ LAST = 7
 """Deliveries whose sizes are compared with."""
 _FEWEST = 3
 _LET_THROUGH = (
-    "If the file is right all the same, a person lets it through: trigger the DAG with 'Resend failed files' and a "
+    "If the file is right nevertheless, let it through: trigger the DAG with 'Resend failed files' and a "
     "'Reason'. If it is wrong, remove it from the pick-up and have the right one dropped."
 )
 
@@ -87,9 +87,9 @@ class Guards:
         if config.not_empty and not size:
             return "the file is empty (guards.not_empty)."
         if config.min_size is not None and size < config.min_size:
-            return f"the file has {size:,} bytes, and at least {config.min_size:,} are expected (guards.min_size)."
+            return f"the file has {size:,} bytes, but at least {config.min_size:,} are expected (guards.min_size)."
         if config.max_size is not None and size > config.max_size:
-            return f"the file has {size:,} bytes, and at most {config.max_size:,} are expected (guards.max_size)."
+            return f"the file has {size:,} bytes, but at most {config.max_size:,} are expected (guards.max_size)."
         return self._of_history(file)
 
     def _of_history(self, file: File) -> str | None:
@@ -103,8 +103,8 @@ class Guards:
         if abs(file.size - usual) * 100 <= within * usual:
             return None
         return (
-            f"the file has {file.size:,} bytes, and the last {len(before)} of its kind had {usual:,.0f} in the middle: "
-            f"more than {within}% apart (guards.size_within)."
+            f"the file has {file.size:,} bytes, but the median of the last {len(before)} of its kind is "
+            f"{usual:,.0f}: more than {within}% apart (guards.size_within)."
         )
 
     def _of_set(self) -> str | None:
@@ -115,7 +115,7 @@ class Guards:
             if count < expected.at_least or (most is not None and count > most):
                 wanted = f"at least {expected.at_least}" if most is None else f"{expected.at_least} to {most}"
                 return (
-                    f"the set is not complete: {count} files are like {expected.pattern!r}, and {wanted} are expected "
+                    f"the set is not complete: {count} files are like {expected.pattern!r}, but {wanted} are expected "
                     "(guards.expected_files)."
                 )
         return None

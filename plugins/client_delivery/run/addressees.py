@@ -33,7 +33,7 @@ REPEATABLE = ("webhook", "pagerduty", "eventbridge")
 
 
 def _no_channel(rule: NotifyRule, brief: Brief, seconds: float) -> None:
-    raise LookupError(f"Nobody here can send by {rule.via}.")
+    raise LookupError(f"Nothing here can send by {rule.via}.")
 
 
 @dataclass(frozen=True)

@@ -106,10 +106,10 @@ def what_is_nowhere(run: Run) -> str | None:
     more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
     files = "1 file" if len(missing) == 1 else f"{len(missing)} files"
     return (
-        f"The bytes of {files} of {run.config.delivery_key} are nowhere any more, neither in the pick-up nor in an "
-        f"archive nor as a version of the object: {named}{more}. Ask the sender to drop them again in {run.place}: "
-        "the next run then sends them, under the name that the recipient knows; where the client goes by a done file, "
-        "the one with the next done file."
+        f"The bytes of {files} of {run.config.delivery_key} no longer exist, neither in the pick-up nor in an "
+        f"archive nor as a version of the object: {named}{more}. Ask the sender to drop them again in "
+        f"{run.place}: the next run then sends them, under the name that the recipient knows; for a client "
+        "with a done file, the run with the next done file does."
     )
 
 

@@ -191,4 +191,4 @@ def _put_once(client: Any, bus: str, document: str) -> None:
         told = response["Entries"][0]
         code = told.get("ErrorCode", "")
         helps = code in ("ThrottlingException", "InternalFailure", "InternalException")
-        raise NotPut(f"EventBridge did not take it: {told.get('ErrorMessage', '')} [{code}]", helps=helps)
+        raise NotPut(f"EventBridge did not accept it: {told.get('ErrorMessage', '')} [{code}]", helps=helps)

@@ -81,7 +81,7 @@ def asked(params: Mapping[str, Any], config: ClientConfig) -> str:
     if params["file_pattern"]:
         words.append(f"only files like {as_json(params['file_pattern'])}")
     if again := params.get("send_again"):
-        words.append(f"{_files(again)} once more")
+        words.append(f"{_files(again)} again")
     if gone := params.get("dismiss"):
         words.append(f"{_files(gone)} dismissed")
     if params["resend_failed"]:

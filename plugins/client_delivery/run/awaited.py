@@ -113,8 +113,8 @@ def search(run: Run, section: Acknowledgement, look: Look) -> None:
     _choose(run, look)
     if look.more and look.trouble is None:
         look.trouble = (
-            f"More than {len(look.deliveries):,} deliveries have no acknowledgement, and only the latest of them were "
-            "looked for. Ask the recipient, or see whether acknowledgement.pattern is right."
+            f"More than {len(look.deliveries):,} deliveries have no acknowledgement, and only those of the latest "
+            "were looked for. Ask the recipient, or check acknowledgement.pattern."
         )
     if look.trouble:
         run.log_event("acknowledgements_not_looked_for", level=logging.WARNING, error=look.trouble)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from client_delivery.run.context import Run
 
 _NO_OUTCOME = (
-    "No attempt left an outcome: the worker or container that had the file died, or the task was ended by hand, "
-    "before it could be delivered. Clear the run to send it again."
+    "No attempt left an outcome: the worker or container that had the file died, or the task was ended by "
+    "hand, before the file could be delivered. Clear the run to send it again."
 )
 _NAMED = 20
 

@@ -44,8 +44,8 @@ class ContainerTask:
         """Where containers run. Raises :class:`NoContainers`."""
         if self.run.settings.offload is None:
             raise NoContainers(
-                "This batch was planned for a container, but delivery.ecs_cluster and delivery.ecs_task_definition are "
-                "no longer set. Set them again, or clear the whole run to plan it anew"
+                "This batch was planned for a container, but delivery.ecs_cluster and delivery.ecs_task_definition "
+                "are no longer set. Set them again, or clear the whole run to plan it again"
             )
         return self.run.settings.offload
 

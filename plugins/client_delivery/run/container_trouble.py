@@ -78,7 +78,7 @@ def as_described(tasks: Sequence[Mapping[str, Any]], why: str | None) -> Trouble
 def end_unknown(why: str) -> Trouble:
     """ECS does not say how the container ended."""
     return Trouble(
-        f"It is not known how the container ended ({why}). What it delivered is in the ledger; the next try resumes.",
+        (f"It is not known how the container ended ({why}). The ledger has what it delivered; the next try resumes."),
         counts=False,
     )
 

@@ -31,7 +31,7 @@ _UNDER_WAY = ("queued", "running")
 
 
 def _no_secret(connection_id: str) -> Secret:
-    raise DestinationUnavailable(f"Nobody here knows the connection {connection_id!r}.")
+    raise DestinationUnavailable(f"The connection {connection_id!r} is not known here.")
 
 
 @dataclass(frozen=True)

@@ -104,8 +104,8 @@ def _treated(
 
     if not settings.prepared_location:
         raise DestinationUnavailable(
-            "This client's files are compressed or encrypted, and this environment has no prepared area for that. Have "
-            "the setting prepared_location set (docs/operators/settings.md), then clear the run."
+            "This client's files are compressed or encrypted, but this environment has no prepared area for that. "
+            "Have the setting prepared_location configured (docs/operators/settings.md), then clear the run."
         )
 
     def treat() -> Treatment:

@@ -47,8 +47,8 @@ def check_form(run: Run) -> None:
         raise FormRefused(f"{problem} Trigger the DAG again. Nothing was sent.")
     if asked_again(run.params) and (opens := run.closed_until(datetime.now(UTC))):
         raise FormRefused(
-            f"The client's sending window opens at {opens}, and files may not be sent before. Nothing was sent. Ask "
-            "for them again then, or trigger the DAG with the same files and 'Send outside the window'."
+            f"The client's sending window opens at {opens}, and files may not be sent before that. Nothing was "
+            "sent. Ask for them again then, or trigger the DAG with the same files and 'Send outside the window'."
         )
 
 

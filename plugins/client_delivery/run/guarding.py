@@ -93,6 +93,6 @@ class _Checksums:
         if digest.hexdigest() == expected:
             return None
         return (
-            f"its content has the SHA-256 {digest.hexdigest()}, and its checksum file says {expected} "
+            f"its content has the SHA-256 {digest.hexdigest()}, but its checksum file says {expected} "
             "(guards.checksum_files)."
         )

@@ -39,8 +39,8 @@ def _deactivate(run: Run, abandoned: Sequence[Entry]) -> None:
         named = ", ".join(f"{ref.run_id} of the DAG {ref.dag_id or run.config.name}" for ref in others)
         raise AnotherRunUnderWay(
             f"Another run for {run.config.delivery_key} is under way: {named}. Only one run of a client may be at "
-            "work, so this one has done nothing; its next try checks again. If that run hangs, mark it as failed in "
-            "the Airflow UI: the next run then takes over what it left."
+            "work, so this one has done nothing; its next try checks again. If that run hangs, mark it as failed "
+            "in the Airflow UI: the next run then takes over its files."
         )
     deactivate(run, abandoned)
 
@@ -53,9 +53,9 @@ def _require_same_client(run: Run) -> None:
     if before not in {config.client_h_number, *config.formerly}:
         raise AnotherClient(
             f"The pick-up {run.place} has been delivered for client {before}, but {config.name}.yaml now says "
-            f"client_h_number: {config.client_h_number}. Nothing was sent. If the number is wrong, correct it. If it "
-            f"is the same client under a new number, add `formerly: [{before}]`: files that were sent before are "
-            "then not sent again. For another client, give it a pick-up prefix of its own."
+            f"client_h_number: {config.client_h_number}. Nothing was sent. If the number is wrong, correct it. If "
+            f"it is the same client under a new number, add `formerly: [{before}]`: files that were sent before "
+            "are then not sent again. If it is a different client, give it its own pick-up prefix."
         )
 
 

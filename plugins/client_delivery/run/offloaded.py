@@ -31,8 +31,9 @@ class Trouble:
 
 
 NOTHING_DONE = Trouble(
-    "The container ended without touching its files. Either it was started before the run was cleared, and the next "
-    "try sends them; or its image is of another release than Airflow's plugins: deploy both from the same release.",
+    "The container ended without touching its files. Either it was started before the run was cleared, "
+    "and the next try sends them; or its image is from a different release than Airflow's plugins: deploy "
+    "both from the same release.",
     counts=False,
 )
 """What a container does that owns nothing (any more); one of an older release takes a newer order for another run's."""

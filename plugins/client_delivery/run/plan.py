@@ -120,7 +120,7 @@ class _Reasons:
         elif not self._run.options.wants(name):
             why = "the form's pattern leaves it out"
         elif kind is _Kind.YOUNG:
-            why = "changed too short a time ago: somebody may still be writing it (guards.stable_for)"
+            why = "changed too recently: somebody may still be writing it (guards.stable_for)"
         elif self._done_file_missing:
             why = f"waits for the done file {self._run.config.done_file_key}"
         else:
@@ -129,7 +129,12 @@ class _Reasons:
 
     def _sent(self, take: Take, why: str) -> Iterator[Planned]:
         if not self._run.options.deliverable(take.file.name):
-            yield Planned(take.file.name, take.size, Fate.HELD, "its name is refused: the destination cannot have it")
+            yield Planned(
+                take.file.name,
+                take.size,
+                Fate.HELD,
+                "its name is refused: the destination cannot have a file of that name",
+            )
         else:
             yield Planned(take.file.name, take.size, Fate.SEND, why, arrival_name(take, self._rule).delivered)
         for name in sorted(take.duplicates):
@@ -143,15 +148,15 @@ class _Reasons:
     @staticmethod
     def _resumed(entry: Entry | None) -> str:
         if entry is None:
-            return "begun by an earlier run; it goes on"
-        return f"begun by the run {entry.owned_by.run_id}, after {entry.send_attempts} failed attempts; it goes on"
+            return "started by an earlier run; it continues"
+        return f"started by the run {entry.owned_by.run_id}, after {entry.send_attempts} failed attempts; it continues"
 
     def _again(self, entry: Entry | None) -> str:
         if entry is None:
             return "delivered or failed before, and asked for again"
         if entry.status is Status.FAIL:
-            return f"{_past(entry)}; asked for again, or put there anew since"
-        return f"{_past(entry)}; sent again, for the file checks are bypassed"
+            return f"{_past(entry)}; asked for again, or dropped again since"
+        return f"{_past(entry)}; sent again, because the file checks are bypassed"
 
     @staticmethod
     def _held(entry: Entry, file: PickupFile) -> str:

@@ -85,7 +85,7 @@ class Telling:
         """Send what has been claimed; note what is left of it."""
         seconds = self.seconds()
         if not seconds:
-            self._keep(to, unsent, TimeoutError("the messages before it took all the time that there was"))
+            self._keep(to, unsent, TimeoutError("the messages before it used up the time"))
             return
         try:
             to.send(told, unsent.left(to.recipients), message_id(self.run, unsent), seconds)

@@ -136,7 +136,7 @@ class Airflow:
         if response.status_code in (401, 403):
             raise HTTPException(response.status_code, "Airflow does not let you trigger this DAG.")
         if response.is_error:
-            raise Refused(f"Airflow did not begin the run ({response.status_code}): {response.text[:500]}")
+            raise Refused(f"Airflow did not start the run ({response.status_code}): {response.text[:500]}")
         return str(response.json()["dag_run_id"])
 
     async def pause(self, request: Request, dag_id: str, *, paused: bool) -> None:

@@ -89,9 +89,9 @@ ACTIONS = {
     ),
     "send-again": Action(
         "Send again",
-        "Sends a file once more under the same name, even if it was delivered. The sender is not needed: the bytes are "
-        "read from the pick-up, its archive, or the version that was delivered. If they are gone, the run ends red and "
-        "says so; when the sender drops the file again, it is sent.",
+        "Sends a file again under the same name, even if it was delivered. The sender is not needed: the "
+        "bytes are read from the pick-up, its archive, or the version that was delivered. If they are gone, "
+        "the run ends red and says so; when the sender drops the file again, it is sent.",
         _once_more,
         of_files=True,
         sends=True,
@@ -111,6 +111,6 @@ ACTIONS = {
         of_files=True,
     ),
 }
-PAUSE = Action("Pause", "No run begins until somebody unpauses the client. Waiting files stay in the pick-up.")
-UNPAUSE = Action("Unpause", "Runs begin again on schedule.")
+PAUSE = Action("Pause", "No run starts until somebody unpauses the client. Waiting files stay in the pick-up.")
+UNPAUSE = Action("Unpause", "Runs start again on schedule.")
 """Both change a setting of Airflow; neither begins a run."""

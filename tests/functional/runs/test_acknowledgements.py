@@ -127,7 +127,7 @@ def test_what_comes_is_recorded_and_what_does_not_is_told_once(scenario, clock, 
     clock.ahead = timedelta(hours=110)
     assert idle(client) == []
     assert seen(client) == {"a.csv": "acks/a.csv.ok", "in/b.csv": "acks/in/b.csv.ok"}
-    assert subjects(client)[2:] == [f"{CAME}: 1 file, and none is left"] * 2
+    assert subjects(client)[2:] == [f"{CAME}: 1 file, and none is missing"] * 2
     clock.ahead = timedelta(hours=200)
     assert idle(client) == []
     assert len(subjects(client)) == 4

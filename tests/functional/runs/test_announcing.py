@@ -95,7 +95,7 @@ def test_nobody_is_told_of_files_where_none_arrived(scenario, bus, monkeypatch):
         ({"status": 400, "code": "ThrottlingException"}, "ThrottlingException", 3, 0),
         ({"status": 500, "code": "InternalFailure"}, "it is not known whether it was put", 1, 0),
         ({"reset": "after"}, "it is not known whether it was put", 1, 1),
-        ({"answer": _REFUSED}, "did not take it", 1, 0),
+        ({"answer": _REFUSED}, "did not accept it", 1, 0),
     ],
 )
 def test_a_bus_in_trouble_is_told_and_costs_the_delivery_nothing(scenario, bus, events, fault, said, tries, put):

@@ -188,7 +188,7 @@ def test_a_container_that_does_nothing_is_not_taken_for_one_that_delivered(clien
     run = client.run()
     assert run.state == "failed"
     for where, text in told(client, run).items():
-        assert "its image is of another release than Airflow's plugins" in text, where
+        assert "its image is from a different release than Airflow's plugins" in text, where
 
 
 class Clock:

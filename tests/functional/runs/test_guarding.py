@@ -59,8 +59,8 @@ def test_only_held_files_wait_and_the_run_that_finds_them_reports_once(scenario)
     client.run()
     assert list(client.delivered()) == ["right.csv"]
     why = held(client)
-    assert "1 bytes, and at least 1,024 are expected" in why["small.csv"]
-    assert "3,000 bytes, and at most 2,048 are expected" in why["large.csv"]
+    assert "1 bytes, but at least 1,024 are expected" in why["small.csv"]
+    assert "3,000 bytes, but at most 2,048 are expected" in why["large.csv"]
     client.run()  # removes what it has delivered
     mails = len(client.mails())
     idle = client.run()
@@ -79,7 +79,7 @@ def test_a_size_far_from_the_usual_one_is_held(scenario):
     client.drop("other_1.csv", "6")
     client.run()
     assert list(held(client)) == ["claims_20260304.csv"]
-    assert "the last 3 of its kind had 1,000 in the middle" in held(client)["claims_20260304.csv"]
+    assert "the median of the last 3 of its kind is 1,000" in held(client)["claims_20260304.csv"]
     assert {"claims_20260305.csv", "other_1.csv"} <= {*client.delivered()}
 
 
@@ -113,7 +113,7 @@ def test_a_set_that_is_not_complete_is_held_as_a_whole(scenario):
     client.run()
     assert client.delivered() == {}
     assert {*held(client)} == {"members_1.csv", "claims_1.csv"}
-    assert "1 files are like 'claims_*.csv', and at least 2 are expected" in held(client)["members_1.csv"]
+    assert "1 files are like 'claims_*.csv', but at least 2 are expected" in held(client)["members_1.csv"]
     client.drop("claims_2.csv", "3")
     client.drop_done()
     client.run()
@@ -127,7 +127,7 @@ def test_a_set_that_is_not_complete_is_held_as_a_whole(scenario):
     [
         (None, "there is no checksum file 'a.csv.sha256' beside it"),
         ("not a sum", "does not begin with a SHA-256 in hexadecimal"),
-        ("0" * 64 + "  a.csv", "and its checksum file says 0000"),
+        ("0" * 64 + "  a.csv", "but its checksum file says 0000"),
         (hashlib.sha256(b"content").hexdigest() + "  a.csv\n", None),
         (hashlib.sha256(b"content").hexdigest().upper(), None),
     ],

@@ -102,7 +102,7 @@ def test_r9_1_a_plan_says_of_each_file_what_happens_and_why_and_changes_nothing(
     assert fates["held.csv"][0] == "held"
     assert "InvalidArgument" in fates["held.csv"][1]
     assert fates["x.tmp"] == ("left", "the configuration's include and exclude patterns leave it out")
-    assert fates[r"bad\x07name.csv"] == ("held", "its name is refused: the destination cannot have it")
+    assert fates[r"bad\x07name.csv"] == ("held", "its name is refused: the destination cannot have a file of that name")
     assert run.returned["say_plan"]["send"] == 1
     assert everything_in_the_ledger(client) == before
     assert (client.waiting(), client.delivered(), len(client.mails())) == (waiting, there, mails)

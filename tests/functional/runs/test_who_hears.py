@@ -165,7 +165,7 @@ def test_the_client_hears_nothing_of_how_it_is_done_and_the_team_all_of_it(scena
     for text in (theirs.text, theirs.html, *theirs.attachments.values(), hook):
         for word in ("no-such-bucket", "s3://", client.config.name, run.run_id, "http://", "Airflow", "clear"):
             assert word not in text, word
-    assert "need not send it again" in theirs.text
+    assert "need not send them again" in theirs.text
     assert [*theirs.attachments.values()] == ["file,bytes,outcome\r\na.csv,1,not delivered yet\r\n"]
     assert "a.csv" in hook
 

@@ -64,7 +64,7 @@ def _post(rule: NotifyRule, session: Session, request: _Request, seconds: float)
         )
         response.close()
     except requests.exceptions.ConnectTimeout:
-        raise NotNow("no connection within the time") from None
+        raise NotNow("no connection in time") from None
     except requests.exceptions.SSLError:
         raise trouble(rule, "its certificate is not accepted") from None
     except requests.exceptions.ConnectionError as error:
@@ -96,7 +96,7 @@ def _within(seconds: float, call: Callable[[], int]) -> int:
     try:
         result = done.get(timeout=seconds + 1)
     except Empty:
-        raise Lost("no response within the time") from None
+        raise Lost("no response in time") from None
     if isinstance(result, Exception):
         raise result
     return result
