@@ -56,8 +56,8 @@ def sheet(config: ClientConfig, ours: Ours) -> list[Section]:
                         ("your technical contact", FILL_IN),
                     ]
                 ),
-                "Tell us before a host key, a password, a certificate or an address changes. We refuse what we do not "
-                "know, and files then wait.",
+                "Tell us before a host key, a password, a certificate or an address changes. We refuse anything that "
+                "we do not know, and files then wait.",
             ],
         ),
     ]
@@ -76,8 +76,8 @@ def _acknowledgement(config: ClientConfig) -> Iterator[str]:
         return
     where = f"in {section.place}" if section.place else "where we deliver"
     yield (
-        f"Please put a file back {where}, for each of ours, within {in_words(section.within)} after it has arrived. "
-        "What is in it does not matter to us. It is called"
+        f"Please put a file back {where}, for each of ours, within {in_words(section.within)} after ours has "
+        "arrived. Its content does not matter to us. Its name is"
     )
     yield f"    {section.pattern}"
     for name in dict.fromkeys(fields_of(section.pattern)):
@@ -106,7 +106,7 @@ def _treatment(config: ClientConfig) -> Iterator[str]:
         )
         yield "Tell us 30 days before your key expires, and at once if it was lost: send us the new public key."
     if config.compress:
-        yield f"{'What is in it' if config.encrypt else 'Each file'} is compressed. To open"
+        yield f"{'Its content' if config.encrypt else 'Each file'} is compressed. To open"
         yield f"    {_OPEN[config.compress]}"
 
 

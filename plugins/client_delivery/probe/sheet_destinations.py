@@ -125,7 +125,7 @@ def _appearance(config: SftpSection) -> Iterator[str]:
         if form.suffix
         else (f"{form.prefix}5d41402abc4b.1.claims.csv")
     )
-    where = "beside its place"
+    where = "in the same directory"
     if config.appear == "staging" and config.staging_directory:
         where = f"in {config.staging_directory}, which must be on the same file system,"
     yield (
@@ -139,7 +139,7 @@ def _appearance(config: SftpSection) -> Iterator[str]:
 
 def for_gcs(config: GcsSection, ours: Ours) -> Iterator[Section]:
     """A bucket of theirs at Google."""
-    yield _addresses(ours, "You need them only if an organisation policy or a service perimeter restricts addresses.")
+    yield _addresses(ours, "You need them only if an organization policy or a service perimeter restricts addresses.")
     rights = [
         ("Permission", "Needed", "Why"),
         ("storage.objects.create", "yes", "to deliver"),
@@ -187,7 +187,7 @@ def for_s3(config: S3Section, ours: Ours) -> Iterator[Section]:
             f"{condition}: {roles}. Its own policy has to grant the permissions below."
         )
     else:
-        trust = f"We use roles of our own: {roles}. Your bucket's policy has to grant them the permissions below."
+        trust = f"We use our own roles: {roles}. Your bucket's policy has to grant them the permissions below."
     yield Section(
         "Role and bucket",
         [
@@ -215,7 +215,7 @@ def for_s3(config: S3Section, ours: Ours) -> Iterator[Section]:
                     *([("s3:PutObjectAcl", objects, "yes", f"for the ACL {config.acl}")] if config.acl else []),
                 ]
             ),
-            "Where your bucket is encrypted by a KMS key of yours, the key's policy has to allow the same roles "
+            "If your bucket is encrypted with your own KMS key, the key's policy has to allow the same roles "
             "kms:GenerateDataKey and kms:Decrypt.",
         ],
     )

@@ -40,8 +40,8 @@ class Limit:
         """Called for each page. Raises :class:`~client_delivery.transfer.contract.TransferError` when it is over."""
         if time.monotonic() > self._end:
             raise TransferError(
-                f"There is so much in {where} that looking through it takes more than {self._seconds:.0f} s. Have what "
-                "is not needed there removed, or acknowledgements put into a directory of their own."
+                f"Listing {where}, which holds very many files, takes more than {self._seconds:.0f} s. Have unneeded "
+                "files removed there, or have acknowledgements put into a separate directory."
             )
 
 

@@ -32,7 +32,7 @@ def addresses_of(host: str, port: int) -> list[str]:
     try:
         result = found.get(timeout=RESOLVE_SECONDS)
     except queue.Empty:
-        raise TimeoutError(f"no name server answered within {RESOLVE_SECONDS:.0f} s") from None
+        raise TimeoutError(f"no name server responded within {RESOLVE_SECONDS:.0f} s") from None
     if isinstance(result, OSError):
         raise result
     return result
@@ -61,7 +61,7 @@ def reach_service(url: str, findings: Findings, what: str) -> bool:
     if parts.scheme == "https" and not proxy_bypass_environment(host) and getproxies_environment().get("https"):
         findings.unknown(what, f"{host}:{port} is asked through this machine's proxy")
         return True
-    ask = "Let connections out to it: a firewall, a proxy, a NAT gateway, or a VPC endpoint stands in between."
+    ask = "Allow outbound connections to it: a firewall, a proxy, a NAT gateway, or a VPC endpoint may be in between."
     began = time.monotonic()
     try:
         seconds = each_address_may_take(addresses_of(host, port))

@@ -78,7 +78,7 @@ def test_a_port_that_takes_connections_and_says_nothing_is_told_in_time(ground, 
         }
         printed = ground.check(destination, connection={"password": "p"})
     assert printed.code == 1
-    assert "takes connections, and says nothing within 1 s; an SSH server speaks first" in printed.text
+    assert "accepts connections, but says nothing within 1 s; an SSH server speaks first" in printed.text
     assert "limit connections" not in printed.text
 
 
@@ -99,7 +99,7 @@ def test_what_we_have_to_do_ourselves_is_not_asked_of_the_partner(ground, monkey
     printed = ground.s3()
     assert printed.code == 1
     assert "Ask the partner" not in printed.text
-    assert "To be done on our side:\n  Reached: Let connections out to it" in printed.text
+    assert "To be done on our side:\n  Reached: Allow outbound connections to it" in printed.text
 
 
 def test_a_region_that_nobody_named_is_said_to_be_missing(ground, monkeypatch, tmp_path):

@@ -60,7 +60,7 @@ class GcsListing:
             try:
                 page = json.loads(response.read())
             except ValueError as error:
-                raise TransferError(f"Google Cloud Storage lists {where} in a form that nobody can read.") from error
+                raise TransferError(f"Google Cloud Storage lists {where} in a form that cannot be read.") from error
         if not isinstance(page, dict):
-            raise TransferError(f"Google Cloud Storage lists {where} in a form that nobody can read.")
+            raise TransferError(f"Google Cloud Storage lists {where} in a form that cannot be read.")
         return page

@@ -27,8 +27,8 @@ RIGHTS: Final = {
     "storage.objects.create": "every file",
     "storage.multipartUploads.create": "files above 4 MiB",
     "storage.multipartUploads.abort": "taking back an upload that is given up",
-    "storage.multipartUploads.listParts": "going on with an interrupted upload",
-    "storage.multipartUploads.list": "finding what an attempt left that died early",
+    "storage.multipartUploads.listParts": "resuming an interrupted upload",
+    "storage.multipartUploads.list": "finding leftovers of an attempt that died early",
     "storage.objects.get": "replacing a file of the same name",
     "storage.objects.delete": "replacing a file of the same name",
 }
@@ -155,8 +155,8 @@ class GcsProbe:
                 if response.status == 404:
                     findings.no(
                         "Bucket",
-                        f"Google Cloud Storage has no bucket {self._config.bucket!r}, or shows it to nobody",
-                        "Say how the bucket is called, or have it created.",
+                        f"Google Cloud Storage has no bucket {self._config.bucket!r}, or does not show it",
+                        "Tell us the bucket's name, or have it created.",
                     )
                     return False
                 if response.status == 200:
@@ -177,7 +177,7 @@ class GcsProbe:
     def _tell_missing(self, granted: set[str]) -> None:
         missing = [right for right in RIGHTS if right not in granted]
         if not missing:
-            self._findings.yes("Rights", "all that deliveries can make use of")
+            self._findings.yes("Rights", "everything that deliveries can use")
             return
         told = "; ".join(f"{right} ({RIGHTS[right]})" for right in missing)
         self._findings.no(

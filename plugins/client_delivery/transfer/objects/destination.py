@@ -233,13 +233,13 @@ class ObjectDestination:
             uri = self._api.uri(key)
             if occupied.repeated or occupied.upload_gone:
                 raise Refused(
-                    f"Whether {uri} has arrived cannot be told: the response to the last request was lost, and the "
-                    f"account may not read what is there now: {denied} Ask the recipient; if the file is there, "
-                    "remove it from the pick-up."
+                    f"It is not known whether {uri} has arrived: the response to the last request was "
+                    f"lost, and the account may not read what is there now: {denied} Ask the recipient; if the file is "
+                    "there, remove it from the pick-up."
                 ) from denied
             raise Refused(
-                f"There is an object at {uri} already, and it is not overwritten unseen: {denied} Have the recipient "
-                "remove it, or let the account read and overwrite objects."
+                f"There is already an object at {uri}, and it is never overwritten without a check: {denied} Have the "
+                "recipient remove it, or allow the account to read and overwrite objects."
             ) from denied
 
     def _ours(self, key: str, before: Stored | None, expected: OwnChecksum | None, occupied: Occupied) -> Stored:

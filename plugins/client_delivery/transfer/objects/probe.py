@@ -86,7 +86,10 @@ class ObjectProbe:
         except LookDenied as denied:
             self._findings.no(
                 "Looking",
-                f"refused: {denied} New files go all the same; one whose name is there already is refused",
+                (
+                    f"refused: {denied} New files are delivered nevertheless; a file whose name is already there is "
+                    "refused"
+                ),
                 self._service.asks.look,
                 needed=False,
             )
@@ -96,7 +99,7 @@ class ObjectProbe:
         except TransferError as error:
             self._findings.no("Looking", str(error), self._service.asks.look, needed=False)
         else:
-            self._findings.yes("Looking", "what is there can be looked at")
+            self._findings.yes("Looking", "existing objects can be looked at")
         return True
 
     def _try_objects(self) -> None:
@@ -161,7 +164,7 @@ class ObjectProbe:
     def _asked(self, refusal: str, ask: str) -> str:
         """What to ask for when the service refuses like this."""
         if re.search(_KEPT, refusal, re.IGNORECASE):
-            return "Nothing, if it is to be so: then no file may have the name of one that is kept."
+            return "Nothing, if that is intended: then no file may have the name of one that is kept."
         return self._service.asks.key if re.search("KMS|cryptoKey", refusal, re.IGNORECASE) else ask
 
     def _try_abort(self, key: str) -> None:
@@ -198,7 +201,7 @@ class ObjectProbe:
                 )
                 findings.no("Removing", f"{uri} is still there: {why}", ask, needed=False)
         if not findings.left:
-            findings.yes("Removing", "nothing of the test is left")
+            findings.yes("Removing", "the test left nothing")
 
 
 def _refusal(remove: Callable[[], str]) -> str:

@@ -47,7 +47,7 @@ class S3Listing:
             code = str(error.response.get("Error", {}).get("Code", ""))
             if code in DENIED:
                 raise ListingRefused(
-                    f"{bucket.who} may not list {where}: S3 refuses it ({code}). Let it: s3:ListBucket on the bucket, "
+                    f"{bucket.who} may not list {where}: S3 refuses it ({code}). Allow s3:ListBucket on the bucket, "
                     "for this prefix."
                 ) from error
             raise TransferError(f"S3 refuses to list {where} ({code}).") from error

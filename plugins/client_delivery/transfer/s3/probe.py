@@ -185,7 +185,7 @@ class S3Probe:
         findings, bucket = self._findings, self._config.bucket
         status, region = told.get("HTTPStatusCode"), told.get("HTTPHeaders", {}).get("x-amz-bucket-region")
         if status == 404:
-            findings.no("Bucket", f"there is no bucket {bucket!r}", "Say how the bucket is called, or create it.")
+            findings.no("Bucket", f"there is no bucket {bucket!r}", "Tell us the bucket's name, or create it.")
             return False
         own = self._access.client.meta.region_name
         if region and region != own:

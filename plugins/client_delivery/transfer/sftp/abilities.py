@@ -172,7 +172,7 @@ class Abilities:
         except SftpError as error:
             needed = self._config.verify == "read_back"
             if needed:
-                self._findings.fit("verify", "size", "the server lets nobody read")
+                self._findings.fit("verify", "size", "the server does not let us read")
                 self._findings.no("Reading back", f"refused: {error}", "Let us read the files in the directory.")
             else:
                 self._findings.unknown("Reading back", f"refused ({error}); deliveries do without it")
@@ -180,11 +180,11 @@ class Abilities:
         if whole:
             self._findings.yes("Reading back", "what is read is what was written")
         else:
-            self._findings.no("Reading back", "other bytes came back than were written", "Have the disk looked at.")
+            self._findings.no("Reading back", "other bytes came back than were written", "Check the disk.")
         return whole
 
     def _try_again(self, sftp: SftpSession, path: str) -> None:
-        anew = "a file that was interrupted begins anew"
+        anew = "an interrupted file starts over"
         try:
             handle = sftp.open_existing(path, write=True)
             for _ in sftp.write(handle, len(_HALF), [b"more"]):
@@ -199,7 +199,7 @@ class Abilities:
             self._findings.unknown("Going on", f"whether the bytes stay cannot be read back: {anew}")
             return
         if kept:
-            self._findings.yes("Going on", "a file that was interrupted can be gone on with")
+            self._findings.yes("Going on", "an interrupted file can be resumed")
         else:
             self._findings.unknown("Going on", f"a file that is opened again loses what is in it: {anew}")
 

@@ -178,9 +178,9 @@ def is_silent(session: Any, reason: str) -> bool:
 def silence(where: str, seconds: int) -> str:
     """What that may mean."""
     return (
-        f"{where} takes connections, and says nothing within {seconds} s; an SSH server speaks first. A firewall or "
-        "load balancer may take them in its place, the port may be another service's, or the server is overloaded. "
-        "Check destination.port, and ask the client whether the server sees our connection."
+        f"{where} accepts connections, but says nothing within {seconds} s; an SSH server speaks first. A "
+        "firewall or load balancer may accept them instead, the port may be another service's, or the server "
+        "is overloaded. Check destination.port, and ask the client whether the server sees our connection."
     )
 
 

@@ -147,8 +147,8 @@ class Login:
             reason = "it broke the connection off"
         return DestinationUnavailable(
             f"The SFTP server {self._where} did not finish the login of {self._config.username!r}, step {step}: "
-            f"{reason} ({type(error).__name__}). This says nothing about the credential. Ask the client whether the "
-            "server, or what it asks for logins, is down, or locks this account or address."
+            f"{reason} ({type(error).__name__}). This says nothing about the credential. Ask the client whether "
+            "the server, or the service that it asks for logins, is down, or locks this account or address."
         )
 
     def _no_way(self, offered: list[str]) -> DestinationUnavailable:
@@ -162,7 +162,7 @@ class Login:
         if self._accepted:
             facts.append(f"It accepted {', '.join(self._accepted)} and asks for more.")
         if self._question:
-            facts.append(f"It asked {self._question[:_SHOWN]!a}, which nobody is here to answer.")
+            facts.append(f"It asked {self._question[:_SHOWN]!a}, which needs a person to answer.")
         if self._refused and not self._question:
             facts.append("The credential may have expired or been changed: store the valid one.")
         else:

@@ -41,7 +41,7 @@ _OR_LEAVE = (
 _ASK = {
     "open": "Let {user} create files in {directory}. If it takes certain names only, say which.",
     "write": "Let {user} write files in {directory}, and make room there.",
-    "fsync": "Have a look at the disk behind {directory}.",
+    "fsync": "Check the disk of {directory}.",
     "close": "Say why the server refuses a file at its end: a virus scanner, a quota?",
     "rename": "Let {user} rename files in {directory}.",
     "mkdir": "Create {directory}, or let {user} do it.",
@@ -122,7 +122,7 @@ class SftpProbe:
         try:
             sftp.stat(directory)
         except SftpError as error:
-            self._findings.unknown(what, f"the server does not let anybody look at {directory!r}: {error}")
+            self._findings.unknown(what, f"the server does not let us look at {directory!r}: {error}")
         else:
             self._findings.yes(what, f"{directory!r} is there; a response takes {milliseconds(began)}")
         return True
@@ -274,7 +274,7 @@ class SftpProbe:
             self._findings.fit(
                 "appear",
                 "rename",
-                "files are then written beside their places; no file has to be moved between systems",
+                "files are then written in their own directories; no file has to be moved between systems",
             )
         elif operation == "rename":
             self._findings.fit("appear", "direct", "if no rename is allowed: the partner may see unfinished files")

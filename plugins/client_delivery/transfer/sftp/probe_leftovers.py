@@ -54,9 +54,9 @@ class Leftovers:
         if self._findings.left:
             return
         if handed_over:
-            self._findings.unknown("Removing", "nothing is left but what the recipient's side has taken")
+            self._findings.unknown("Removing", "the test left nothing but the file that the recipient's side has taken")
         else:
-            self._findings.yes("Removing", "nothing of the test is left")
+            self._findings.yes("Removing", "the test left nothing")
 
     def may_be_there(self, error: Exception) -> None:
         """Note that nobody could look, for this reason."""

@@ -70,7 +70,10 @@ class Way:
                 "Host key",
                 f"the server shows {shown}, and the YAML lists {listed}. Nothing was logged in: this may not be the "
                 "partner's server",
-                "Read out the fingerprints of the server's host keys on the telephone: is it ours that is old?",
+                (
+                    "Read out the fingerprints of the server's host keys on the telephone: is the one that we have "
+                    "out of date?"
+                ),
             )
             self._show_host_keys()
             return

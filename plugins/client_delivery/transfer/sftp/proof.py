@@ -131,8 +131,8 @@ def require_resumable(sftp: SftpSession, path: str, lanes: Sequence[Lane]) -> No
             found.update(piece)
         if (found.size, found.values[CRC32C]) != (lane.digest.size, lane.digest.values[CRC32C]):
             raise WrongContent(
-                f"{path}: what an earlier attempt wrote from byte {lane.start} on is not on the server any more as it "
-                "was acknowledged."
+                f"{path}: the bytes that an earlier attempt wrote from byte {lane.start} on are no longer on the "
+                "server as it acknowledged them."
             )
 
 

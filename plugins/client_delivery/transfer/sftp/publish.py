@@ -145,8 +145,8 @@ class Publisher:
         """It cannot be known whether the recipient has the file."""
         return NotRepeatable(
             f"{self._directory.uri(path)}: it is not known whether the recipient has this file: {why}. It will not "
-            "be sent again automatically. Ask the client: if it has the file, remove the file from the pick-up; if "
-            "not, clear the run, and the file is sent once more."
+            "be sent again automatically. Ask the client: if it has the file, remove the file from the pick-up; "
+            "if not, clear the run, and the file is sent again."
         )
 
     def gone(self, part: str, to: Delivery) -> TransferError:
@@ -159,11 +159,12 @@ class Publisher:
     def vanished(self, part: str, path: str) -> TransferError:
         """The server has taken the temporary file away."""
         return NotRepeatable(
-            f"{self._directory.uri(path)}: the server took the file away under its temporary name, {part!r}, as soon "
-            "as it was closed. The recipient may have it under that name. It will not be sent again automatically. "
-            "If a server takes every file as soon as it is closed, set destination.appear: direct, or staging with "
-            "a staging_directory that it leaves alone. Then ask the client what became of this file: if it has the "
-            "file, remove the file from the pick-up; if not, clear the run, and the file is sent once more."
+            f"{self._directory.uri(path)}: the server took the file away under its temporary name, {part!r}, as "
+            "soon as it was closed. The recipient may have it under that name. It will not be sent again "
+            "automatically. If a server takes every file as soon as it is closed, set destination.appear: direct, "
+            "or staging with a staging_directory that it leaves alone. Then ask the client what became of this "
+            "file: if it has the file, remove the file from the pick-up; if not, clear the run, and the file is "
+            "sent again."
         )
 
     def require_temporary_names(self) -> None:

@@ -64,7 +64,7 @@ class Recipient:
         other = first if first != path else self._spelling(sftp, path)
         if other is not None:
             raise UnsafeName(
-                f"The server does not distinguish upper from lower case, and {other!a} has the place of {path!a}. "
+                f"The server does not distinguish upper from lower case, and {other!a} is there in place of {path!a}. "
                 "Nothing was overwritten. Rename the file, or ask the client to remove the other one."
             )
 

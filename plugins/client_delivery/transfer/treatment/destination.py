@@ -124,7 +124,7 @@ class TreatedDestination:
         except SourceChanged as error:
             raise TransferError(
                 f"The prepared copy of {json.dumps(job.name)} was removed from the prepared area, or changed, while it "
-                "was delivered. The next attempt prepares it anew."
+                "was delivered. The next attempt prepares it again."
             ) from error
         return replace(receipt, crc64nvme=prepared.source_crc64nvme, prepared=prepared)
 

@@ -226,7 +226,7 @@ def read_signer(secret: Secret, now: datetime | None = None) -> Signer:
     if revoked:
         raise KeyTrouble(f"{where}: its key {fingerprint} is revoked. Store the one in use now.")
     if expires is not None and expires <= now:
-        raise KeyTrouble(f"{where}: its key {fingerprint} expired on {expires:%Y-%m-%d}. Store one that is good.")
+        raise KeyTrouble(f"{where}: its key {fingerprint} expired on {expires:%Y-%m-%d}. Store a valid one.")
     try:
         pysequoia.sign(private.signer(password), b"")
     except Exception as error:

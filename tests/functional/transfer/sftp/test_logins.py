@@ -76,7 +76,7 @@ def test_a_second_question_is_named_and_not_responded_to(tmp_path):
     ):
         log_in(server)
     message = str(refused.value)
-    assert "It asked 'One-time code: ', which nobody is here to answer" in message
+    assert "It asked 'One-time code: ', which needs a person to answer" in message
     assert "The server offers keyboard-interactive" in message
     assert PASSWORD not in message
 
