@@ -1,8 +1,8 @@
 """Acknowledgements by recipients: which deliveries have one, and how far they have been looked for (R8).
 
-The record of deliveries says what is to be acknowledged; nothing has to be written for that when a file is delivered.
-An acknowledgement is one more item of the record, under the place that its delivery has in it, so that it is there
-once, and never changed (R3.8). What was put back acknowledges one delivery: the second item says that it is used::
+The record of deliveries says which deliveries need one; nothing has to be written for that when a file is delivered.
+An acknowledgement is one more item of the record, under its delivery's place in the record, so that it is there
+once, and never changed (R3.8). A file that was put back acknowledges one delivery; the second item marks it as used::
 
     partition                              sort key                   says
     record#acknowledged#<delivery key>     <time>#<digest>            the acknowledgement of that very delivery
@@ -48,7 +48,7 @@ class Acknowledged:
     found: str
     """What it is called, with its directory below the place where it is looked for. Untrusted."""
     modified: str | None
-    """When it was put there, by the destination's clock; None where that does not say."""
+    """When it was put there, by the destination's clock; None if the destination does not say."""
     size: int | None
     run: str
 
@@ -58,16 +58,16 @@ class Progress:
     """How far the acknowledgements of one client have been looked for."""
 
     looked_at: datetime | None
-    """When this was kept; None: never."""
+    """When this was written; None: never."""
     begin: str
-    """Deliveries before that moment need no look any more."""
+    """Deliveries before that moment need no further look."""
     told_until: str
-    """It has been judged whether the deliveries up to that moment were acknowledged in time."""
+    """Deliveries up to that moment have been judged: acknowledged in time or not."""
     next_look: str
     awaited: int = 0
     """How many deliveries have none yet."""
     missing: int = 0
-    """Of how many of them that was told."""
+    """For how many of them that was reported."""
     trouble: str | None = None
     """Why the last look failed."""
     trouble_told: bool = False
@@ -85,7 +85,7 @@ class Acknowledgements:
         self._partition = f"record#acknowledged#{delivery_key}"
 
     def progress(self) -> Progress | None:
-        """None if nobody has looked yet. Half a read unit: :meth:`keep` refuses who has read something old."""
+        """None before the first look. Half a read unit: :meth:`keep` refuses a caller that read an old state."""
         last = self._looks.last(consistent=False)
         if last is None:
             return None
@@ -93,13 +93,13 @@ class Acknowledgements:
         return Progress(looked_at=looked_at, **states["all"])
 
     def keep(self, before: Progress | None, now: datetime, after: Progress) -> bool:
-        """Keep how far this look has come, if no other has kept anything since ``before``: each thing is told once."""
+        """Write how far this look has come, unless another was written since ``before``: all is reported once."""
         fields = asdict(after)
         del fields["looked_at"]
         return self._looks.keep(before.looked_at if before else None, now, {"all": fields})
 
     def note(self, one: Acknowledged, days: int) -> bool:
-        """The delivery is acknowledged; False if it was before, or if what was found is another one's."""
+        """Note that the delivery is acknowledged; False if it was before, or if the file acknowledges another one."""
         expires = int(time.time()) + days * _DAY
         attributes = {
             "timestamp": one.at,
@@ -126,7 +126,7 @@ class Acknowledgements:
         return {by_use[item[SORT_KEY]] for item in self._reader.items(map(self._key, by_use))}
 
     def since(self, begin: str) -> Iterator[str]:
-        """Of which deliveries from that moment on there is one, by their places in the record, the latest first."""
+        """The acknowledged deliveries from that moment on, by their places in the record, the latest first."""
         request: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": f"{PARTITION_KEY} = :partition AND {SORT_KEY} BETWEEN :begin AND :end",

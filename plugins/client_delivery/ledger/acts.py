@@ -1,6 +1,6 @@
 """Who did what: one item for each run that a person triggered or cleared, kept as long as the record (R3.8).
 
-Airflow's own log of events has the same and more, but is cleared away after a month, and does not say why.
+Airflow's own log of events has the same and more, but is deleted after a month, and does not say why.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 _DAY = 86_400
 MOST = 100
-"""Read at once, newest first."""
+"""Read in one request, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that a person did to a client."""
+    """Something that a person did with a client."""
 
     at: str
     """ISO 8601, UTC."""
@@ -47,7 +47,7 @@ class Acts:
         self._writer = ConditionalWriter(dynamodb)
 
     def note(self, delivery_key: str, act: Act, keep_days: int) -> None:
-        """Keep it. A task that is retried notes it again: readers take the first of a run's life."""
+        """Write it. A task that is retried writes it again: readers take the first of a run's life."""
         key = {PARTITION_KEY: _partition(delivery_key), SORT_KEY: f"{act.at}#{act.run}"}
         expires = int(datetime.fromisoformat(act.at).timestamp()) + keep_days * _DAY
         values = {"what": act.what, "run": act.run, "by": act.by, "why": act.why, TTL_ATTRIBUTE: expires}
@@ -71,7 +71,7 @@ class Acts:
 
 
 def triggered(life: str, *, generation: int, asked: str, by: str | None, why: str | None) -> Act:
-    """That somebody triggered the run, or cleared it, now."""
+    """The act of triggering or clearing the run, now."""
     what = "cleared a run" if generation else "triggered a run"
     return Act(now(), f"{what}: {asked}" if asked else what, life, by, why)
 

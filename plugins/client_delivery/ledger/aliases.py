@@ -1,4 +1,4 @@
-"""By what else an entry is known: the checksums of its content, the ETags of other uploads of it, names that it covers.
+"""Other keys of an entry: the checksums of its content, the ETags of other uploads of it, names that it covers.
 
 An alias is a small item in the client's partition, beside the entries, that holds the sort key of an entry. It states a
 fact about content, whatever state the entry is in; so it may be written before the entry, and one without an entry
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 PREFIX = "known#"
 _NAMES_KEPT = 400 * 86_400
-"""Seconds for which a name that was not sent is remembered. Forgotten, it would be reported once more, never sent."""
+"""Seconds for which a name that was not sent is remembered. Afterwards it is reported again, but never sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """That what is known by ``key`` is the content of the entry with the sort key ``entry``."""
+    """States that the content known by ``key`` is that of the entry with the sort key ``entry``."""
 
     key: str
     entry: str
     seen: datetime | None = None
     """For a name that the entry covers: LastModified of the object that had it. A later one is a new wish (R5.9)."""
     sent: bool = True
-    """False for a name under which the content was not to be sent, for it goes under another (R5.7)."""
+    """False for a name under which the content is not sent, because it goes under another (R5.7)."""
 
 
 def by_etag(etag: str, name: str | None = None) -> str:
@@ -50,20 +50,20 @@ def by_content(checksum: str, name: str | None = None) -> str:
 
 
 def content_keys(fingerprint: Fingerprint, name: str) -> list[str]:
-    """The keys to look for, the most telling first: under the same name, then under any."""
+    """The keys to look for, the most specific first: under the same name, then under any."""
     named = [by_content(checksum, name) for checksum in (*fingerprint.strong, *fingerprint.weak)]
     return named + [by_content(checksum) for checksum in fingerprint.strong]
 
 
 def hint_keys(fingerprint: Fingerprint, size: int) -> list[str]:
-    """The keys by which content can only be suspected to be known: then reading it tells."""
+    """The keys that only suggest that the content is known: reading it decides."""
     return [by_content(checksum) for checksum in fingerprint.weak] + (
         [] if fingerprint.whole else [f"{PREFIX}size:{size}"]
     )
 
 
 def aliases_of(entry: str, file: PickupFile, *, by_name: bool) -> list[Alias]:
-    """All by which an entry is found when its content comes again: as another upload, or under another name."""
+    """All keys that find an entry when its content comes again: as another upload, or under another name."""
     etag, name, fingerprint = file.etag, file.name, file.content
     found = [Alias(by_content(checksum), entry) for checksum in fingerprint.checksums]
     found.append(Alias(f"{PREFIX}size:{file.size}", entry))
@@ -75,13 +75,13 @@ def aliases_of(entry: str, file: PickupFile, *, by_name: bool) -> list[Alias]:
 
 
 def earlier_name(entry: Entry) -> Alias:
-    """The name under which the entry was to be sent until now: it is not sent under it again unless it comes anew."""
+    """The name under which the entry was to be sent until now: a file of that name is sent only if dropped again."""
     modified = datetime.fromisoformat(entry.source_modified)
     return Alias(by_etag(entry.source_etag, entry.file_name), entry.identity, modified)
 
 
 def covered_name(entry: str, file: PickupFile) -> Alias:
-    """A name under which the content is not sent, for it goes under another (R5.7)."""
+    """A name under which the content is not sent, because it goes under another (R5.7)."""
     return Alias(by_etag(file.etag, file.name), entry, file.last_modified, sent=False)
 
 
@@ -99,12 +99,12 @@ class Aliases:
         self._delivery_key = delivery_key
 
     def find(self, keys: Iterable[str]) -> dict[str, Alias]:
-        """Those of the keys that there are, read consistently."""
+        """The aliases that exist for these keys, read consistently."""
         items = self._reader.items({PARTITION_KEY: self._delivery_key, SORT_KEY: key} for key in dict.fromkeys(keys))
         return {alias.key: alias for alias in map(_from_item, items)}
 
     def note(self, aliases: Iterable[Alias]) -> None:
-        """Write them down, in the place of what their keys said before."""
+        """Write them, and replace what their keys said before."""
         self._writer.put_all(self._table, [self._item(alias) for alias in {one.key: one for one in aliases}.values()])
 
     def _item(self, alias: Alias) -> dict[str, Any]:

@@ -19,9 +19,9 @@ class ArrivalName:
     delivered: str | None = None
     """None: as in the pick-up."""
     rule: str = ""
-    """What made it, as :func:`client_delivery.config.delivered.naming_rule` says."""
+    """The rule that made it, as :func:`client_delivery.config.delivered.naming_rule` says."""
     suffixes: str = ""
-    """What stands at its end for what is done to the content on its way."""
+    """The suffixes at its end, for what is done to the content on its way."""
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
@@ -33,11 +33,11 @@ OWN_NAME = ArrivalName()
 
 
 def kept_name(before: Entry | None, file: PickupFile, rule: str) -> ArrivalName | None:
-    """The name that a file has already; None if one is to be made, by this rule.
+    """The name that a file has already; None if this rule must make one.
 
-    What was begun, or delivered, keeps its name, whatever the configuration says by now. What failed keeps it too,
-    unless it has another name in the pick-up since, or people have changed the rule: then that is what they want. The
-    same content that is put there anew, and is sent under bypass, is another delivery.
+    A file that was begun or delivered keeps its name, whatever the configuration says now. A failed one keeps it too,
+    unless it was renamed in the pick-up since, or people have changed the rule: then they want another name. The same
+    content, if it is dropped again and sent under bypass, is another delivery.
     """
     if before is not None:
         if before.status is Status.PROCESSING:

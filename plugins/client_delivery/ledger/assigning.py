@@ -1,4 +1,4 @@
-"""A run takes files on: new entries, entries sent once more, and those that another run or partition left (R5)."""
+"""A run takes files on: new entries, entries sent again, and those that another run or partition left (R5)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_DUPLICATE_NAMES = 100
 _MOST_DUPLICATE_BYTES = 16_000
 """Of the 400 KB of an item; and of a hundred entries in one transaction, of its 4 MB."""
 GUARDED_BATCH = 99_999
-"""Of what a guard holds: no task sends a batch of this number."""
+"""The batch of files that a guard holds: no task sends a batch of this number."""
 _OUTCOME = (
     "lastError",
     "resumeState",
@@ -42,21 +42,21 @@ _OUTCOME = (
     "dismissed",
     "tries",
 )
-"""What an entry that is armed again forgets."""
+"""The attributes that an entry loses when it is armed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A file that shall be sent by one batch of a run."""
+    """A file that one batch of a run is to send."""
 
     file: PickupFile
     identity: str
     """The sort key, see :func:`client_delivery.ledger.identity.identity`."""
     batch: int
     duplicate_names: frozenset[str] = frozenset()
-    """All other names of the content in this run: what was noted of them before is replaced."""
+    """All other names of the content in this run; they replace those noted before."""
     wish: Wish | None = None
-    """Who asked for it, if it was not who asked for the run."""
+    """Who asked for it, if not the person who asked for the run."""
     name: ArrivalName = OWN_NAME
     set_id: str | None = None
 
@@ -73,10 +73,10 @@ def shortened(names: Iterable[str]) -> set[str]:
 
 
 class Assigning(Partition):
-    """How entries come to be a run's to send."""
+    """How a run gets entries to send."""
 
     def add(self, assignments: Sequence[Assignment], owner: RunRef, configuration: str) -> list[str]:
-        """R5.1: a new entry for each file. Returns the sort keys added; one that exists by now is left alone."""
+        """R5.1: a new entry for each file. Returns the sort keys added; an entry that exists by now stays unchanged."""
         timestamp = self._clock()
         return self._writer.write_all(
             {
@@ -102,11 +102,11 @@ class Assigning(Partition):
     def hold(
         self, assignments: Sequence[Assignment], reasons: Mapping[str, str], owner: RunRef, configuration: str
     ) -> list[str]:
-        """R5.10: a new entry for each file, failed from the beginning: at no moment could anybody send it.
+        """R5.10: a new entry for each file, failed from the start: at no moment can any run send it.
 
         :param reasons: why, by sort key.
 
-        Returns the sort keys added; one that exists by now is left alone.
+        Returns the sort keys added; an entry that exists by now is left unchanged.
         """
         timestamp = self._clock()
         groups: dict[str, list[Write]] = {}
@@ -133,8 +133,8 @@ class Assigning(Partition):
     def resume(self, assignments: Sequence[Assignment], owner: RunRef, configuration: str) -> list[str]:
         """R5.5, R4.6: take on what a dead run left ``processing``; attempts and resume state are kept.
 
-        An entry that this same run took on before (its task is retried, or the run was cleared while it was going)
-        is taken on anew.
+        An entry that this same run took on before (its task is retried, or the run was cleared while it was under way)
+        is taken on again.
         """
         timestamp = self._clock()
         condition = Attr("status").eq(Status.PROCESSING) & (Attr("active").eq(False) | owned_by_life_of(owner))
@@ -153,7 +153,7 @@ class Assigning(Partition):
     def rearm(
         self, assignments: Sequence[Assignment], owner: RunRef, configuration: str, allowed: Sequence[Status]
     ) -> list[str]:
-        """R5.3, R5.4: send once more, with fresh attempts, what ended in one of the ``allowed`` states.
+        """R5.3, R5.4: send entries in one of the ``allowed`` final states again, with fresh attempts.
 
         An entry that is active was armed, or taken on, by a run that is not over: it is rearmed only when an earlier
         life of the same run holds it, that is when the run has been cleared meanwhile.
@@ -185,7 +185,7 @@ class Assigning(Partition):
         )
 
     def note_duplicates(self, entry: Entry, names: Iterable[str], owner: RunRef) -> bool:
-        """R5.7: remember that the content came under other names too, and reopen the entry so that this is reported.
+        """R5.7: note that the content came under other names too, and reopen the entry so that this is reported.
 
         False if the entry has changed meanwhile: the caller then only logs.
         """
@@ -204,7 +204,7 @@ class Assigning(Partition):
     def adopt(self, entries: Sequence[Entry], origin: Partition) -> list[str]:
         """R3.7: take over entries that the client's files have in another partition; returns the sort keys taken.
 
-        Their history comes along. There they are closed, and whoever may still be at work on one is locked out.
+        Their history comes along. There they are closed, and an attempt that still works on one is locked out.
         """
         items = {item[SORT_KEY]: item for item in origin.raw(entry.identity for entry in entries)}
         timestamp = self._clock()

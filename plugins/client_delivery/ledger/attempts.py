@@ -1,4 +1,4 @@
-"""One attempt at one file: it begins, keeps what it needs to resume, and leaves an outcome (R6).
+"""One attempt at one file: it starts, stores what it needs to resume, and leaves an outcome (R6).
 
 Every write is conditional on the attempt's fencing token (R3.5): one that has been overtaken changes nothing.
 """
@@ -28,7 +28,7 @@ _DELIVERED_PATIENCE = 180.0
 
 
 class Attempts(Partition):
-    """What an attempt writes of its file."""
+    """What an attempt writes about its file."""
 
     def begin(self, entry: Entry, owner: RunRef) -> Entry:
         """Start an attempt: the fencing token grows, so every earlier attempt is locked out from here on (R3.5).
@@ -48,7 +48,7 @@ class Attempts(Partition):
         )
 
     def renamed(self, entry: Entry, name: str, suffixes: str) -> Entry:
-        """Another thing is done to the content than when it got its name, which says so; what was begun is forgotten.
+        """The content is now treated differently than when the file was named: the name changes, nothing is resumed.
 
         Raises :class:`Superseded`.
         """
@@ -61,7 +61,7 @@ class Attempts(Partition):
         return self._change(entry, assign, self._held_by(entry))
 
     def checkpoint(self, entry: Entry, state: Mapping[str, Any]) -> None:
-        """Keep what a later attempt needs to resume (R6.7). Raises :class:`Superseded`."""
+        """Store what a later attempt needs to resume (R6.7). Raises :class:`Superseded`."""
         self._change(entry, {"resumeState": json.dumps(state), "timestamp": self._clock()}, self._held_by(entry))
 
     def confirm(self, entry: Entry) -> None:
@@ -78,8 +78,8 @@ class Attempts(Partition):
         """R6.2, R3.8: the verified delivery, in the record as well; ``remove_source`` notes that the source is removed
         next (R5.6).
 
-        The recipient has the file by now, so this is not given up at the first refusal: another attempt would send it
-        again. Raises :class:`Superseded`.
+        The recipient has the file by now, so the first refusal is not final: giving up would make another attempt send
+        it again. Raises :class:`Superseded`.
         """
         content = self._learned(entry, receipt)
         timestamp = self._clock()
@@ -117,7 +117,7 @@ class Attempts(Partition):
         return self._conclude(after, assign, entry.send_attempts + 1, patience=_DELIVERED_PATIENCE)
 
     def sidecar_delivered(self, entry: Entry) -> None:
-        """The checksum file of a delivered file has arrived. Nothing is noted of what was armed again meanwhile."""
+        """The checksum file of a delivered file has arrived. Does nothing if the file was armed again meanwhile."""
         assign = {"sidecarAt": self._clock()}
         condition = Attr("status").eq(Status.SUCCESS) & Attr("fencingToken").eq(entry.fencing_token)
         self._writer.change(self._update(entry.identity, assign, condition))
@@ -151,7 +151,7 @@ class Attempts(Partition):
         return self._conclude(after, assign, attempts)
 
     def replaced(self, entry: Entry, error: str) -> Entry:
-        """What was registered is not there any more, but another object in its place: no attempt failed.
+        """Another object has replaced the registered one: this is no failed attempt.
 
         Raises :class:`Superseded`.
         """
@@ -167,7 +167,7 @@ class Attempts(Partition):
         return self._conclude(after, assign, entry.send_attempts + 1)
 
     def hindered(self, entry: Entry, error: str) -> Entry:
-        """Note what keeps an attempt from beginning or going on, where it does not count as one (R8.3).
+        """Note what prevents an attempt from starting or continuing, without counting an attempt (R8.3).
 
         Raises :class:`Superseded`.
         """
@@ -186,10 +186,10 @@ class Attempts(Partition):
         return after
 
     def _learned(self, entry: Entry, receipt: Receipt) -> Fingerprint:
-        """What is known of the content by now: S3 need not have the checksum that another upload of it will have."""
+        """What is known of the content by now: another upload of it may come with a checksum that S3 lacks here."""
         if receipt.crc64nvme is None:
             return entry.content
-        # Of the file as it was picked up: what is delivered of a treated one says nothing of what comes again.
+        # Of the file as picked up: the delivered bytes of a treated file say nothing about one that comes again.
         computed = Fingerprint.of({"crc64nvme": receipt.crc64nvme}, entry.size)
         if set(computed.checksums) <= set(entry.content.checksums):
             return entry.content

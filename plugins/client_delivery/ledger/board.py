@@ -1,8 +1,8 @@
 """How each client stands, as its runs last saw it: one item for each configuration, all in one partition (R10).
 
 The Deliveries page shows a thousand clients from one or two queries. A run that has files in hand writes its client's
-item when it begins and when it ends; an idle run only reads it, and writes where what it sees is something else (R4.4).
-What is here is for people: no delivery goes by it, and where it cannot be written a delivery goes on.
+item when it begins and when it ends; an idle run only reads it, and writes only a difference (R4.4).
+The board is for people: no delivery depends on it, and if it cannot be written, the delivery continues.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ PARTITION = "board"
 """No delivery key looks like this: those begin with ``H`` and a number."""
 _NAMED = 5
 _WANTED = 50
-"""Names; what more was asked for is in the record only."""
+"""Names; further ones that were asked for are in the record only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one client stood when its last run that had something to say said it."""
+    """How one client stood when a run last had something to say."""
 
     name: str
     """The configuration's name, which is its DAG's id."""
@@ -41,11 +41,11 @@ class Standing:
     """``s3://bucket/prefix`` of the pick-up."""
     expected_every_days: int | None = None
     late: tuple[str, ...] = ()
-    """What is expected and has not come by its time, in words."""
+    """The expected files that are late, in words."""
     late_acknowledged: tuple[str, ...] = ()
-    """The same, where a person has said that they know."""
+    """The same, of those that a person has acknowledged."""
     waiting: Mapping[str, Any] | None = None
-    """How many ``files`` wait ``for`` what, and whether there are ``more``; None if nothing keeps any waiting."""
+    """How many ``files`` wait ``for`` what, and whether there are ``more``; None if no file has to wait."""
     window: str | None = None
     """When sending may begin, in words; None for at any time."""
     last_delivery: str | None = None
@@ -60,9 +60,9 @@ class Standing:
     under_way: Mapping[str, Any] | None = None
     """``run``, ``files``, ``bytes`` and ``since`` of the run that has files in hand."""
     hindered: Mapping[str, Any] | None = None
-    """``why`` and ``at`` of what keeps the run's containers from starting."""
+    """``why`` and ``at`` of what prevents the run's containers from starting."""
     wanted: tuple[str, ...] = ()
-    """Names of files that were asked for again and whose bytes are nowhere: the first few that nobody has dropped."""
+    """Names of files that were asked for again and whose bytes are gone: the first few not dropped since."""
     wanted_since: str | None = None
     trouble: Mapping[str, Any] | None = None
     """``task``, ``run`` and ``at`` of the last task that ended red for another reason than held files."""
@@ -70,7 +70,7 @@ class Standing:
     """``good``, ``verdict``, ``run`` and ``at`` of the last test of the destination that a run made."""
 
     def tells(self, facts: Mapping[str, Any]) -> bool:
-        """Whether it says of the configuration what these attributes say."""
+        """Whether it agrees with these attributes of the configuration."""
         told = {
             "deliveryKey": self.delivery_key,
             "destination": self.destination,
@@ -120,17 +120,17 @@ class Board:
         self._writer = ConditionalWriter(dynamodb)
 
     def all(self) -> dict[str, Standing]:
-        """Everybody, by configuration: one request for each MiB, some 2,000 clients."""
+        """All clients, by configuration: one request for each MiB, some 2,000 clients."""
         return {item[SORT_KEY]: Standing.from_item(item) for item in self._reader.partition(PARTITION, "")}
 
     def of(self, name: str) -> Standing:
-        """One configuration; an empty one if it never had anything to say."""
+        """One configuration; empty if no run ever wrote it."""
         response = self._dynamodb.get_item(TableName=self._table, Key=expressions.to_item(_key(name)))
         item = expressions.from_item(response.get("Item", {}))
         return Standing.from_item(item) if item else Standing(name)
 
     def begun(self, name: str, facts: Mapping[str, Any], *, run: str, files: int, size: int) -> None:
-        """A run has files in hand. ``facts`` are attributes that the configuration tells."""
+        """A run has files in hand. ``facts`` are attributes from the configuration."""
         under_way = {"run": run, "files": files, "bytes": size, "since": now()}
         self._change(name, {**facts, "underWay": under_way, "hindered": None, "waiting": None})
 
@@ -143,8 +143,8 @@ class Board:
         held: Sequence[tuple[str, str | None]],
         arrived: Collection[str] = (),
     ) -> None:
-        """The run has no files in hand any more. ``held`` are names and reasons of what failed in it; ``arrived``
-        names of what was delivered."""
+        """The run no longer has files in hand. ``held``: names and reasons of the files that failed in it; ``arrived``:
+        names of the delivered ones."""
         assign: dict[str, Any] = {"underWay": None, "hindered": None}
         if last_file is not None:
             assign |= {"lastDelivery": now(), "lastFile": last_file}
@@ -152,13 +152,13 @@ class Board:
             assign |= _held(held, since=now(), count=len(held))
         self._change(name, assign)
         self.satisfied(name, arrived)
-        # A task of this very run may be red all the same: its e-mail could not be sent.
+        # A task of this very run may still be red: its e-mail could not be sent.
         self._change(name, {"trouble": None}, Attr("trouble").exists() & Attr("trouble.run").ne(run))
 
     def expects(
         self, name: str, facts: Mapping[str, Any], late: Sequence[str], acknowledged: Sequence[str] = ()
     ) -> None:
-        """What is late has changed: this is all of it, in words, and of what a person has said that they know."""
+        """The late files have changed: these are all, in words, and those that a person has acknowledged."""
         self._change(name, {**facts, "late": list(late) or None, "lateAcknowledged": list(acknowledged) or None})
 
     def looked(
@@ -170,7 +170,7 @@ class Board:
         *,
         waiting: Mapping[str, Any] | None = None,
     ) -> None:
-        """An idle run has looked: nothing is in hand. Writes only if something is not as it was.
+        """An idle run has looked: nothing is in hand. Writes only if something has changed.
 
         ``held`` are the first of so many files.
         """
@@ -187,17 +187,17 @@ class Board:
             self._change(name, {**facts, **assign})
 
     def is_hindered(self, name: str, why: str) -> None:
-        """Something keeps the run's containers from starting."""
+        """Something prevents the run's containers from starting."""
         self._change(name, {"hindered": {"why": why, "at": now()}})
 
     def wanted(self, name: str, facts: Mapping[str, Any], names: Iterable[str]) -> None:
-        """These were asked for again, and their bytes are nowhere."""
+        """These were asked for again, and their bytes are gone."""
         before = self.of(name)
         wanted = list(dict.fromkeys([*before.wanted, *names]))[:_WANTED]
         self._change(name, {**facts, "wanted": wanted, "wantedSince": before.wanted_since or now()})
 
     def satisfied(self, name: str, names: Collection[str]) -> None:
-        """Nobody waits for these any more: they were delivered, or dismissed."""
+        """These are no longer waited for: they were delivered, or dismissed."""
         before = self.of(name).wanted if names else ()
         if before and (left := [one for one in before if one not in names]) != list(before):
             self._change(name, {"wanted": left or None, **({} if left else {"wantedSince": None})})

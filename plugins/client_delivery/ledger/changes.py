@@ -1,7 +1,7 @@
-"""How each configuration has changed: an item for each run that began with another one than the run before (R3.8).
+"""How each configuration has changed: an item for each run that began with a different one than the run before (R3.8).
 
-Who edited the file, and why, is in the repository's history; from when on files went by it is only known here. The
-items are never changed, and are kept as long as the record.
+The repository's history says who edited the file, and why; only these items say from when on it applied. They are
+never changed, and are kept as long as the record.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _MOST_FIELDS = 100
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field that is not as it was."""
+    """One field that has changed."""
 
     field: str
     """As in the YAML file, with dots: ``pickup.prefix``."""
     before: str | None
-    """The value as JSON; None where the field had its default."""
+    """The value as JSON; None if the field had its default."""
     after: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From this run on another configuration holds."""
+    """From this run on, another configuration applies."""
 
     at: str
     """ISO 8601, UTC."""
@@ -59,7 +59,7 @@ class Changes:
         self._writer = ConditionalWriter(dynamodb)
 
     def note(self, name: str, change: Change, keep_days: int) -> None:
-        """Keep it. A task that dies before the new configuration is noted notes it again: readers take the first."""
+        """Write it. A task that dies before the new configuration is noted writes it again: readers take the first."""
         key = {PARTITION_KEY: _partition(name), SORT_KEY: f"{change.at}#{change.run}"}
         fields = [[one.field, one.before, one.after] for one in change.differences]
         expires = int(datetime.fromisoformat(change.at).timestamp()) + keep_days * _DAY
@@ -69,7 +69,7 @@ class Changes:
     def of(self, name: str, *, after: str | None = None, limit: int = 20) -> tuple[list[Change], str | None]:
         """A configuration's changes, newest first, and what to give for ``after`` to see older ones; None at the end.
 
-        Raises nothing for an ``after`` that is none: there is nothing older than it, or all of it.
+        An invalid ``after`` raises nothing: nothing is older than it, or everything is.
         """
         values = {":partition": _partition(name), **({":after": after} if after else {})}
         response = self._dynamodb.query(
@@ -89,7 +89,7 @@ class Changes:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
-    """The fields in which two configurations differ, each given by what is not default in it."""
+    """The fields in which two configurations differ; each is given by its fields that are not default."""
     old, new = dict(_flat(before)), dict(_flat(after))
     fields = sorted(field for field in {**old, **new} if old.get(field) != new.get(field))
     return [Difference(one, _short(old.get(one)), _short(new.get(one))) for one in fields[:_MOST_FIELDS]]

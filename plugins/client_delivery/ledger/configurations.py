@@ -1,9 +1,9 @@
-"""With which configuration each delivery began last, and which of them still are under way.
+"""The configuration with which each delivery last began, and which deliveries are still under way.
 
 A run that has begun ends as it began, whatever happens to YAML files meanwhile (R4.7). So what it began with is kept
-in the ledger's table, in a partition of its own: one item for each configuration, by name. While the run has files in
-hand the item is in the sparse index, where whoever builds the DAGs finds it even if its file is gone. Afterwards the
-item stays: it says which configuration is *established* where two files clash, and when a delivery was due whose file
+in the ledger's table, in a separate partition: one item for each configuration, by name. While the run has files in
+hand, the item is in the sparse index, where the code that builds the DAGs finds it even if its file is gone. Afterwards
+the item stays: it says which configuration is *established* if two files clash, and when a delivery was due if its file
 cannot be read.
 """
 
@@ -33,7 +33,7 @@ _UNDER_WAY = "configurations under way"
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What a run began with."""
+    """The configuration and parameters that a run began with."""
 
     name: str
     """The configuration's name, which is its DAG's id."""
@@ -73,7 +73,7 @@ class Configurations:
         self._writer = ConditionalWriter(dynamodb)
 
     def begin(self, name: str, life: RunRef, configuration: str, params: Mapping[str, Any]) -> None:
-        """A run has files in hand from now on; what an earlier one began with is forgotten."""
+        """A run has files in hand from now on; it replaces what an earlier run began with."""
         item = {
             **self._key(name),
             "life": str(life),
@@ -86,12 +86,12 @@ class Configurations:
         self._dynamodb.put_item(TableName=self._table, Item=expressions.to_item(item))
 
     def end(self, name: str, life: RunRef) -> None:
-        """The run has no files in hand any more. Does nothing if another one has begun since."""
+        """The run no longer has files in hand. Does nothing if another one has begun since."""
         assign = {"openKey": None, "workRef": None}
         self._writer.change(Write.update(self._table, self._key(name), assign, Attr("life").eq(str(life))))
 
     def get(self, name: str) -> Begun | None:
-        """With what the configuration's latest run began, as the table has it now; None if it never had a file."""
+        """What the configuration's latest run began with, read consistently; None if it never had a file."""
         response = self._dynamodb.get_item(
             TableName=self._table, Key=expressions.to_item(self._key(name)), ConsistentRead=True
         )

@@ -1,4 +1,4 @@
-"""What people decide of files that no run has in hand: to send one once more when it comes, or to dismiss it (R5.9)."""
+"""What people decide about files that no run has in hand: to send one again when it comes, or to dismiss it (R5.9)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Decisions(Partition):
     """Who decided what, and when, goes into the entry."""
 
     def want(self, entries: Iterable[Entry], owner: RunRef) -> list[str]:
-        """Note that these shall be sent once more as soon as somebody drops them again, for their bytes are nowhere.
+        """Note that these are to be sent as soon as somebody drops them again, because their bytes are gone.
 
-        Returns the sort keys of those for which that holds now: not what a run has in hand meanwhile.
+        Returns the sort keys for which that is noted now: not those that a run has in hand meanwhile.
         """
         wish = self._wish(owner)
         assign = {"wanted": attribute_of(wish), "timestamp": wish.at}
@@ -28,9 +28,9 @@ class Decisions(Partition):
         return self._writer.write_all({entry.identity: self._decided(entry, assign, done) for entry in entries})
 
     def dismiss(self, entries: Iterable[Entry], owner: RunRef) -> list[str]:
-        """Note, in the record as well, that these are not to be sent: what failed is not held any more (R5.9).
+        """Note, in the record too, that these are not to be sent: files that failed are no longer held (R5.9).
 
-        A wish for one whose bytes are nowhere is forgotten. Returns the sort keys of those for which that holds now.
+        A wish for a file whose bytes are gone is deleted. Returns the sort keys for which that is noted now.
         """
         wish, groups = self._wish(owner), {}
         for entry in entries:
@@ -38,7 +38,7 @@ class Decisions(Partition):
             after = replace(entry, timestamp=wish.at, asked_by=wish.by, asked_why=wish.why, owned_by=owner)
             recorded = Recorded.of(after, attempts=entry.send_attempts, status=DISMISSED)
             groups[entry.identity] = [
-                # So that it does not hold any more once it is written: that is how a lost response is found out.
+                # So that the condition fails once the write has taken effect: this is how a lost response is detected.
                 self._decided(
                     entry,
                     assign,
@@ -52,6 +52,6 @@ class Decisions(Partition):
         return Wish(self._clock(), str(owner), self._request.by, self._request.why)
 
     def _decided(self, entry: Entry, assign: Mapping[str, Any], condition: ConditionBase) -> Write:
-        """A change of what no run has in hand, and nobody has touched since it was read."""
+        """A change of an entry that no run has in hand, and that is unchanged since it was read."""
         unchanged = Attr("status").eq(entry.status) & Attr("fencingToken").eq(entry.fencing_token)
         return self._update(entry.identity, assign, Attr("active").eq(False) & unchanged & condition)

@@ -1,7 +1,7 @@
 """Which arrival has started a run: one item in the client's partition of the ledger table, if its pick-up is watched.
 
 Several watchers may see the same arrival, and one that is restarted sees it again before the run has registered
-anything. Whoever notes it here first starts the run.
+anything. The first watcher that notes it here starts the run.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Drops:
         self._looks = Looks(dynamodb, table, delivery_key, _ITEM)
 
     def claim(self, digest: str, now: datetime) -> datetime | None:
-        """Claim the right to start a run for what ``digest`` stands for; None if it is ours.
+        """Claim the right to start a run for the files that ``digest`` stands for; None if it is ours.
 
-        Otherwise, from when on another may be started for the very same files.
+        Otherwise, the time from which another may be started for the very same files.
         """
         last, times = self._looks.last(consistent=True), 1
         if last is not None and (before := last[1]["all"])["digest"] == digest:

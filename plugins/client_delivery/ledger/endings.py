@@ -1,4 +1,4 @@
-"""The end of a run: what becomes of its entries when nobody works on them any more (R4.2, R8.2)."""
+"""The end of a run: what becomes of its entries when no attempt works on them any longer (R4.2, R8.2)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Endings(Partition):
         )
 
     def give_up(self, entries: Sequence[Entry], owner: RunRef, error: str) -> list[str]:
-        """What is still ``processing`` when the last try is over ends in ``fail``: no attempt left an outcome."""
+        """Entries still ``processing`` when the last try is over end in ``fail``: no attempt left an outcome."""
         timestamp = self._clock()
         assign = {
             "status": Status.FAIL,
@@ -53,7 +53,7 @@ class Endings(Partition):
         return self._writer.write_groups(groups)
 
     def deactivate(self, entries: Sequence[Entry]) -> list[str]:
-        """R4.2: set inactive, and lock out whoever may still be at it. The entries stay open: nothing is lost."""
+        """R4.2: set inactive, and lock out any attempt that still runs. The entries stay open: nothing is lost."""
         return self._writer.write_all(
             {
                 entry.identity: self._update(
@@ -67,7 +67,7 @@ class Endings(Partition):
         )
 
     def close(self, entries: Sequence[Entry], owner: RunRef) -> list[str]:
-        """R8.2: the end of what is terminal: inactive, and out of the index unless it failed (held)."""
+        """R8.2: close entries with an outcome: inactive, and out of the index unless they failed (held)."""
         timestamp = self._clock()
         writes = {}
         for entry in entries:
@@ -76,7 +76,7 @@ class Endings(Partition):
                 "active": False,
                 "timestamp": timestamp,
                 "openKey": HELD + self.delivery_key if failed else None,
-                # A failure left by a dead run is reported by, and makes red, the run that closes it (R8.3).
+                # The run that closes a failure left by a dead run reports it, and is red (R8.3).
                 "ownedBy": str(owner),
                 "workRef": work_ref(owner.run_id, entry.batch),
             }

@@ -8,13 +8,13 @@ An entry moves only along these edges, each of them one conditional write of the
                      ▼   │
             (inactive, by the health check) ─resume→
 
-What is closed may also be *wanted* (its bytes are nowhere: whoever drops it again is served, by ``rearm``), and what
-failed *dismissed* (nobody has to look at it any more; ``rearm`` by a new wish only): both change no state.
+A closed entry may also be *wanted* (its bytes are gone; once the file is dropped again, ``rearm`` sends it), and a
+failed one *dismissed* (it no longer needs a person; only a new wish does ``rearm``). Neither changes the state.
 
 While an entry is *open* (active, unfinished, or not yet reported to the client) the attribute ``openKey`` holds the
 delivery key, and the sparse index finds it. A closed entry with status ``fail`` is *held*: ``openKey`` then is the
-delivery key after ``held:``. A closed entry with status ``success`` has no ``openKey``, so that what the
-index costs follows the work at hand and not the client's history (R3.4).
+delivery key after ``held:``. A closed entry with status ``success`` has no ``openKey``, so that the cost of the
+index depends on open work and not on the client's history (R3.4).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_ATTEMPTS = 3
 
 
 class Status(StrEnum):
-    """What has become of a file (R3.2)."""
+    """The status of a file (R3.2)."""
 
     PROCESSING = "processing"
     SUCCESS = "success"
@@ -46,8 +46,8 @@ class RunRef:
     """One life of one DAG run: a run that is cleared in the UI lives again, with the next generation.
 
     Two DAGs may have runs of one id: a renamed configuration runs at the same times as before, in the same partition of
-    the ledger. So a reference names the DAG too, as ``dag_id/run_id/generation``. Those that an older release wrote do
-    not (``run_id/generation``): they are taken for a run of any DAG.
+    the ledger. So a reference names the DAG too, as ``dag_id/run_id/generation``. References of an older release do not
+    (``run_id/generation``): they match a run of any DAG.
     """
 
     run_id: str
@@ -61,7 +61,7 @@ class RunRef:
         return f"{dag}{self.run_id}/{self.generation}"
 
     def is_same_run(self, other: RunRef) -> bool:
-        """Whether it is the same run, in whatever life."""
+        """Whether it is the same run, in any life."""
         return self.run_id == other.run_id and (self.dag_id == other.dag_id or not (self.dag_id and other.dag_id))
 
     def is_same_life(self, other: RunRef) -> bool:
@@ -74,7 +74,7 @@ class RunRef:
 
     @property
     def spellings(self) -> list[str]:
-        """How this life may stand in the ledger: as written today, and as an older release wrote it."""
+        """The spellings of this life in the ledger: today's, and that of an older release."""
         return list(dict.fromkeys([str(self), str(RunRef(self.run_id, self.generation))]))
 
     @classmethod
@@ -87,7 +87,7 @@ class RunRef:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody decided about one file."""
+    """What a person decided about one file."""
 
     at: str
     """ISO 8601, UTC."""
@@ -100,7 +100,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the ledger knows of one file. Attribute names in DynamoDB are those of R3.2, in camel case."""
+    """What the ledger knows about one file. Attribute names in DynamoDB are those of R3.2, in camel case."""
 
     delivery_key: str
     identity: str
@@ -116,14 +116,14 @@ class Entry:
     """Creation or last attribute change, ISO 8601 in UTC."""
     size: int
     source_etag: str
-    """The ETag of the object to send now: another upload of the content may have another one than the sort key's."""
+    """The ETag of the object to send now; another upload of the content may have a different one than the sort key."""
     source_modified: str
     """The object's LastModified, ISO 8601."""
     configuration: str
     armed_by: RunRef
-    """Who last set the entry to be sent with fresh attempts; the start e-mail goes by it (R7.2)."""
+    """The life that last set the entry to be sent with fresh attempts; the start e-mail depends on it (R7.2)."""
     owned_by: RunRef
-    """The run that works on the entry now, or did last; the finish e-mail goes by it."""
+    """The life that works on the entry now, or did last; the finish e-mail depends on it."""
     batch: int
     fencing_token: int = 0
     open: bool = True
@@ -131,25 +131,25 @@ class Entry:
     last_error: str | None = None
     delivered_to: str | None = None
     checksum: str | None = None
-    """Of what was delivered."""
+    """Of the delivered bytes."""
     verified_by: str | None = None
     source_checksum: str | None = None
-    """Of the file in the pick-up, where it was compressed or encrypted on its way; else ``checksum`` is of both."""
+    """Of the file in the pick-up, if it was compressed or encrypted on its way; otherwise ``checksum`` is of both."""
     delivered_size: int | None = None
-    """Bytes that were delivered, where it was compressed or encrypted on its way; else they are ``size``."""
+    """Delivered bytes, if the file was compressed or encrypted on its way; otherwise they are ``size``."""
     remove_source: bool = False
     """Delivered under bypass: this very object is never sent again (R5.6)."""
     duplicate_names: frozenset[str] = field(default_factory=frozenset)
-    """Other names under which the content came in this run, and which are therefore not sent (R5.7): a hundred at most,
+    """Other names of the content in this run, which are therefore not sent (R5.7): a hundred at most,
     and those of this run only. All of them have an alias."""
     content: Fingerprint = field(default_factory=Fingerprint)
-    """What S3 said of the content when the file was registered (R3.6)."""
+    """What S3 said about the content when the file was registered (R3.6)."""
     version_id: str | None = None
-    """The object's version, where the bucket has versions: by it the content can be read again (R5.8)."""
+    """The object's version, if the bucket has versions: with it the content can be read again (R5.8)."""
     name_refused: bool = False
-    """It failed for its name: under another name the content is a new wish (R5.9)."""
+    """It failed because of its name: under another name the content is a new wish (R5.9)."""
     replaced: bool = False
-    """It failed for another object was in its place by then: that one is a new file, with an entry of its own."""
+    """It failed because another object had replaced it: that one is a new file, with a separate entry."""
     guarded: bool = False
     """A guard holds it, or it has no name to arrive under: nothing of it was sent (R5.10)."""
     reopened: bool = False
@@ -157,25 +157,25 @@ class Entry:
     created_at: str | None = None
     """When the file was registered."""
     armed_at: str | None = None
-    """When it was last set to be sent with fresh attempts; an older release did not say."""
+    """When it was last set to be sent with fresh attempts; not set by an older release."""
     attempt_started_at: str | None = None
     attempt_began_with: int = 0
-    """Bytes that earlier attempts had brought to the destination when this one began."""
+    """Bytes that were at the destination from earlier attempts when this one began."""
     asked_by: str | None = None
     """Who triggered the run that armed it; None for a run by schedule."""
     asked_why: str | None = None
     record_days: int | None = None
-    """How long the record of its outcome is kept; an older release did not say."""
+    """How long the record of its outcome is kept; not set by an older release."""
     tries: tuple[Mapping[str, Any], ...] = ()
     """The failed attempts since it was armed: ``began``, ``at`` and ``error`` of each."""
     removed_at: str | None = None
-    """When what was delivered was last removed from the pick-up."""
+    """When the delivered object was last removed from the pick-up."""
     archived_to: str | None = None
     """``s3://bucket/key`` of the copy in the pick-up's archive (R5.8); kept when it is armed again."""
     origin: Origin | None = None
-    """Where the bytes are read, if it is not the pick-up: somebody asked to have it sent again."""
+    """Where the bytes are read, if not in the pick-up: somebody asked to have it sent again."""
     wanted: Wish | None = None
-    """It shall be sent once more, but its bytes are nowhere: whoever drops it again is served."""
+    """It is to be sent again, but its bytes are gone: it is sent when somebody drops it again."""
     delivered_name: str | None = None
     """What it is called at the destination, fixed when it was registered; None: as in the pick-up."""
     set_id: str | None = None
@@ -185,19 +185,19 @@ class Entry:
     sidecar_at: str | None = None
     """When its checksum file had arrived."""
     named_by: str = ""
-    """The rule that made that name, as a digest; empty where there was none, or no name could be made."""
+    """The rule that made that name, as a digest; empty if there was none, or no name could be made."""
     suffixes: str = ""
-    """What stands at the end of that name for what is done to the content: how it was compressed and encrypted."""
+    """The suffixes at the end of that name: how the content was compressed and encrypted."""
     dismissed: Wish | None = None
-    """It failed, and somebody has decided that it is not to be sent: it is not held any more."""
+    """It failed, and a person has decided that it is not to be sent: it is no longer held."""
 
     @property
     def arrives_as(self) -> str:
-        """The path below the destination's place: what the recipient sees."""
+        """The path below the destination's place, as the recipient sees it."""
         return self.delivered_name or self.file_name
 
     def arrives_with(self, suffixes: str) -> str:
-        """The same, if that is done to the content by now which these stand for: a name keeps, but says what is so."""
+        """The same with these suffixes: a name is kept, but its suffixes say how the content is treated now."""
         return self.arrives_as.removesuffix(self.suffixes) + suffixes
 
     @property
@@ -296,11 +296,11 @@ class Entry:
 
 
 HELD = "held:"
-"""What stands before the delivery key in ``openKey`` of a closed entry that failed."""
+"""Precedes the delivery key in ``openKey`` of a closed entry that failed."""
 
 
 def work_ref(run_id: str, batch: int | None = None) -> str:
-    """The index's sort key for the entries of one batch of a run; without a batch, what those of the run begin with."""
+    """The index's sort key for the entries of one batch of a run; without a batch, the prefix of all the run's keys."""
     return f"{run_id}#" if batch is None else f"{run_id}#{batch:05d}"
 
 

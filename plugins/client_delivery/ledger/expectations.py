@@ -1,4 +1,4 @@
-"""What is known of the files that one client expects: one item in its partition of the ledger table."""
+"""What is known about the files that one client expects: one item in its partition of the ledger table."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _ITEM = "mark#expected"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the look before left."""
+    """The state that the look before left."""
 
     looked_at: datetime | None = None
     states: Mapping[str, State] = field(default_factory=dict)
     """By :attr:`~client_delivery.calendar.expectation.Expectation.key`."""
     upcoming: Mapping[str, datetime] = field(default_factory=dict)
-    """The next due times, by the same; of what was kept before there was a page, none."""
+    """The next due times, by the same; none if written before there was a page."""
 
 
 class Expectations:
-    """The item of one client. Kept only where the configuration expects files."""
+    """The item of one client. Written only if the configuration expects files."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, delivery_key: str) -> None:
         self._looks = Looks(dynamodb, table, delivery_key, _ITEM)
 
     def known(self) -> Known:
-        """Read consistently; empty if nobody has looked yet."""
+        """Read consistently; empty before the first look."""
         last = self._looks.last(consistent=True)
         if last is None:
             return Known()
@@ -50,9 +50,9 @@ class Expectations:
         states: Mapping[str, State],
         upcoming: Mapping[str, datetime] | None = None,
     ) -> bool:
-        """Keep what this look has found, if no other has kept anything since ``before``: so news are told once.
+        """Write what this look has found, unless another look was written since ``before``: so news is sent once.
 
-        :param upcoming: the next due times; None where they are as before.
+        :param upcoming: the next due times; None if they are as before.
         """
         due = before.upcoming if upcoming is None else upcoming
         written = {key: _to_json(state, due.get(key)) for key, state in states.items()}

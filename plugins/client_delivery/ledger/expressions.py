@@ -1,4 +1,4 @@
-"""Conditional writes as DynamoDB takes them: every name and value goes in by placeholder."""
+"""Conditional writes as DynamoDB accepts them: every name and value goes in by placeholder."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from client_delivery.ledger.identity import Fingerprint
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where bytes are that do not wait in the pick-up any more: its archive, or an earlier version."""
+    """The place of bytes that no longer wait in the pick-up: its archive, or an earlier version."""
 
     bucket: str
     key: str
@@ -34,11 +34,11 @@ class PickupFile:
     """Bytes."""
     last_modified: datetime
     version_id: str | None = field(default=None, compare=False)
-    """Known once S3 has been asked about the object, where the bucket has versions."""
+    """Known once S3 has been asked about the object, if the bucket has versions."""
     content: Fingerprint = field(default_factory=Fingerprint, compare=False)
     """Known once S3 has been asked about the object."""
     origin: Origin | None = field(default=None, compare=False)
-    """Where the bytes are read, if it is not the pick-up. Nothing is removed there."""
+    """Where the bytes are read, if not in the pick-up. Nothing is removed there."""
 
     @property
     def path(self) -> str:
@@ -48,7 +48,7 @@ class PickupFile:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was dealt with, and where its bytes may be."""
+    """A file that was dealt with, and where its bytes may be."""
 
     file: PickupFile
     """As it waited in the pick-up."""

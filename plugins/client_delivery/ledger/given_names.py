@@ -1,8 +1,8 @@
-"""Which delivered names a pick-up's files have got, so that no other file gets one of them unnoticed.
+"""The delivered names that a pick-up's files have got, so that no other file gets one of them unnoticed.
 
-A template can give two files one name. Of one run both are held (:mod:`client_delivery.run.naming`); here it is
-remembered over runs. The same file, under whatever name, or another one of the same source name, may have it again:
-that one replaces the older, as files do that keep their names.
+A template can give two files one name. In one run both are held (:mod:`client_delivery.run.naming`); this module
+remembers names across runs. The same file, under any name, or another file of the same source name may have it again:
+the new one replaces the older one, like files that keep their names.
 
 The items state facts and are written before the entries, never conditionally; they are found by their keys (R3.4).
 """
@@ -27,7 +27,7 @@ _KEPT_SECONDS = 400 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class GivenName:
-    """A name at the destination, and whose it is."""
+    """A name at the destination, and the file that has it."""
 
     name: str
     file_name: str
@@ -50,13 +50,13 @@ class GivenNames:
         self._partition = f"pickup#{bucket}/{prefix}"
 
     def find(self, names: Iterable[str]) -> dict[str, GivenName]:
-        """Those of the names that a file has got, read consistently."""
+        """The names that a file has got already, read consistently."""
         items = self._reader.items(self._key(name) for name in dict.fromkeys(names))
         found = (GivenName(item["name"], item["fileName"], item["entry"]) for item in items)
         return {one.name: one for one in found}
 
     def note(self, given: Iterable[GivenName]) -> None:
-        """Write them down, in the place of what was said of the same names before."""
+        """Write them, and replace what was said about the same names before."""
         expires = int(time.time()) + _KEPT_SECONDS
         items = [
             {

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 STATUSES = ("success", "fail", DISMISSED)
 MOST = 200
-"""Outcomes in one page at most: what is read, and kept in memory, for one response."""
+"""The most outcomes in one page: read, and kept in memory, for one response."""
 _DIGESTS = {8: "crc32", 16: "crc64nvme", 32: "md5", 40: "sha1", 64: "sha256"}
 """Hexadecimal digits, as people's own tools print checksums."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some outcomes, and where the next ones begin."""
+    """Some outcomes, and where the next ones start."""
 
     found: Sequence[Recorded]
     next: str | None = None
-    """For the same question's ``after``; None where nothing follows."""
+    """The ``after`` of the next call; None if nothing follows."""
 
 
 class History:
@@ -54,8 +54,8 @@ class History:
     ) -> Page:
         """A client's outcomes in a period, newest first.
 
-        :param since: the first moment, ISO 8601 in UTC, or what it begins with (``2026-03``); empty: from the first on.
-        :param until: the first moment that is not in it; empty: up to now.
+        :param since: the first moment, ISO 8601 in UTC, or its beginning (``2026-03``); empty: from the first on.
+        :param until: the first moment after the period; empty: up to now.
         """
         limit = min(limit, MOST)
         upper = after or until or "~"
@@ -67,7 +67,7 @@ class History:
         return Page(found, found[-1].position if len(items) > limit else None)
 
     def of_name(self, delivery_key: str, beginning: str, *, after: str | None = None, limit: int = 50) -> Page:
-        """A client's outcomes of the files whose name begins so, by name and then by time."""
+        """A client's outcomes of files whose names have this beginning, by name and then by time."""
         return self._led(
             names(delivery_key),
             limit,
@@ -117,7 +117,7 @@ class History:
         leads = [item for item, _ in zip(pages, range(limit + 1), strict=False)]
         keys = [{PARTITION_KEY: one["recordedIn"], SORT_KEY: one["recordedAs"]} for one in leads[:limit]]
         read = {(item[PARTITION_KEY], item[SORT_KEY]): item for item in self._reader.items(keys)}
-        # DynamoDB removes what has expired one by one (its developer guide, "Time to live"): a lead may lead nowhere.
+        # DynamoDB removes expired items one by one (its developer guide, "Time to live"): a lead may lead nowhere.
         there = [read[place] for key in keys if (place := (key[PARTITION_KEY], key[SORT_KEY])) in read]
         more = len(leads) > limit
         return Page([Recorded.from_item(item) for item in there], leads[limit - 1][SORT_KEY] if more else None)
@@ -133,7 +133,7 @@ class History:
         return (item for item in items if item[SORT_KEY] < upper)
 
     def _pages(self, **request: Any) -> Iterator[dict[str, Any]]:
-        """Items as they are asked for, one request after the other; eventually consistent, at half the price."""
+        """Items on demand, one request after the other; eventually consistent, at half the price."""
         while True:
             response = self._dynamodb.query(TableName=self._table, **request)
             yield from map(expressions.from_item, response["Items"])
@@ -143,7 +143,7 @@ class History:
 
 
 def spellings(words: str) -> list[str]:
-    """How the record may have a checksum that somebody typed."""
+    """The spellings in the record of a checksum that somebody typed."""
     text = words.strip()
     head, _, tail = text.partition(":")
     value = tail.split(":")[0] if tail and head.casefold().isalnum() and len(head) < 12 else text
@@ -155,7 +155,7 @@ def spellings(words: str) -> list[str]:
 
 
 def in_words(outcome: Recorded) -> dict[str, Any]:
-    """An outcome as CSV and JSON have it, with the attributes' names of the ledger."""
+    """An outcome as in CSV and JSON, with the ledger's attribute names."""
     return {
         "client": outcome.delivery_key,
         "time": outcome.at,

@@ -28,8 +28,7 @@ _EMPTY = "AAAAAAAAAAA="
 def identity(etag: str, name: str, *, by_name: bool) -> str:
     """The ledger's sort key of a file that is new to it (R3.1, R5.7).
 
-    Where names tell files apart, the name is part of it, as a digest: a sort key may have 1,024 bytes, and a name alone
-    may have as many.
+    If names tell files apart, the name is part of it, as a digest: a sort key may have 1,024 bytes, and so may a name.
     """
     return f"{etag}#{name_digest(name)}" if by_name else etag
 
@@ -41,7 +40,7 @@ def name_digest(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What is known of an object's content without reading it.
+    """What is known about an object's content without reading it.
 
     Each checksum is written ``<algorithm>:<base64>:<size in bytes>``. That of a multipart upload's parts has the number
     of parts in it (``…-12``): equal ones still say equal content, different ones say nothing.
@@ -63,28 +62,28 @@ class Fingerprint:
         return cls.of(found, head["ContentLength"])
 
     def with_crc64nvme(self, value: int, size: int) -> Self:
-        """The same, with the CRC64NVME that has been computed of the content."""
+        """The same, with the CRC64NVME that was computed from the content."""
         computed = base64.b64encode(value.to_bytes(8, "big")).decode()
         return type(self)(tuple(dict.fromkeys((*self.checksums, f"crc64nvme:{computed}:{size}"))))
 
     @property
     def strong(self) -> tuple[str, ...]:
-        """Those that identify the content whatever the file is called, the best first."""
+        """Those that identify the content under any name, the best first."""
         return tuple(one for one in self.checksums if one.partition(":")[0] in _STRONG)
 
     @property
     def certain(self) -> bool:
-        """Whether one of the strong is of the whole content: different contents then never go unnoticed, nor equal."""
+        """Whether a strong one is of the whole content: then it shows both equal and different content."""
         return any("-" not in one.split(":")[1] for one in self.strong)
 
     @property
     def weak(self) -> tuple[str, ...]:
-        """Those that identify the content only of a file that has the same name as well."""
+        """Those that identify the content only together with the same name."""
         return tuple(one for one in self.checksums if one.partition(":")[0] in _WEAK)
 
     @property
     def whole(self) -> bool:
-        """Whether S3 has a checksum of the whole content, not only of the parts in which it came."""
+        """Whether S3 has a checksum of the whole content, not only of the uploaded parts."""
         return any("-" not in one.split(":")[1] for one in self.checksums)
 
     def contradicts(self, other: Fingerprint) -> bool:

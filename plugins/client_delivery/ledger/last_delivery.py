@@ -1,4 +1,4 @@
-"""When a client last got a file: one item in its partition of the ledger table, for those whose files are expected."""
+"""When a client last got a file: one item in its partition of the ledger table, for clients with expected files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AT = "deliveredAt"
 
 
 class LastDelivery:
-    """One client's mark. Kept only where the configuration says how often files are expected."""
+    """One client's mark. Written only if the configuration says how often files are expected."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, delivery_key: str) -> None:
         self._dynamodb = dynamodb

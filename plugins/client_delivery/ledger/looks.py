@@ -1,6 +1,6 @@
-"""What a look at something of one client left, in one item of its partition.
+"""The state that a look at something of one client left, in one item of its partition.
 
-The next look goes on from there, and of two at the same moment only one keeps what it has found, and tells of it.
+The next look continues from there. Of two looks at the same moment, only one writes what it has found, and reports it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 States = Mapping[str, Mapping[str, Any]]
-"""By what identifies each thing: its state, as JSON has it."""
+"""The state of each thing as JSON, by what identifies it."""
 
 
 class Looks:
@@ -43,7 +43,7 @@ class Looks:
         return datetime.fromisoformat(item["lookedAt"]), json.loads(item["states"])
 
     def keep(self, before: datetime | None, now: datetime, states: States) -> bool:
-        """Keep what this look has found, unless another has kept anything since the one at ``before``."""
+        """Write what this look has found, unless another look was written since the one at ``before``."""
         assign = {"lookedAt": now.isoformat(), "states": json.dumps(states)}
         unchanged = Attr("lookedAt").not_exists() if before is None else Attr("lookedAt").eq(before.isoformat())
         return self._writer.change(Write.update(self._table, self._key, assign, unchanged)) is not None

@@ -31,9 +31,9 @@ class MailMarks:
     def claim(self, kind: str, ref: RunRef, contacts: Sequence[str] = ()) -> bool:
         """Claim the right to send the ``kind`` (``started``, ``finished``) of e-mail; False if it has been claimed.
 
-        ``contacts``: whom it goes to, for people who ask later.
+        ``contacts``: the recipients, for people who ask later.
         """
-        # Unlike any other claim, however simultaneous, so that a claim whose response was lost is known again.
+        # Differs from any other claim, however simultaneous, so that a claim whose response was lost is recognized.
         claim = self._claims[kind, ref] = f"{now()} {uuid.uuid4()}"
         assign: dict[str, Any] = {kind: claim, TTL_ATTRIBUTE: int(time.time()) + _KEPT_SECONDS}
         if contacts:
@@ -42,7 +42,7 @@ class MailMarks:
         return self._writer.change(write) is not None
 
     def release(self, kind: str, ref: RunRef) -> None:
-        """Give back what was claimed here, though it be unknown whether the claim succeeded; another's stays.
+        """Give back what was claimed here, even if it is unknown whether the claim succeeded; another's stays.
 
         For an e-mail that was certainly not sent.
         """
@@ -54,6 +54,6 @@ class MailMarks:
 
 
 def key_of_mark(delivery_key: str, life: str) -> dict[str, str]:
-    """Where the marks of one life of a run are: ``started`` and ``finished``, each a time and what tells claims apart,
+    """The key of the marks of one life of a run: ``started`` and ``finished``, each a time and what tells claims apart,
     and ``startedTo`` and ``finishedTo``."""
     return {PARTITION_KEY: delivery_key, SORT_KEY: f"mail#{life}"}

@@ -1,8 +1,8 @@
-"""What one run has taken on, written by the run itself: a list of sort keys for each batch.
+"""The files that one run has taken on, written by the run itself: a list of sort keys for each batch.
 
 The index ``open`` lags behind its table by a moment (Amazon DynamoDB developer guide, *Global secondary indexes*:
 reads of one are eventually consistent, always). So a run that only asked the index could overlook what it registered a
-second before, and leave it out of an e-mail or of the wind-up. It asks its manifest, consistently, as well.
+second before, and leave it out of an e-mail or of the wind-up. So it also reads its manifest, consistently.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PREFIX = "run#"
 HELD = "held"
-"""The part with what failed before, and waits (R5.4)."""
+"""The part with the files that failed before, and wait (R5.4)."""
 _KEPT_SECONDS = 100 * 86_400
 """A run may be cleared long after it ended; after this time the index alone is asked."""
 _CHUNK_BYTES = 200_000
@@ -38,7 +38,7 @@ class Manifest:
         self._delivery_key = delivery_key
 
     def note(self, run_id: str, parts: Mapping[int | str, Iterable[str]]) -> None:
-        """Add sort keys by the part of the run: a batch's number, or what else it has to do with them.
+        """Add sort keys by the part of the run: a batch's number, or the name of another part.
 
         Before anything is done with them, so that nothing done is missing.
         """

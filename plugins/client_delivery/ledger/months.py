@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _DAY = 86_400
 _MOST_PAGES = 20
-"""Of a MiB each: some 100,000 runs with files."""
+"""Pages of a MiB each: some 100,000 runs with files."""
 
 
 @dataclass(slots=True)
@@ -31,18 +31,18 @@ class Month:
     """All runs of one month."""
 
     month: str
-    """``2026-03``, UTC, by when a run set its first file to be sent."""
+    """``2026-03``, UTC, by the time at which a run set its first file to be sent."""
     runs: int = 0
     files: int = 0
-    """Delivered; one that was sent again counts again."""
+    """Delivered files; a file that was sent again counts again."""
     size: int = 0
-    """Bytes of those."""
+    """Their bytes."""
     failed: int = 0
-    """Final failures; one that was delivered by another run later is there as well."""
+    """Final failures, including files that a later run delivered."""
     on_time: int = 0
-    """Due times by which all that is expected had come; with ``expected_every_days``, runs whose files came so."""
+    """Due times by which all expected files had come; with ``expected_every_days``, runs whose files were in time."""
     late: int = 0
-    """Those of which that is not so."""
+    """Those that were not on time."""
 
 
 class Months:
@@ -65,7 +65,7 @@ class Months:
         late: bool | None,
         keep_days: int,
     ) -> None:
-        """What came of a life of a run. ``late`` is None where nothing is expected; ``began`` is ISO 8601, UTC."""
+        """The outcome of a life of a run. ``late`` is None if nothing is expected; ``began`` is ISO 8601, UTC."""
         key = {PARTITION_KEY: _partition(delivery_key), SORT_KEY: f"{began[:7]}#{life}"}
         values = {
             "files": files,
@@ -78,7 +78,7 @@ class Months:
         self._writer.change(Write.update(self._table, key, values, always))
 
     def note_due(self, delivery_key: str, due: datetime, expected: str, *, late: bool, keep_days: int) -> None:
-        """Whether what is ``expected`` had come when it was due. What is noted first of a due time holds."""
+        """Whether the ``expected`` files had come when they were due. The first note of a due time holds."""
         moment = due.astimezone(UTC).isoformat(timespec="seconds")
         digest = hashlib.sha256(expected.encode()).hexdigest()[:12]
         key = {PARTITION_KEY: _partition(delivery_key), SORT_KEY: f"{moment[:7]}#due#{moment}#{digest}"}
@@ -86,7 +86,7 @@ class Months:
         self._writer.change(Write.update(self._table, key, values, Attr(SORT_KEY).not_exists()))
 
     def of(self, delivery_key: str, since: str) -> list[Month]:
-        """The months from ``since`` (``2026-03``) on, newest first, without those of which nothing is known."""
+        """The months from ``since`` (``2026-03``) on, newest first, without months of which nothing is known."""
         months: dict[str, Month] = {}
         for item in self._items(delivery_key, since):
             name = item[SORT_KEY][:7]

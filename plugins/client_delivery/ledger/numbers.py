@@ -1,14 +1,14 @@
 """The numbers in delivered names: each file gets one once, and keeps it, whatever becomes of the run that asked.
 
-They are kept by pick-up, as :mod:`client_delivery.ledger.registry` is, so that an edit of the delivery key does not
-begin them anew (R3.7)::
+They are kept by pick-up, like :mod:`client_delivery.ledger.registry`, so that an edit of the delivery key does not
+reset them (R3.7)::
 
     pickup#<bucket>/<prefix>   number#ever               the last number of all
                                number#day#<date>         the last one of a day, by the client's clock
                                number#of#<digest>        the numbers of one file
 
-The counters and what is handed out change in one transaction: no number is given twice, and none is lost to a process
-that dies. One stays unused if its file is taken away before it is registered.
+The counters and the files' numbers change in one transaction: no number is given twice, and no process that dies loses
+one. A number stays unused if its file is taken away before it is registered.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _TRIES = 5
 
 
 class NumbersMoved(Exception):
-    """Somebody else keeps taking numbers of this pick-up. Another try helps."""
+    """Another run keeps taking numbers of this pick-up. A retry helps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """The numbers of one file, and when it got them: by that its name says the date."""
+    """The numbers of one file, and when it got them: the date in its name."""
 
     ever: int
     of_day: int
@@ -53,7 +53,7 @@ class Numbers:
     """The numbers of one pick-up."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, bucket: str, prefix: str, *, kind: str = "number") -> None:
-        """``kind``: what is counted has a sequence of its own."""
+        """``kind``: each kind has a separate sequence."""
         self._kind = kind
         self._reader = Reader(dynamodb, table)
         self._writer = ConditionalWriter(dynamodb)
@@ -61,7 +61,7 @@ class Numbers:
         self._partition = f"pickup#{bucket}/{prefix}"
 
     def known(self, files: Iterable[str]) -> dict[str, Numbered]:
-        """What some of the files have got already, by what was asked for them."""
+        """The numbers that some of the files have already, by the files' keys."""
         keys = {self._of(file): file for file in files}
         items = self._reader.items(self._key(key) for key in keys)
         return {
@@ -71,10 +71,10 @@ class Numbers:
         }
 
     def give(self, files: Sequence[str], *, day: str, at: str) -> dict[str, Numbered]:
-        """Numbers for the files, in their order; one that has its numbers keeps them.
+        """Numbers for the files, in their order; a file that has its numbers keeps them.
 
-        :param files: each an identity of its own: the same one gets the same numbers, ever after.
-        :param day: the date by the client's clock; ``at`` is the same moment, ISO 8601 in UTC.
+        :param files: each a separate identity: the same one always gets the same numbers.
+        :param day: the date in the client's time zone; ``at`` is the same moment, ISO 8601 in UTC.
 
         Raises :class:`NumbersMoved`.
         """
@@ -84,7 +84,7 @@ class Numbers:
         return given
 
     def would_give(self, files: Sequence[str], *, day: str, at: str) -> dict[str, Numbered]:
-        """The same, and nothing is given: what :meth:`give` would say now."""
+        """What :meth:`give` would return now, without giving anything."""
         known, (ever, of_day) = self.known(files), self._last(day)
         fresh = [file for file in files if file not in known]
         return known | {file: Numbered(ever + n, of_day + n, at) for n, file in enumerate(fresh, start=1)}

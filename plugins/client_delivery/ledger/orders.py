@@ -32,7 +32,7 @@ class Orders:
         return name
 
     def fetch(self, name: str) -> str:
-        """What was left under that name. Raises ValueError if nothing is."""
+        """The order that was left under that name. Raises ValueError if there is none."""
         for item in Reader(self._dynamodb, self._table).items([self._key(name)]):
             return str(item["order"])
         raise ValueError(f"the ledger has no {name!r} of {self._delivery_key}")

@@ -1,8 +1,8 @@
 """One client's part of the ledger's table: finding entries, and how a conditional change of one is made.
 
 Reads are Query and BatchGetItem, writes are conditional, singly or a hundred in one transaction; there is no Scan
-(R3.4). A write whose condition does not hold changes nothing: :class:`~client_delivery.transfer.contract.Superseded`
-says so where one attempt speaks for one file, and the bulk operations return the entries that they did change.
+(R3.4). A write whose condition does not hold changes nothing: the methods of an attempt at one file then raise
+:class:`~client_delivery.transfer.contract.Superseded`, and the bulk operations return the entries that they did change.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ERROR_LENGTH = 1000
 
 
 def owned_by_life_of(owner: RunRef) -> ConditionBase:
-    """By this life of the run, or one before it; never by a later one."""
+    """This life of the run, or one before it; never a later one."""
     first = max(0, owner.generation - _MOST_LIVES)
     lives = (replace(owner, generation=life) for life in range(first, owner.generation + 1))
     return Attr("ownedBy").is_in([spelling for life in lives for spelling in life.spellings])
@@ -48,7 +48,7 @@ def superseded(entry: Entry) -> Superseded:
 
 
 def attribute_of(found: Any) -> dict[str, Any] | None:
-    """What is known of a dataclass, as an attribute; None for nothing."""
+    """The known fields of a dataclass, as an attribute; None if there are none."""
     return None if found is None else {name: value for name, value in asdict(found).items() if value is not None}
 
 
@@ -64,7 +64,7 @@ class Partition:
         request: Request | None = None,
         clock: Callable[[], str] = now,
     ) -> None:
-        """``request``: who asked for what is armed here."""
+        """``request``: who asked for the files that are armed here."""
         self._reader = Reader(dynamodb, table)
         self._writer = ConditionalWriter(dynamodb)
         self._table = table
@@ -75,9 +75,9 @@ class Partition:
         self.manifest = Manifest(self._reader, self._writer, table, delivery_key)
 
     def open_entries(self, run: RunRef | None = None, batch: int | None = None) -> list[Entry]:
-        """What is active, unfinished or not yet reported; of one run, in any life, or one batch of it, where given.
+        """Entries that are active, unfinished or not yet reported; if given, only those of one run (any life) or batch.
 
-        The index lags behind by a moment: whoever acts on an entry does so with a conditional write.
+        The index lags by a moment: act on an entry only with a conditional write.
         """
         return list(self._query(self.delivery_key, run, batch))
 
@@ -86,12 +86,12 @@ class Partition:
         return self._query(self.delivery_key)
 
     def open_now(self, run: RunRef) -> list[Entry]:
-        """All that is open, as the table has it now: what the index shows, and what this run noted of itself."""
+        """All open entries, read consistently: those in the index, and those that this run noted in its manifest."""
         etags = [*(entry.identity for entry in self.open_entries()), *self.manifest.etags(run.run_id)]
         return [entry for entry in self.find(etags).values() if entry.open]
 
     def of_run(self, run: RunRef, batch: int | None = None) -> list[Entry]:
-        """What this run, or one batch of it, last had in hand, as the table has it now, whatever has become of it."""
+        """The entries that this run, or one batch of it, last had in hand, read consistently, in any state."""
         seen = [*self.open_entries(run, batch), *self.held_entries(run, batch)]
         etags = [*(entry.identity for entry in seen), *self.manifest.etags(run.run_id, batch)]
         return [
@@ -101,7 +101,7 @@ class Partition:
         ]
 
     def held_entries(self, run: RunRef | None = None, batch: int | None = None) -> list[Entry]:
-        """What has failed and is closed (R5.4)."""
+        """Entries that failed and are closed (R5.4)."""
         return list(self._query(HELD + self.delivery_key, run, batch))
 
     def each_held(self) -> Iterator[Entry]:
@@ -109,9 +109,9 @@ class Partition:
         return self._query(HELD + self.delivery_key)
 
     def unrecorded(self, after: str | None = None) -> tuple[list[Entry], str | None]:
-        """Some of what was dealt with before there was a record (R3.8), and after which sort key there may be more.
+        """Some entries from before there was a record (R3.8), and the sort key after which there may be more.
 
-        One request, which reads a MiB of the client's entries and what else is in its partition, by sort key.
+        One request, which reads a MiB of the client's partition (entries and other items), by sort key.
         """
         items, last = self._reader.some_of_partition(
             self.delivery_key, after, "attribute_exists(finishedAt) AND attribute_not_exists(recordDays)"
@@ -121,7 +121,7 @@ class Partition:
     def find(self, etags: Iterable[str]) -> dict[str, Entry]:
         """The entries with these sort keys, read consistently, a hundred per request.
 
-        What else is in the partition is none, whoever asks for it: some sort keys come from people.
+        Other items of the partition are never returned, even if asked for: some sort keys come from people.
         """
         items = self._reader.items(self._key(etag) for etag in dict.fromkeys(etags))
         return {item[SORT_KEY]: Entry.from_item(item) for item in items if "fencingToken" in item}
@@ -135,7 +135,7 @@ class Partition:
         return {PARTITION_KEY: self.delivery_key, SORT_KEY: etag}
 
     def raw(self, etags: Iterable[str]) -> list[dict[str, Any]]:
-        """The items as they are, for another partition to take over."""
+        """The raw items, for another partition to take over."""
         return list(self._reader.items(self._key(etag) for etag in dict.fromkeys(etags)))
 
     def update_of(

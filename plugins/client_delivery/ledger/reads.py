@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _BATCH = 100
 """DynamoDB's limit."""
 _PARALLEL = 8
-"""Requests at once: each takes DynamoDB some milliseconds, whatever the worker does meanwhile."""
+"""Requests at the same time: each takes some milliseconds at DynamoDB, during which the worker only waits."""
 
 
 class Reader:
@@ -26,7 +26,7 @@ class Reader:
         self._table = table
 
     def items(self, keys: Iterable[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
-        """The items that there are of these keys, read consistently, a hundred per request."""
+        """The items that exist for these keys, read consistently, a hundred per request."""
         wanted = [expressions.to_item(key) for key in keys]
         batches = [wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH)]
         if len(batches) <= 1:
@@ -82,7 +82,7 @@ class Reader:
     def indexed(self, open_key: str, work_prefix: str = "") -> Iterator[dict[str, Any]]:
         """The items under this ``openKey``, or those of them whose ``workRef`` begins with the prefix.
 
-        The index lags behind by a moment.
+        The index lags by a moment.
         """
         condition, values = "openKey = :key", {":key": open_key}
         if work_prefix:

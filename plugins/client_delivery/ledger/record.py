@@ -1,14 +1,14 @@
 """The record of deliveries: each delivery and each final failure once, and never changed again (R3.8).
 
-An entry says how a file stands now, and forgets its outcome when it is armed again. What happened is here: one item
-for each outcome, written in the transaction that writes the outcome into the entry, so that the two cannot disagree,
+An entry has the current state of a file, and loses its outcome when it is armed again. The record has what happened:
+one item for each outcome, written in the transaction that writes the outcome into the entry, so that the two agree,
 and small items that lead to it. All of them are found by their keys (R3.4)::
 
     partition                                sort key                            leads to
     record#success#<delivery key>            <time>#<digest>                     the outcome itself
     record#fail#<delivery key>               <time>#<digest>                     the outcome itself
-    record#dismissed#<delivery key>          <time>#<digest>                     that what failed is not to be sent
-    record#name#<delivery key>               <file name>#<time>#<digest>         it, by what its name begins with
+    record#dismissed#<delivery key>          <time>#<digest>                     the decision not to send a failed file
+    record#name#<delivery key>               <file name>#<time>#<digest>         it, by the beginning of its name
     record#known#<digest of name or sum>     <time>#<digest>                     it, over all clients
 
 A client by time, or by time and status, is one query of a partition or two merged ones. Nothing but these items is in
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 DEFAULT_DAYS = 2557
 """Seven years."""
 DISMISSED = "dismissed"
-"""The status of a failure that is not to be sent any more."""
+"""The status of a failed file that a person decided not to send."""
 _LONGEST_NAME = 900
 """Bytes of a name in a sort key, which may have 1,024."""
 _DAY = 86_400
@@ -48,22 +48,22 @@ _DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asked for a delivery, as the record keeps it."""
+    """The person who asked for a delivery, as in the record."""
 
     by: str | None = None
     """The user who triggered the run, as Airflow knows them; None for a run by schedule."""
     why: str | None = None
     """The run's note when it began."""
     record_days: int = DEFAULT_DAYS
-    """How long the record of what comes of it is kept."""
+    """How long the record of its outcomes is kept."""
 
     def of(self, wish: Wish | None) -> Request:
-        """The same for what somebody asked for before."""
+        """The same for an earlier request."""
         return self if wish is None else Request(wish.by, wish.why, self.record_days)
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """As attributes of the entries that are armed."""
+        """As attributes of the armed entries."""
         return {"askedBy": self.by, "askedWhy": self.why, "recordDays": self.record_days}
 
 
@@ -75,7 +75,7 @@ class Recorded:
     at: str
     """ISO 8601, UTC."""
     status: str
-    """``success`` or ``fail``; ``dismissed`` where somebody decided that what failed is not to be sent."""
+    """``success`` or ``fail``; ``dismissed`` if a person decided that a failed file is not to be sent."""
     file_name: str
     file_path: str
     size: int
@@ -83,25 +83,25 @@ class Recorded:
     run: str
     """The life of the run, as ``dag_id/run_id/generation``."""
     attempts: int
-    """How often it was tried, this time included."""
+    """The number of attempts, including this one."""
     entry: str
     """The sort key of the file's entry."""
     token: int
     source_etag: str
     version_id: str | None = None
     content: tuple[str, ...] = ()
-    """What is known of the content, as :class:`~client_delivery.ledger.identity.Fingerprint` writes it."""
+    """What is known about the content, as :class:`~client_delivery.ledger.identity.Fingerprint` writes it."""
     delivered_to: str | None = None
     delivered_name: str | None = None
-    """What it is called there, where that is another name than in the pick-up."""
+    """Its name at the destination, if it differs from the one in the pick-up."""
     checksum: str | None = None
-    """Of what was delivered."""
+    """Of the delivered bytes."""
     source_checksum: str | None = None
-    """Of the file in the pick-up, where it was compressed or encrypted on its way."""
+    """Of the file in the pick-up, if it was compressed or encrypted on its way."""
     delivered_size: int | None = None
-    """Bytes that were delivered, where that is another number than ``size``, those in the pick-up."""
+    """Delivered bytes, if they differ from ``size``, the bytes in the pick-up."""
     digests: Mapping[str, str] = field(default_factory=dict)
-    """Of the bytes at the destination, in hexadecimal, where the configuration asks for them."""
+    """Of the bytes at the destination, in hexadecimal, if the configuration asks for them."""
     verified_by: str | None = None
     error: str | None = None
     modified: str | None = None
@@ -123,13 +123,13 @@ class Recorded:
 
     @property
     def position(self) -> str:
-        """Its place among the client's, by time; unlike any other's, for each attempt has a token of its own."""
+        """Its place among the client's outcomes, by time; unique, because each attempt has a separate token."""
         digest = hashlib.sha256(f"{self.delivery_key}#{self.entry}#{self.token}".encode(errors="surrogatepass"))
         return f"{self.at}#{digest.hexdigest()[:12]}"
 
     @property
     def facts(self) -> list[str]:
-        """By what it is found over all clients: the last part of its names, and all checksums of its content."""
+        """The keys that find it over all clients: the last part of its names, and all checksums of its content."""
         known = (*self.content, self.checksum or "", self.source_checksum or "")
         sums = [one.split(":")[1] for one in known if ":" in one]
         sums += [base64.b64encode(bytes.fromhex(one)).decode() for one in self.digests.values()]
@@ -138,7 +138,7 @@ class Recorded:
 
     @classmethod
     def of(cls, entry: Entry, *, attempts: int, status: str = "") -> Recorded:
-        """From the entry as its outcome leaves it; ``status`` where it is none of the entry's."""
+        """From the entry as its outcome leaves it; ``status`` if it is not the entry's own."""
         return cls(
             delivery_key=entry.delivery_key,
             at=entry.timestamp,
@@ -207,7 +207,7 @@ class Recorded:
         )
 
     def writes(self, table: str, days: int) -> list[Write]:
-        """What keeps it for so many days: the item itself, and those that lead to it."""
+        """The items that keep it for so many days: the item itself, and those that lead to it."""
         expires = int(datetime.fromisoformat(self.at).timestamp()) + days * _DAY
         leads = {"recordedIn": self.key[PARTITION_KEY], "recordedAs": self.position, TTL_ATTRIBUTE: expires}
         named = {PARTITION_KEY: names(self.delivery_key), SORT_KEY: f"{in_key(self.file_name)}#{self.position}"}
@@ -278,7 +278,7 @@ def fact_of_sum(value: str) -> str:
 
 
 def in_key(name: str) -> str:
-    """As much of a file's name as a sort key has room for."""
+    """The beginning of a file's name that fits into a sort key."""
     return name.encode(errors="surrogatepass")[:_LONGEST_NAME].decode(errors="ignore")
 
 

@@ -1,7 +1,7 @@
-"""Under which delivery keys a pick-up has been delivered: so that an edit of the YAML does not make the ledger forget.
+"""The delivery keys of each pick-up so far, so that the ledger keeps its history when the YAML is edited.
 
 A configuration that gets a ``feed``, or another one, moves to another partition of the ledger. This item, one for each
-pick-up, remembers the earlier ones, in which its history is then looked up as well (R3.7).
+pick-up, remembers the earlier partitions, in which its history is then looked up too (R3.7).
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def table_definition(name: str) -> dict[str, Any]:
 
 
 def create_table(dynamodb: DynamoDBClient, name: str) -> None:
-    """Create the table where no infrastructure code does it: locally and in tests. A table that exists is kept."""
+    """Create the table where no infrastructure code does: locally and in tests. An existing table is kept."""
     try:
         dynamodb.create_table(**table_definition(name))
     except dynamodb.exceptions.ResourceInUseException:

@@ -1,14 +1,14 @@
-"""Sets: which files were registered together, and what arrives beside them (R12).
+"""Sets: files that were registered together, and the companions that arrive with them (R12).
 
-A set is what one life of a run registers; which files belong to it is fixed then. They are kept by pick-up, as
-:mod:`client_delivery.ledger.registry` is::
+A set is the files that one life of a run registers; it is fixed then. Sets are kept by pick-up, like
+:mod:`client_delivery.ledger.registry`::
 
     pickup#<bucket>/<prefix>   set#<life>                 what is to arrive, and whether it has
                                set#<life>#m#<random>      the sort keys of its files, some at a time
 
-An entry says itself to which set it belongs (``setId``); the lists only lead there. A set is *sealed* when all its
-files are registered: before that none of them is sent. One that somebody has to look at has an ``openKey``, so that
-the sparse index finds it and what the index costs does not grow with history (R3.4).
+The entry itself says to which set it belongs (``setId``); the lists only lead there. A set is *sealed* when all its
+files are registered: before that, none of them is sent. A set that a run has to look at has an ``openKey``, so that
+the sparse index finds it, and the cost of the index does not grow with history (R3.4).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class FileSet:
 
     id: str
     completion: str | None
-    """What its completion file is called; None if it gets none."""
+    """The name of its completion file; None if it gets none."""
     content: str
     """Of the completion file: ``empty``, ``names``, ``csv`` or ``json``."""
     sidecar: str | None
@@ -49,9 +49,9 @@ class FileSet:
     completed_at: str | None = None
     """When the completion file had arrived."""
     completed_to: str | None = None
-    """Where it is."""
+    """The place of the completion file."""
     trouble: str | None = None
-    """Why what is due could not be delivered when it was last tried."""
+    """Why the companions that are due could not be delivered in the last try."""
 
 
 class Sets:
@@ -78,7 +78,7 @@ class Sets:
         self._writer.put_all(self._table, items)
 
     def seal(self, new: FileSet) -> None:
-        """All files of the set are registered. What was sealed before stays as it is."""
+        """All files of the set are registered. A set that was sealed before stays as it is."""
         assign = {
             "sealedAt": now(),
             "completion": new.completion,
@@ -90,30 +90,30 @@ class Sets:
         self._change(new.id, assign, Attr("sealedAt").not_exists())
 
     def find(self, ids: Iterable[str]) -> dict[str, FileSet]:
-        """Those of the sets that are sealed, read consistently."""
+        """The sealed ones among these sets, read consistently."""
         items = self._reader.items(self._key(one) for one in dict.fromkeys(ids))
         found = [item for item in items if "sealedAt" in item]
         return {item[SORT_KEY].removeprefix("set#"): _from_item(item) for item in found}
 
     def members(self, set_id: str) -> list[str]:
-        """The sort keys of what may belong to the set: the entries say whether they do."""
+        """The sort keys of entries that may belong to the set: the entries say whether they do."""
         found: dict[str, None] = {}
         for item in self._reader.partition(self._partition, f"set#{set_id}#m#"):
             found.update(dict.fromkeys(item["entries"]))
         return list(found)
 
     def due(self) -> list[str]:
-        """The sets that somebody has to look at. The index lags behind by a moment."""
+        """The sets that a run has to look at. The index lags by a moment."""
         return [item[SORT_KEY].removeprefix("set#") for item in self._reader.indexed(self._open_key)]
 
     def mark_due(self, ids: Iterable[str], trouble: str | None = None) -> None:
-        """Somebody has to look at these, sealed ones: a person has decided about a file, or a delivery failed."""
+        """A run has to look at these sealed sets: a person has decided about a file, or a delivery failed."""
         for one in ids:
             why = trouble[:_ERROR_LENGTH] if trouble else None
             self._change(one, {**self._due(one), "trouble": why}, Attr("sealedAt").exists())
 
     def settled(self, set_id: str) -> None:
-        """Nothing is due of it now: all has arrived, or a file is missing, whose delivery brings it up again."""
+        """Nothing of it is due now: all has arrived, or a file is missing, whose delivery brings the set up again."""
         self._change(set_id, dict.fromkeys(("openKey", "workRef", "trouble")), Attr("sealedAt").exists())
 
     def completed(self, set_id: str, uri: str, checksum: str) -> bool:

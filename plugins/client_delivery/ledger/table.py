@@ -1,8 +1,8 @@
 """The ledger: every file ever handled, in DynamoDB (R3).
 
-What can be done with an entry is in four wings: a run takes files on (``assigning``), an attempt sends one
-(``attempts``), a run ends (``endings``), a person decides (``decisions``). How entries are found, and how a conditional
-change of one is made, is in ``partition``.
+The operations on an entry are in four modules: a run takes files on (``assigning``), an attempt sends one
+(``attempts``), a run ends (``endings``), a person decides (``decisions``). ``partition`` finds entries, and makes
+conditional changes.
 """
 
 from __future__ import annotations

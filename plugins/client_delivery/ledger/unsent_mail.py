@@ -1,9 +1,9 @@
-"""Messages that were due and did not go to everybody: what a later try, or a later run, has to send (R7.1, R7.3).
+"""Messages that were due and did not reach everybody: a later try, or a later run, has to send them (R7.1, R7.3).
 
-The entries that a message is about are closed when its run ends, and nothing leads to a closed success any more. So
-what the message is about is noted here, in a few items of the client's partition; DynamoDB removes them when they are
-old. Those of the contacts' job e-mails are for another try, or life, of their run; those whose kind begins with ``@``
-are for whichever run of the client comes next.
+The entries that a message is about are closed when its run ends, and then nothing leads to a closed success. So the
+entries are noted here, in a few items of the client's partition; DynamoDB removes them when they are old. Items of the
+contacts' job e-mails are for another try, or life, of their run; items whose kind begins with ``@`` are for the
+client's next run.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _FOR_LATER_RUNS = "@"
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """What is left of one e-mail."""
+    """An e-mail, or the part of it, that is still to be sent."""
 
     kind: str
-    """``started`` or ``finished``; or, for later runs, what it is and whom it is for: ``@finished_<rule>``."""
+    """``started`` or ``finished``; or, for later runs, its kind and its addressee: ``@finished_<rule>``."""
     owner: RunRef
     """The life of the run that tried to send it."""
     etags: Sequence[str]
@@ -47,20 +47,20 @@ class Unsent:
     has: Sequence[str] = ()
     """The contacts who have got it."""
     unknown: Sequence[str] = ()
-    """The contacts of whom it is not known: SES's response was lost. It is never sent to them again (R7.2)."""
+    """The contacts who may have got it: SES's response was lost. It is never sent to them again (R7.2)."""
     reason: str = ""
-    """Why the others have not."""
+    """Why the others have not got it."""
     done: bool = False
-    """Nothing is left of it; or it is being sent just now: who dies then has not given it back (R7.2)."""
+    """Nothing is left to send; or it is being sent now, and a process that dies then does not give it back (R7.2)."""
     tries: int = 0
     """How often it could not be sent; for later runs."""
     about: Mapping[str, Any] | None = None
-    """What it is made of beside the entries; for later runs."""
+    """What it is made from, besides the entries; for later runs."""
     noted_at: str | None = None
     """When this was noted; for later runs."""
 
     def left(self, contacts: Iterable[str]) -> list[str]:
-        """Whom of the contacts, as they are by now, it is to be sent to."""
+        """Those of the current contacts to whom it is still to be sent."""
         return [] if self.done else [one for one in contacts if one not in self.has and one not in self.unknown]
 
 
@@ -73,7 +73,7 @@ class UnsentMail:
         self._delivery_key = delivery_key
 
     def note(self, unsent: Unsent) -> None:
-        """Keep, or replace, what is left of an e-mail. The item that leads to the others is written last."""
+        """Write, or replace, what is left of an e-mail. The item that leads to the others is written last."""
         chunks = [unsent.etags[i : i + _ETAGS_IN_ITEM] for i in range(0, len(unsent.etags), _ETAGS_IN_ITEM)] or [[]]
         for number, chunk in reversed(list(enumerate(chunks))):
             first = {
@@ -96,7 +96,7 @@ class UnsentMail:
             self._dynamodb.put_item(TableName=self._table, Item=expressions.to_item(item))
 
     def of_run(self, owner: RunRef, kinds: Iterable[str]) -> list[Unsent]:
-        """What is left of the e-mails that this life of the run, or one before it, tried to send."""
+        """The unsent parts of e-mails that this life of the run, or one before it, tried to send."""
         reader = Reader(self._dynamodb, self._table)
         first = max(0, owner.generation - _MOST_LIVES)
         lives = [replace(owner, generation=life) for life in range(first, owner.generation + 1)]
@@ -108,7 +108,7 @@ class UnsentMail:
         )
 
     def for_later_runs(self) -> list[Unsent]:
-        """What whichever run comes next has to send, oldest first: one query, of half a read unit if there is none."""
+        """The messages that the next run has to send, oldest first: one query, of half a read unit if there is none."""
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression=f"{PARTITION_KEY} = :key AND begins_with({SORT_KEY}, :prefix)",
@@ -121,7 +121,7 @@ class UnsentMail:
         return sorted(found, key=lambda one: one.noted_at or "")
 
     def take(self, unsent: Unsent) -> bool:
-        """Claim what :meth:`for_later_runs` found; False if another run has. Who dies then does not send it (R7.2)."""
+        """Claim what :meth:`for_later_runs` found; False if another run has. If a process then dies, it is not sent."""
         write = Write.update(
             self._table,
             self._key(unsent.kind, unsent.owner, 0),

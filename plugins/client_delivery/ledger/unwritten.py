@@ -1,6 +1,6 @@
-"""A ledger that is only looked at: what a look would note or take over is remembered here and written nowhere.
+"""A read-only ledger: what a look would note or take over is remembered here, and written nowhere.
 
-So a run can say what would happen (R9.1) by the very code that decides what does happen.
+So a run can say what would happen (R9.1) with the same code that decides what does happen.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class UnwrittenLedger:
-    """In the place of a :class:`~client_delivery.ledger.table.Ledger`, as far as a survey uses one."""
+    """Replaces a :class:`~client_delivery.ledger.table.Ledger`, as far as a survey uses one."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -46,14 +46,14 @@ class UnwrittenLedger:
 
 
 class UnwrittenAliases:
-    """In the place of :class:`~client_delivery.ledger.aliases.Aliases`."""
+    """Replaces :class:`~client_delivery.ledger.aliases.Aliases`."""
 
     def __init__(self, aliases: Aliases) -> None:
         self._aliases = aliases
         self._noted: dict[str, Alias] = {}
 
     def find(self, keys: Iterable[str]) -> dict[str, Alias]:
-        """As they are written, and what would have been noted in their place."""
+        """As they are written, or as they would have been replaced."""
         wanted = list(keys)
         return self._aliases.find(wanted) | {key: self._noted[key] for key in wanted if key in self._noted}
 

@@ -1,7 +1,7 @@
-"""What building the DAGs asks the ledger: what only the past can tell about YAML files (R2.6, R2.7, R4.7).
+"""Facts from the ledger for building the DAGs: what only the past can tell about YAML files (R2.6, R2.7, R4.7).
 
-All DAGs are built in one process, so this is quick or done without: where the ledger does not respond within seconds,
-each file is judged on its own, as before its first run.
+All DAGs are built in one process, so this must be quick: if the ledger does not respond within seconds, each file is
+judged on its own, as before its first run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LedgerView:
         return sorted(begun.name for begun in found)
 
     def established(self, config: ClientConfig, claim: Claim) -> str | None:
-        """When the configuration last began a delivery with what it claims now (R2.7); None if it never did."""
+        """When the configuration last began a delivery with its current claims (R2.7); None if it never did."""
         begun = self._last(config.name)
         if begun is None:
             return None
@@ -56,14 +56,14 @@ class LedgerView:
         return begun.at if same else None
 
     def timing(self, loaded: LoadedConfig) -> Timing:
-        """When a wrong file is due: as it says itself, or as it was due the last time, or as by default (R2.6)."""
+        """When a wrong file is due: as it says itself, or as it was last due, or as by default (R2.6)."""
         timing = loaded.timing
         if timing is None and (begun := self._last(loaded.dag_id)):
             timing = timing_of(begun.fields)
         return timing or Timing(DEFAULT_SCHEDULE)
 
     def client(self, loaded: LoadedConfig) -> set[str]:
-        """Whose a wrong file is, as tags of its DAG: as it says itself, or as it began the last time (R2.6)."""
+        """The owner of a wrong file, as tags of its DAG: as it says itself, or as it last began (R2.6)."""
         begun = self._last(loaded.dag_id)
         key = loaded.delivery_key or (key_of(begun.fields) if begun else None)
         kind = (begun.fields.get("destination") or {}).get("type") if begun else None
@@ -80,7 +80,7 @@ class LedgerView:
         try:
             return question(self._configurations)
         except Exception as error:
-            # Whatever it is: it must not take every client's DAG down.
+            # No error here may take every client's DAG down.
             log_event(
                 logging.getLogger(__name__), "ledger_not_asked", level=logging.WARNING, error=type(error).__name__
             )

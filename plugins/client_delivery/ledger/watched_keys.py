@@ -1,5 +1,5 @@
-"""What is known of one client's keys: one item in its partition of the ledger table. No key is in it, only what each is
-called: a fingerprint, or the id of a service account's key."""
+"""What is known about one client's keys: one item in its partition of the ledger table. It contains no key, only each
+key's identifier: a fingerprint, or the id of a service account's key."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ class KeyState:
 
     kind: str
     since: datetime
-    """When this system first saw it: from then on its age counts."""
+    """When this system first saw it: its age counts from then."""
     ends: datetime | None = None
-    """The end that people were told of, or are to be."""
+    """The end that people were told, or are to be told."""
     told: int | None = None
-    """How many days before that end they were told last; None: not yet."""
+    """How many days before that end they were last told; None: not yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the look before left."""
+    """The state that the look before left."""
 
     looked_at: datetime | None = None
     states: Mapping[str, KeyState] = field(default_factory=dict)
-    """By what identifies the key."""
+    """By the key's identifier."""
 
 
 class WatchedKeys:
-    """The item of one client. Kept only where there are keys to be watched."""
+    """The item of one client. Written only if there are keys to watch."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, delivery_key: str) -> None:
         self._looks = Looks(dynamodb, table, delivery_key, _ITEM)
 
     def known(self) -> Known:
-        """Empty if nobody has looked yet. An idle run asks for it: half a read unit, and :meth:`keep` refuses who has
-        read something old."""
+        """Empty before the first look. An idle run asks for it: half a read unit, and :meth:`keep` refuses a caller
+        that read an old state."""
         last = self._looks.last(consistent=False)
         if last is None:
             return Known()
@@ -54,7 +54,7 @@ class WatchedKeys:
         return Known(looked_at, {key: _from_json(fields) for key, fields in found.items()})
 
     def keep(self, before: Known, now: datetime, states: Mapping[str, KeyState]) -> bool:
-        """Keep what this look has found, if no other has kept anything since ``before``: so each thing is told once."""
+        """Write what this look has found, unless another was written since ``before``: so all is reported once."""
         return self._looks.keep(before.looked_at, now, {key: _to_json(state) for key, state in states.items()})
 
 

@@ -1,4 +1,4 @@
-"""Conditional writes: one by one, or a hundred in one transaction. What does not hold changes nothing."""
+"""Conditional writes: one by one, or a hundred in one transaction. A write whose condition fails changes nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CONFLICT_PATIENCE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A conditional ``Put`` or ``Update`` of one item, and how the item can be told to have taken it."""
+    """A conditional ``Put`` or ``Update`` of one item, and how to recognize that the item has taken it."""
 
     verb: str
     request: dict[str, Any]
@@ -53,14 +53,14 @@ class Write:
         return cls("Update", expressions.update(table, key, assign, condition, add=add), assign)
 
     def is_in(self, item: Mapping[str, Any]) -> bool:
-        """Whether the item is as this write leaves it: its time stamp tells it from another writer's."""
+        """Whether the item is as this write leaves it: its time stamp distinguishes it from another writer's."""
         return bool(item) and all(item.get(name) == value for name, value in self.assigned.items())
 
 
 class ConditionalWriter:
     """Carries writes out, each if its condition holds.
 
-    A response can get lost. The client library then asks again, and the condition no longer holds, *because*
+    A response can get lost. The client library then retries, and the condition no longer holds, *because*
     the write took effect. DynamoDB returns the item that it found with its refusal: if the item is as this very write
     leaves it, the write counts as carried out.
     """
@@ -71,7 +71,7 @@ class ConditionalWriter:
     def change(self, write: Write, *, patience: float = 0) -> dict[str, Any] | None:
         """Carry one write out; returns the whole item after it, or None if the condition did not hold.
 
-        What the client library could not overcome is retried for ``patience`` seconds.
+        An error that the client library could not overcome is retried for ``patience`` seconds.
         """
         retries = Retries(_REFUSED)
         while True:
@@ -103,7 +103,7 @@ class ConditionalWriter:
             if len(chunk) > 1 and self._transact([write for _, write in chunk]):
                 done += [etag for etag, _ in chunk]
             else:
-                # One entry of the chunk was not as expected, or there is only one: each for itself.
+                # One entry of the chunk was not as expected, or there is only one: write each separately.
                 done += [etag for etag, write in chunk if self.change(write) is not None]
         return done
 
@@ -119,17 +119,17 @@ class ConditionalWriter:
             if len(chunk) > 1 and self._transact([write for _, group in chunk for write in group]):
                 done += [key for key, _ in chunk]
             else:
-                # One group of the chunk was not as expected, or there is only one: each for itself.
+                # One group of the chunk was not as expected, or there is only one: write each separately.
                 done += [key for key, group in chunk if self.change_together(group)]
         return done
 
     def change_together(self, writes: Sequence[Write], *, patience: float = 0) -> bool:
         """Carry all of these out, or none; False if a condition did not hold.
 
-        If the first is found carried out already, by this very call whose response got lost, all of them are. What the
-        client library could not overcome is retried for ``patience`` seconds; a conflict with another writer, or a
-        want of capacity, which cancel a transaction without saying anything of its conditions, for half a minute at
-        least.
+        If the first is found carried out already, by this very call whose response got lost, all of them are. Errors
+        that the client library could not overcome are retried for ``patience`` seconds. A conflict with another writer,
+        or a lack of capacity, cancels a transaction without saying anything about its conditions: these are retried for
+        half a minute at least.
         """
         token, retries = uuid.uuid4().hex, Retries(_CANCELLED)
         while True:
@@ -154,7 +154,7 @@ class ConditionalWriter:
         return self._transact(writes)
 
     def put_all(self, table: str, items: Sequence[Mapping[str, Any]]) -> None:
-        """Put items that depend on nothing: each in the place of the one with its key."""
+        """Put items unconditionally: each replaces the one with its key."""
         for start in range(0, len(items), _PUTS):
             puts = [{"PutRequest": {"Item": expressions.to_item(item)}} for item in items[start : start + _PUTS]]
             pending: Any = {table: puts}
@@ -179,7 +179,7 @@ def _items(writes: Sequence[Write]) -> Any:
 def _fitting(
     pairs: list[tuple[str, Sequence[Write]]],
 ) -> tuple[list[tuple[str, Sequence[Write]]], list[tuple[str, Sequence[Write]]]]:
-    """As many groups as one transaction takes, at least one, and the rest."""
+    """As many groups as fit into one transaction, at least one, and the rest."""
     room, count = _TRANSACTION, 0
     for _, group in pairs:
         room -= len(group)
