@@ -38,27 +38,27 @@ if TYPE_CHECKING:
 
 RETRIES = 3
 ALLOWED_RUN_TYPES: Any = ("scheduled", "manual")
-"""By schedule and by hand: no backfill, and nothing that assets would start (R4.1, R4.7)."""
+"""By schedule and by hand: no backfill, and no run that an asset starts (R4.1, R4.7)."""
 WATCHED_RUN_TYPES: Any = (*ALLOWED_RUN_TYPES, "asset_triggered")
-"""Also when something has come, for those clients only that ask for it (R4.1)."""
+"""Also on arrival, but only for clients that ask for it (R4.1)."""
 SETTINGS_DAG = "delivery-settings"
 """No configuration can have this name."""
 LONGEST_TASK = timedelta(hours=3)
-"""What all tasks but the transfers do is a few requests for each file. A transfer's limit goes by its batch's size."""
+"""All tasks but the transfers make a few requests for each file. A transfer's limit depends on its batch's size."""
 LONGEST_RUN = timedelta(days=14)
-"""Four tries at some 250 GiB at the slowest speed that is waited for. It is the last resort: a run that is ended so is
-red and winds up nothing; the next one resumes what it left, for the client's turn must come (R4.6)."""
+"""Four tries at some 250 GiB at the slowest accepted speed. It is the last resort: a run that it ends is red and winds
+up nothing. The next run resumes the files: one run must not block the client forever (R4.6)."""
 _LONGEST_RETRY_DELAY = timedelta(minutes=15)
 ON_ARRIVAL = "on-arrival"
-"""The tag of a DAG whose runs also start when something has come."""
+"""The tag of a DAG whose runs also start on arrival."""
 CLEANUP_DAG = "database-cleanup"
 """No client's name has a dash."""
 
 
 def deliveries(dags_folder: Path) -> Iterator[DAG]:
-    """One DAG for each client's YAML file (R1.4, R2.6), and one while a run ends whose file is gone (R4.7).
+    """One DAG for each client's YAML file (R1.4, R2.6), and one while a run whose file is gone ends (R4.7).
 
-    In a task's own process only that task's DAG is built: Airflow parses this anew for every task.
+    In a task's own process only that task's DAG is built: Airflow parses this again for every task.
     """
     directory = configs_directory(dags_folder)
     context = get_parsing_context()
@@ -105,10 +105,10 @@ def build_dag(config: ClientConfig) -> DAG:
     """The DAG that delivers one client's files."""
     dag = _dag(
         config.name,
-        # Airflow's first search box goes by what a DAG is called, not by its tags.
+        # Airflow's first search box finds a DAG by its display name, not by its tags.
         dag_display_name=f"{config.delivery_key} {config.name}",
         description=f"Delivers files of {config.delivery_key} to {config.destination.uri}",
-        # Airflow heeds is_paused only for a DAG that it has never seen; a schedule it heeds at every edit of the YAML.
+        # Airflow honors is_paused only for a DAG that it has never seen, but a schedule at every edit of the YAML.
         schedule=_starts(config),
         allowed_run_types=WATCHED_RUN_TYPES if config.watched else ALLOWED_RUN_TYPES,
         tags={
@@ -132,7 +132,7 @@ def build_dag(config: ClientConfig) -> DAG:
 def build_error_dag(dag_id: str, error: ConfigError, timing: Timing | None = None, client: Collection[str] = ()) -> DAG:
     """The DAG of a file that is wrong: red, under the same id, with the reason where people look (R2.6).
 
-    ``client``: tags that say whose it is, as far as anybody knows.
+    ``client``: tags that name the client, as far as it is known.
     """
     key = next((tag for tag in sorted(client) if tag.startswith("H")), None)
     return _without_configuration(
@@ -164,9 +164,9 @@ def _without_configuration(dag_id: str, error: dict[str, Any], **kwargs: Any) ->
     """A DAG whose new runs are red at once.
 
     It has a delivery's tasks as well, of the same ids. Airflow 3.2.1 plans a run by the latest version of its DAG:
-    tasks that are gone from it are *removed*, and killed where they run
-    (``DagRun.task_instance_scheduling_decisions``), so a slip in the file would take a run under way down. Instead its
-    tasks go by what the run began with.
+    tasks that are gone from it are *removed*, and killed if they run
+    (``DagRun.task_instance_scheduling_decisions``), so a mistake in the file would kill a run under way. Instead, its
+    tasks use the configuration that the run began with.
     """
     dag = _dag(dag_id, **kwargs)
     with dag:
@@ -175,12 +175,12 @@ def _without_configuration(dag_id: str, error: dict[str, Any], **kwargs: Any) ->
 
 
 def _dag(dag_id: str, *, allowed_run_types: Any = ALLOWED_RUN_TYPES, **kwargs: Any) -> DAG:
-    """What all DAGs have in common."""
+    """The arguments that all DAGs share."""
     return DAG(
         dag_id=dag_id,
         catchup=False,
         max_active_runs=1,
-        # A backfill has a limit of its own beside max_active_runs, so its runs would go side by side with the others.
+        # A backfill has a separate limit besides max_active_runs, so its runs would run in parallel with the others.
         allowed_run_types=allowed_run_types,
         is_paused_upon_creation=False,
         dagrun_timeout=LONGEST_RUN,
@@ -198,7 +198,7 @@ def _dag(dag_id: str, *, allowed_run_types: Any = ALLOWED_RUN_TYPES, **kwargs: A
 
 
 def _starts(config: ClientConfig) -> AssetOrTimeSchedule | CronTriggerTimetable | None:
-    """When runs begin: by the schedule, and when something has come, if the configuration asks for it (R4.1)."""
+    """When runs begin: by the schedule and, if the configuration asks for it, on arrival (R4.1)."""
     due = _due(config.name, Timing(None if config.paused else config.schedule, config.timezone))
     if due is None or not config.watched:
         return due
@@ -210,13 +210,14 @@ def _starts(config: ClientConfig) -> AssetOrTimeSchedule | CronTriggerTimetable 
 def _due(name: str, timing: Timing) -> CronTriggerTimetable | None:
     """When runs begin.
 
-    With a start date in the past Airflow runs a new DAG at once, for the last time that its schedule came round: a
-    client that is due on the 1st and deployed on the 25th would get what waits on the 25th. Without one, the timetable
-    says how late the first run may be; a new client waits for its next time. Later runs are not affected: there Airflow
-    goes by the last run, and makes up for one that was missed.
+    With a start date in the past, Airflow runs a new DAG at once, for the last scheduled time: a client that is due on
+    the 1st and deployed on the 25th would get the files that wait on the 25th. Without a start date, the timetable says
+    how late the first run may be; a new client waits for its next time. Later runs are not affected: there Airflow
+    counts from the last run, and makes up for one that was missed.
 
-    Not a start date of the moment of parsing, which would move at each parse; and not no patience at all, for each
-    parse reckons the first run anew: one that the scheduler has not begun when its time is over would be lost.
+    The moment of parsing is no alternative as a start date: it would move at each parse. And some delay must be
+    allowed, because each parse computes the first run again: a run that the scheduler has not started in time would be
+    lost.
     """
     if timing.schedule is None:
         return None
@@ -227,10 +228,10 @@ def _due(name: str, timing: Timing) -> CronTriggerTimetable | None:
 
 
 def _delivery(config: ClientConfig | None, problem: str) -> RegisterFilesSensor:
-    """The tasks of a delivery, in the DAG at hand; returns the first. Without a configuration there is a problem.
+    """The tasks of a delivery, in the current DAG; returns the first. Without a configuration there is a problem.
 
-    A step is a task of its own only where people see to it by itself, or where Airflow tries it again by itself: each
-    task costs seconds (``docs/decisions/0034-four-tasks-in-a-row.md``).
+    A step is a separate task only if people act on it separately, or if Airflow retries it separately: each task costs
+    seconds (``docs/decisions/0034-four-tasks-in-a-row.md``).
     """
     known: dict[str, Any] = {"config": config, "problem": problem}
     register = RegisterFilesSensor(
@@ -240,15 +241,15 @@ def _delivery(config: ClientConfig | None, problem: str) -> RegisterFilesSensor:
     transfer = TransferBatchOperator.partial(
         task_id="transfer_batch", **known, map_index_template="{{ task.batch['label'] }}"
     ).expand(batch=register.output)
-    # From here on the run is wound up, whatever became of mail and transfers; but only if files were registered.
+    # From here on the run is wound up, whatever the outcome of mail and transfers; but only if files were registered.
     wind_up: dict[str, Any] = {**known, "trigger_rule": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS}
     finished = NotifyFinishedOperator(**wind_up, task_id=FINISHED_TASK)
-    # It waits for all of them: for the transfers, since nothing in between runs again where only the failed tasks were
-    # cleared; for the first task, since transfers and e-mail may both have failed.
+    # It waits for all of them: for the transfers, because if only the failed tasks were cleared, no task in between
+    # runs again; for the first task, because transfers and e-mail may both have failed.
     report = ReportOperator(**wind_up, task_id="report")
 
-    # What answers the form's questions runs only where the first task has skipped all that delivers: Airflow skips it
-    # in every other run, without a process.
+    # The tasks that respond to the form's questions run only if the first task has skipped all delivering tasks:
+    # Airflow skips them in every other run, without a process.
     answers: dict[str, Any] = {**known, "trigger_rule": TriggerRule.ALL_SKIPPED, "retries": 0}
     started >> [DestinationTestOperator(**answers, task_id=TEST_DESTINATION), PlanOperator(**answers, task_id=SAY_PLAN)]
 
@@ -256,14 +257,14 @@ def _delivery(config: ClientConfig | None, problem: str) -> RegisterFilesSensor:
     [register, started, transfer] >> finished
     [register, transfer, finished] >> report
     if setting("asset_events") == "True":
-        # Beside the e-mail, and no leaf: whatever becomes of it is not the run's colour.
+        # Beside the e-mail, and not a leaf: its outcome does not decide the run's color.
         announce = AnnounceOperator(**wind_up, task_id="announce")
         [register, started, transfer] >> announce >> report
     return register
 
 
 def build_cleanup_dag(environment: str, *, keep_days: int) -> DAG:
-    """The DAG that keeps Airflow's database small, on MWAA only: nobody else does it (``docs/operators/upkeep.md``)."""
+    """The DAG that keeps Airflow's database small, on MWAA only: nothing else does (``docs/operators/upkeep.md``)."""
     with DAG(
         dag_id=CLEANUP_DAG,
         description=(
@@ -290,7 +291,7 @@ def build_cleanup_dag(environment: str, *, keep_days: int) -> DAG:
 
 
 def build_settings_dag(wrong: Sequence[str]) -> DAG:
-    """The DAG that is there while a setting of the environment is wrong: red, with all that is wrong."""
+    """The DAG that exists while a setting of the environment is wrong: red, and it says what is wrong."""
     with DAG(
         dag_id=SETTINGS_DAG,
         description="Settings of this environment are wrong: they are treated as not set until they are corrected",

@@ -1,9 +1,9 @@
-"""Acknowledgements by recipients: as a run ends it looks for those that are due, notes in the ledger what it finds, and
-tells once of those that have not come in time.
+"""Acknowledgements by recipients: at its end a run looks for those that are due, notes in the ledger what it finds, and
+reports once those that have not come in time.
 
-A run where nothing is awaited pays half a read unit. Where something is, the destination is listed: minutes after a
-delivery, and then the less often the longer it has waited. No delivery goes by any of this, so nothing here ever fails
-a task; and what cannot be looked for is not called missing.
+If nothing is awaited, a run pays half a read unit. Otherwise it lists the destination: minutes after a delivery, and
+then less and less often the longer the delivery has waited. No delivery depends on this, so nothing here ever fails a
+task; and an acknowledgement that cannot be looked for is not reported missing.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from client_delivery.run.context import Run
 
 FIRST_LOOK, _LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=6)
-"""Between two looks: a tenth of what the last delivery has waited, and within these."""
+"""Between two looks: a tenth of the time that the last delivery has waited, within these limits."""
 NOTHING_AWAITED = timedelta(hours=1)
 LOOKED_FOR = timedelta(days=30)
-"""After its time, an acknowledgement is looked for as long as that."""
+"""After its time, an acknowledgement is looked for this long."""
 OVERLAP = timedelta(hours=1)
-"""A delivery may be recorded with a time that is a little older than a look that did not see it yet."""
+"""A delivery may be recorded with a time slightly before a look that did not see it yet."""
 _MOST_NAMED, _MOST_LOGGED = 100, 20
 _LONGEST_TROUBLE = 1000
 
 
 def begin(run: Run) -> None:
-    """From the client's first run on with ``acknowledgement``, deliveries are to be acknowledged. Never raises."""
+    """From the client's first run with ``acknowledgement`` on, deliveries need an acknowledgement. Never raises."""
     if run.config.acknowledgement is None:
         return
     try:
@@ -53,13 +53,13 @@ def begin(run: Run) -> None:
 
 
 def look(run: Run, post: Callable[[], Post], *, delivered: bool) -> bool:
-    """Look for what is due, and tell of what has not come; returns whether there is such news. Never raises.
+    """Look for those that are due, and report those that have not come; returns whether there is news. Never raises.
 
     :param delivered: whether this run may have delivered anything.
     """
     section = run.config.acknowledgement
     if section is None or run.silenced:
-        return False  # silenced, it could tell nobody: the next run looks
+        return False  # with e-mails switched off it could tell nobody: the next run looks
     try:
         return _look(run, section, post, delivered=delivered)
     except Exception as error:
@@ -68,7 +68,7 @@ def look(run: Run, post: Callable[[], Post], *, delivered: bool) -> bool:
 
 
 def told_again(run: Run, post: Post, told: Mapping[str, Any], owner: RunRef) -> OfAcknowledgements:
-    """What an earlier run noted, for it could not tell it."""
+    """The news that an earlier run noted because it could not send it."""
     from client_delivery.notify.acknowledgements import AckNews, Unacknowledged
 
     read = {**told, "news": AckNews(told["news"]), "names": tuple(told["names"])}
@@ -95,7 +95,7 @@ def _look(run: Run, section: Acknowledgement, post: Callable[[], Post], *, deliv
         search(run, section, found)
     after = _judged(section, before, found, now)
     if not kept.keep(before, now, after):
-        return False  # another run has looked in the same moment, and tells
+        return False  # another run has looked at the same moment, and reports it
     news = _news(section, before, after, found, now)
     if news is None:
         return False
@@ -104,7 +104,7 @@ def _look(run: Run, section: Acknowledgement, post: Callable[[], Post], *, deliv
 
 
 def _judged(section: Acknowledgement, before: Progress, found: Look, now: datetime) -> Progress:
-    """How far the look has come. What could not be looked for is judged by a later one."""
+    """How far the look has come. A later look judges what could not be looked for."""
     left = found.left()
     until = before.told_until
     if found.trouble is None:
@@ -128,14 +128,14 @@ def _judged(section: Acknowledgement, before: Progress, found: Look, now: dateti
 
 
 def _due(section: Acknowledgement, before: Progress, left: Iterable[Delivery], now: datetime) -> list[Delivery]:
-    """Those of which the time is over, and that were not judged before."""
+    """Those whose time is over, and that were not judged before."""
     return [one for one in left if one.at + section.within <= now and timestamp(one.at) > before.told_until]
 
 
 def _news(
     section: Acknowledgement, before: Progress, after: Progress, found: Look, now: datetime
 ) -> tuple[AckNews, Sequence[Delivery]] | None:
-    """What this look alone has to tell."""
+    """The news that only this look has."""
     from client_delivery.notify.acknowledgements import AckNews
 
     due = _due(section, before, found.left(), now)

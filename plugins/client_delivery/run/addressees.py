@@ -1,6 +1,6 @@
-"""To whom a message goes and how it speaks to them: the contacts, and each rule of ``notify`` (R7.1).
+"""The addressees of a message, and how it is written for them: the contacts, and each rule of ``notify`` (R7.1).
 
-Whatever there is to be told passes through here: one place makes the message, sends it and logs it.
+Every message passes through here: one place makes it, sends it and logs it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from client_delivery.run.context import Run
 
 REPEATABLE = ("webhook", "pagerduty", "eventbridge")
-"""Ways by which a message whose response was lost is sent again: its id tells the receiver that it is the same."""
+"""Channels by which a message whose response was lost is sent again: its id tells the receiver that it is the same."""
 
 
 def _no_channel(rule: NotifyRule, brief: Brief, seconds: float) -> None:
@@ -41,11 +41,11 @@ class Post:
     """How messages leave, and where they point to."""
 
     ses: Callable[[], SESClient]
-    """The mail service. Make each call only once: a call whose response was lost may have sent the e-mail."""
+    """The mail service. It must make each call only once: a call whose response was lost may have sent the e-mail."""
     run_url: Callable[[RunRef], str | None]
-    """Where a run is in the Airflow UI."""
+    """A run's address in the Airflow UI."""
     deliveries_url: str | None = None
-    """Where people of the team see the client's files."""
+    """The page where the team sees the client's files."""
     to_channel: Callable[[NotifyRule, Brief, float], None] = _no_channel
     """Sends by a rule that is no e-mail, within so many seconds. Raises
     :class:`~client_delivery.notify.sending.NotificationError`, among others."""
@@ -55,7 +55,7 @@ class Post:
 
 @dataclass(frozen=True)
 class OfJob:
-    """What became of a delivery, or what is held."""
+    """The outcome of a delivery, or the held files."""
 
     occasion: Occasion
     summary: JobSummary
@@ -154,21 +154,20 @@ class Addressee(Protocol):
     """Some people, or a channel."""
 
     mark: str
-    """What is added to the name of each claim of theirs in the ledger."""
+    """The suffix of each of their claims in the ledger."""
     repeatable: bool
     """Whether a message that may have arrived may be sent again."""
 
     @property
     def recipients(self) -> Sequence[str]:
-        """Who is noted as having got a message, or not."""
+        """Those who are noted as having got a message, or not."""
 
     def send(self, told: Told, recipients: Sequence[str], id_: str, seconds: float) -> None:
-        """Send to some of them, once; what is left is a
-        :class:`~client_delivery.notify.sending.NotificationError`'s."""
+        """Send to some of them, once. A :class:`~client_delivery.notify.sending.NotificationError` says who is left."""
 
 
 class Contacts:
-    """The contacts of the configuration, as the statement of work has them."""
+    """The contacts of the configuration, as in the statement of work."""
 
     mark = ""
     repeatable = False
@@ -178,7 +177,7 @@ class Contacts:
 
     @property
     def recipients(self) -> Sequence[str]:
-        """The contacts as they are by now."""
+        """The current contacts."""
         return self._run.config.contacts
 
     def send(self, told: Told, recipients: Sequence[str], id_: str = "", seconds: float = 0) -> None:
@@ -187,7 +186,7 @@ class Contacts:
         self.mail(self._post.ses(), told, recipients)
 
     def mail(self, ses: SESClient, told: Told, recipients: Sequence[str]) -> None:
-        """As :meth:`send`, by a mail service at hand."""
+        """Like :meth:`send`, with a given mail service."""
         from client_delivery.notify import messages
 
         sender, contacts = self._run.settings.mail_sender, self._run.config.contacts
@@ -201,7 +200,7 @@ class Contacts:
 
 
 class EmailRule:
-    """The addresses of one rule: those of the team and those of the client each hear in their own words."""
+    """The addresses of one rule: the team's and the client's addresses get different wordings."""
 
     repeatable = False
 
@@ -211,7 +210,7 @@ class EmailRule:
 
     @property
     def recipients(self) -> Sequence[str]:
-        """The addresses as they are by now."""
+        """The current addresses."""
         return self._rule.to
 
     def send(self, told: Told, recipients: Sequence[str], id_: str, seconds: float) -> None:
@@ -279,19 +278,19 @@ class ChannelRule:
 
 
 def addressee_of(run: Run, post: Post, rule: NotifyRule) -> Addressee:
-    """Whom a rule tells."""
+    """The addressee of a rule."""
     return EmailRule(run, post, rule) if rule.via == "email" else ChannelRule(run, post, rule)
 
 
 def mark_of(rule: NotifyRule) -> str:
-    """How the ledger calls a rule: short, whatever the topic's ARN."""
+    """The ledger's name for a rule: short, whatever the topic's ARN."""
     return f"_{hashlib.sha256(rule.key.encode()).hexdigest()[:12]}"
 
 
 def audience_of(address: str, rule: NotifyRule, sender: str) -> Audience:
-    """Whom an address is of: as the rule says, else by the sender's domain.
+    """The audience of an address: as the rule says, otherwise by the sender's domain.
 
-    A domain and its subdomains are one's own: ``example.org`` where e-mails come from ``mail.example.org``.
+    A domain and its subdomains belong together: ``example.org`` if e-mails come from ``mail.example.org``.
     """
     if rule.audience is not None:
         return Audience(rule.audience)

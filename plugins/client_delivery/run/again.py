@@ -1,7 +1,7 @@
-"""What was asked for by name on the Deliveries page: send these once more, or dismiss them (R9.1).
+"""Files that were asked for by name on the Deliveries page: send these again, or dismiss them (R9.1).
 
-The sender is not needed for it: the bytes are read in the pick-up, in its archive, or in the version that was
-delivered, in this order. They arrive under the name under which they were delivered before.
+The sender is not needed: the bytes are read from the pick-up, its archive, or the version that was delivered, in this
+order. They arrive under the name under which they were delivered before.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _NAMED = 20
 
 
 def asked_again(params: Mapping[str, Any]) -> list[str]:
-    """The sort keys of the entries that are to be sent once more; a run that an older release began has none."""
+    """The sort keys of the entries to send again; a run that an older release began has none."""
     return list(dict.fromkeys(params.get("send_again") or ()))
 
 
 def asked_to_dismiss(params: Mapping[str, Any]) -> list[str]:
-    """The sort keys of the entries that are not to be sent any more."""
+    """The sort keys of the entries to dismiss."""
     return list(dict.fromkeys(params.get("dismiss") or ()))
 
 
 class Again:
-    """What is to be done with the files that were asked for, in the place of a look at the pick-up.
+    """The decisions about the files that were asked for, instead of a look at the pick-up.
 
-    Nothing else is sent by such a run, so that nobody is said to have asked for it.
+    Such a run sends nothing else, so that the record names nobody as having asked for another file.
     """
 
     done_file = None
@@ -48,13 +48,13 @@ class Again:
         self._run = run
         entries = run.ledger.find(asked_again(run.params))
         self.unknown = [key for key in asked_again(run.params) if key not in entries]
-        """Sort keys that nobody knows."""
+        """Sort keys that the ledger does not know."""
         self._resumed = [entry for entry in entries.values() if entry.status is Status.PROCESSING]
         wanted = [entry for entry in entries.values() if self._is_to_be_sent(entry)]
         places = list(zip(wanted, run.pickup.locate(entry.kept for entry in wanted), strict=True))
         self._found = [_once_more(entry, file) for entry, file in places if file is not None]
         self.nowhere = [entry for entry, file in places if file is None]
-        """What cannot be sent, for its bytes are not there any more."""
+        """Entries that cannot be sent, because their bytes are gone."""
 
     def parts(self) -> Iterator[Intake]:
         """The decisions, the same each time."""
@@ -67,26 +67,26 @@ class Again:
     def _is_to_be_sent(self, entry: Entry) -> bool:
         owner = self._run.owner
         if entry.status is Status.SUCCESS:
-            # A try before this one, or a life of this run before it was cleared, has sent it.
+            # An earlier try, or a life of this run before it was cleared, has sent it.
             return not entry.armed_by.is_same_run(owner)
         if entry.guarded and not self._run.note:
-            return False  # it goes only when somebody says why (R5.10)
+            return False  # it is sent only with a reason (R5.10)
         return entry.status is Status.FAIL and not (entry.active and entry.owned_by.is_same_life(owner))
 
 
 def _once_more(entry: Entry, file: PickupFile) -> Take:
-    """What was delivered arrives under the name that it had then."""
+    """A delivered file arrives under the name that it had then."""
     name = ArrivalName.of(entry) if entry.status is Status.SUCCESS else None
     return Take(entry.identity, file, before=entry, name=name)
 
 
 def survey_of(run: Run, *, needs_done_file: bool | None = None) -> Survey | Again:
-    """What is to be done with the files that were asked for by name, or with each that waits. To be closed."""
+    """The decisions about the files that were asked for by name, or about each that waits. To be closed."""
     return Again(run) if asked_again(run.params) else run.survey(needs_done_file=needs_done_file)
 
 
 def wait_for_drop(run: Run, nowhere: Iterable[Entry]) -> None:
-    """Whoever drops one of these again is served by the next run."""
+    """When somebody drops one of these again, the next run sends it."""
     entries = list(nowhere)
     if not entries:
         return
@@ -97,7 +97,7 @@ def wait_for_drop(run: Run, nowhere: Iterable[Entry]) -> None:
 
 
 def what_is_nowhere(run: Run) -> str | None:
-    """What to tell of the files that this run was asked to send and could not find; None if it found all of them."""
+    """The message about files that this run was asked to send and could not find; None if it found all of them."""
     entries = run.ledger.find(asked_again(run.params)).values()
     missing = sorted(e.file_name for e in entries if e.wanted is not None and e.wanted.run == str(run.owner))
     if not missing:
@@ -114,7 +114,7 @@ def what_is_nowhere(run: Run) -> str | None:
 
 
 def dismiss(run: Run) -> int:
-    """Dismiss what was asked for (R5.9); returns how many files are not held any more."""
+    """Dismiss the files that were asked for (R5.9); returns how many files are no longer held."""
     keys = asked_to_dismiss(run.params)
     if not keys:
         return 0
@@ -124,7 +124,7 @@ def dismiss(run: Run) -> int:
         if not entry.active and (entry.wanted is not None or (entry.status is Status.FAIL and entry.dismissed is None))
     ]
     done = run.ledger.dismiss(entries, run.owner)
-    # Without a file that nobody wants any more, the set that it came with may be complete.
+    # Without a dismissed file, the set that it came with may be complete.
     run.sets.mark_due(dict.fromkeys(entry.set_id for entry in entries if entry.set_id and entry.identity in done))
     names = sorted(entry.file_name for entry in entries if entry.identity in done)
     run.log_event("files_dismissed", files=len(done), names=names[:_NAMED], by=run.asked_by, why=run.note)

@@ -1,7 +1,7 @@
-"""Other systems are told that a delivery has ended (R7): one event at most for each life of a run.
+"""Tells other systems that a delivery has ended (R7): at most one event for each life of a run.
 
-Nothing of it decides anything about files, and nothing of the delivery waits for it longer than some seconds: an event
-that cannot be put is said, and the run goes on.
+The event decides nothing about files, and the delivery waits for it at most some seconds: if an event cannot be put,
+the log says so, and the run continues.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from client_delivery.run.context import Run
 
 _KIND = "event"
-"""The ledger's mark, beside those of the e-mails."""
+"""The mark in the ledger, beside those of the e-mails."""
 _TRIES = 3
 _BACKOFF = Backoff(first=1.0, longest=4.0)
 _FIRST = {"failed": 0, "held": 1, "replaced": 2, "delivered": 3}
 
 
 class NotPut(Exception):
-    """The bus has not taken the event, for certain.
+    """The bus has certainly not accepted the event.
 
-    :param helps: whether another try may help.
+    :param helps: whether a retry may help.
     """
 
     def __init__(self, why: str, *, helps: bool) -> None:
@@ -37,12 +37,12 @@ class NotPut(Exception):
 
 
 def put_event(run: Run, events: Callable[[], Any], *, run_url: str | None) -> bool:
-    """Put the event of what this run winds up, if there is a bus and nobody has; before the files are set inactive.
+    """Put the event about the files that this run winds up, if there is a bus; once, and before they are set inactive.
 
-    Returns False if one was due and did not get through, as far as anybody knows. Raises nothing: the files are where
-    they belong, and no other try may change that.
+    Returns False if an event was due and, as far as is known, did not get through. Raises nothing: the files are where
+    they belong, and no retry may change that.
 
-    :param events: EventBridge. Make each call only once: a call whose response was lost may have put the event.
+    :param events: EventBridge. It must make each call only once: a call whose response was lost may have put the event.
     """
     if not run.settings.event_bus:
         return True
@@ -61,7 +61,7 @@ def arrived(run: Run) -> tuple[int, int]:
 
 
 def delivered_of(entries: Iterable[Entry]) -> list[Entry]:
-    """Those that were delivered and are to be told of."""
+    """The delivered files to announce."""
     return [entry for entry in entries if entry.status is Status.SUCCESS and not entry.reopened]
 
 
@@ -71,10 +71,10 @@ def _with_outcome(run: Run) -> list[Entry]:
 
 
 def _put_due(run: Run, entries: Sequence[Entry], events: Callable[[], Any], run_url: str | None) -> bool:
-    """Whether all that is due got through."""
+    """Whether every event that is due got through."""
     from client_delivery.notify.delivery_event import as_json
 
-    client = events()  # before the claim: who dies after it must not have had anything left to do but to put it
+    client = events()  # before the claim: after it, only the put itself may remain to be done
     lives = {entry.owned_by for entry in entries}
     claimed = {life for life in lives if run.mail_marks.claim(_KIND, life)}
     about = [entry for entry in entries if entry.owned_by in claimed]
@@ -90,7 +90,7 @@ def _put_due(run: Run, entries: Sequence[Entry], events: Callable[[], Any], run_
         run.log_event("event_not_put", level=logging.ERROR, error=str(error))
         return False
     except Exception as error:
-        # Its claim stays: whoever put it again might put it twice.
+        # Its claim stays: a retry might put the event twice.
         why = f"{type(error).__name__}; it is not known whether it was put"
         run.log_event("event_not_put", level=logging.ERROR, error=why)
         return False
@@ -99,7 +99,7 @@ def _put_due(run: Run, entries: Sequence[Entry], events: Callable[[], Any], run_
 
 
 def event_of(run: Run, entries: Sequence[Entry], run_url: str | None) -> DeliveryEvent:
-    """What there is to be told of these entries."""
+    """The event about these entries."""
     from client_delivery.notify.delivery_event import DeliveryEvent, RunOfEvent
 
     files = sorted((_file(run, entry) for entry in entries), key=lambda one: (_FIRST[one.status], one.name))
@@ -147,7 +147,7 @@ def _text(untrusted: str) -> str:
 
 
 def put(client: Any, bus: str, document: str) -> None:
-    """Put one event on a bus. Raises :class:`NotPut`, and whatever leaves it unknown whether it was put."""
+    """Put one event on a bus. Raises :class:`NotPut`; any other exception means that it may have been put."""
     from botocore.exceptions import (
         ClientError,
         ConnectTimeoutError,
@@ -171,7 +171,7 @@ def put(client: Any, bus: str, document: str) -> None:
             told, status = error.response["Error"], error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
             throttled = told.get("Code") in ("ThrottlingException", "Throttling", "LimitExceededException")
             if status >= 500:
-                raise  # the service may have done it
+                raise  # the service may have put it
             if number == _TRIES or not throttled:
                 refusal = f"EventBridge refuses: {told.get('Message', '')} [{told.get('Code')}]."
                 why = f"{refusal} It needs events:PutEvents on the bus {bus!r}, which must exist"

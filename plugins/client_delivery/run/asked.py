@@ -1,4 +1,4 @@
-"""What the trigger form asked of a run (R9.1): checked as strictly as the YAML, and said back in words."""
+"""The trigger form's requests (R9.1): checked as strictly as the YAML, and repeated in words."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
 
 FIELD = "Only files like"
-"""What the form calls its pattern."""
+"""The form's name for its pattern."""
 _NAMED = 5
 _COMPARED = 10_000
-"""Names among which a similar one is looked for; each takes some microseconds."""
+"""The most names that are searched for a similar one; each takes some microseconds."""
 
 
 def pattern_problem(pattern: str, prefix: str) -> str | None:
-    """What is wrong with the form's pattern, in the words that refuse the YAML's patterns; None if nothing."""
+    """The problem with the form's pattern, in the words for the YAML's patterns; None if it is valid."""
     try:
         TypeAdapter(Pattern).validate_python(pattern)
         refuse_repeated_prefix((pattern,), prefix)
@@ -42,7 +42,7 @@ def pattern_problem(pattern: str, prefix: str) -> str | None:
 def none_found(
     pattern: str, place: str, waiting: Iterable[str], held: Sequence[str], *, done_file_missing: bool
 ) -> str:
-    """What to say where a run was asked for files by name and there is none to send.
+    """The message if a run was asked for files by name and there is none to send.
 
     ``waiting`` are the names of all files in the pick-up, ``held`` those that match and failed before.
     """
@@ -72,7 +72,7 @@ def none_found(
 
 
 def asked(params: Mapping[str, Any], config: ClientConfig) -> str:
-    """What the form asked for beyond the configuration, in words; empty for a run by schedule."""
+    """The form's requests beyond the configuration, in words; empty for a run by schedule."""
     words = []
     if params.get("only_test_destination"):
         words.append("only a test of the destination")
@@ -104,7 +104,7 @@ def _files(keys: Sequence[str]) -> str:
 
 
 class _Names:
-    """How many names there are, and the first of them: a pick-up may hold a million."""
+    """The number of names, and the first of them: a pick-up may hold a million."""
 
     def __init__(self, keep: int = _NAMED) -> None:
         self.count = 0

@@ -1,4 +1,4 @@
-"""One attempt at each file of a batch: where the engine meets the ledger, on the worker and in the container alike."""
+"""One attempt at each file of a batch: it connects engine and ledger, on the worker and in the container alike."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
     from client_delivery.transfer.prepared import Prepared
 
 _CONFIRMATION_VALID = 2.0
-"""Seconds for which an attempt's beginning counts as its confirmation: small files need no second look."""
+"""For this many seconds, an attempt's start counts as its confirmation: small files need no second look."""
 
 
 @dataclass(slots=True)
 class BatchOutcome:
-    """What came of one attempt at a batch."""
+    """The outcome of one attempt at a batch."""
 
     delivered: int = 0
     failed: dict[str, str] = field(default_factory=dict)
-    """File name and reason, for what ended in ``fail``."""
+    """File name and reason, for files that ended in ``fail``."""
     unfinished: dict[str, str] = field(default_factory=dict)
-    """File name and reason, for what another attempt will retry."""
+    """File name and reason, for files that another attempt will retry."""
 
 
 @dataclass(slots=True)
@@ -61,10 +61,10 @@ class _Attempt:
 class Batch:
     """Delivers the entries of one batch, each once.
 
-    :param stop: once set, files in flight end at their next step, with what they have achieved kept.
-    :param order: by what the files are sent one after the other; None: many at once.
-    :param longest: how long it may take before it stops on its own.
-    :param suffixes: what is behind each name for what is done to the content on its way.
+    :param stop: once set, files in flight stop at their next step, and their progress is kept.
+    :param order: the order in which files are sent, one after the other; None: many at the same time.
+    :param longest: how long it may take before it stops by itself.
+    :param suffixes: at the end of each name, for what is done to the content on its way.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Batch:
 
     @classmethod
     def of_run(cls, run: Run, logger: logging.Logger, *, stop: threading.Event, longest: timedelta) -> Batch:
-        """A batch of this run, as its configuration says; the same for a worker and a container."""
+        """A batch of this run, according to its configuration; the same for a worker and a container."""
         return cls(
             run.ledger,
             run.owner,
@@ -110,10 +110,10 @@ class Batch:
         )
 
     def deliver(self, entries: Sequence[Entry], open_destination: Callable[[], Destination]) -> BatchOutcome:
-        """Try each file once and record what came of it (R6.2). One file's failure never stops the others.
+        """Try each file once and record its outcome (R6.2). One file's failure never stops the others.
 
-        A destination that cannot even be opened is a failed attempt of every file: its reason then stands in each
-        entry and in the finish e-mail.
+        A destination that cannot be opened is a failed attempt of every file: each entry and the finish e-mail then
+        have the reason.
         """
         started = time.monotonic()
         log_event(self._logger, "batch_started", files=len(entries), bytes=sum(entry.size for entry in entries))
@@ -143,7 +143,7 @@ class Batch:
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
-        """After ``longest``, stop as if told to; what is achieved is kept."""
+        """After ``longest``, stop as if told to; the progress is kept."""
         if self._longest is None:
             yield
             return
@@ -177,9 +177,9 @@ class Batch:
         return Job(begun.arrives_as, source, begun.fencing_token, begun.resume), journal
 
     def _renamed(self, begun: Entry, name: str) -> Entry:
-        """The configuration has been edited since the file got its name: its end says what is done by now.
+        """The configuration has been edited since the file got its name: its suffixes now say how it is treated.
 
-        What an earlier attempt left goes: it is of other content.
+        The leftovers of an earlier attempt are removed: they have other content.
         """
         if begun.resume and self._destination is not None:
             # A destination that only delivers knows no prepared files.
@@ -208,7 +208,7 @@ class Batch:
             self._note_superseded(entry, error)
 
     def _delivered(self, attempt: _Attempt, receipt: Receipt) -> None:
-        # What was not read in the pick-up is not removed: it is what it can be sent from again.
+        # A source outside the pick-up is not removed: the file can be sent again from it.
         elsewhere = attempt.entry.origin is not None
         entry = self._ledger.delivered(attempt.entry, receipt, remove_source=self._bypass and not elsewhere)
         with self._lock:
@@ -230,7 +230,7 @@ class Batch:
             self._dispose(entry)
 
     def _remove_prepared(self, entry: Entry, prepared: Prepared) -> None:
-        """What was delivered in its place is needed no longer; what cannot be removed now goes after seven days."""
+        """Remove the prepared copy that was delivered; if that fails now, it expires after seven days."""
         from client_delivery.transfer.treatment.destination import TreatedDestination
 
         try:
@@ -257,11 +257,11 @@ class Batch:
             try:
                 self._ledger.removed([entry], lambda _: archived)
             except Exception as error:
-                # The file is delivered and gone; without this, people do not see it, and nobody finds the copy.
+                # The file is delivered and gone; without this note, people could not see that, or find the copy.
                 self._log("removal_not_noted", entry, level=logging.ERROR, error=type(error).__name__, kept=archived)
 
     def _replaced(self, attempt: _Attempt, error: SourceReplaced) -> None:
-        """What came in its place is registered by another run; whether that needs anybody, the run knows."""
+        """Another run registers the new object; this run decides whether a person must act."""
         entry = self._ledger.replaced(attempt.entry, str(error))
         self._log("file_replaced", entry, level=logging.WARNING, error=str(error))
         self._clean_up(attempt)
@@ -288,7 +288,7 @@ class Batch:
             self._logger.error("Unexpected error while delivering %s", as_json(entry.file_name), exc_info=error)
 
     def _clean_up(self, attempt: _Attempt) -> None:
-        """No attempt follows: what is left at the destination for one is removed."""
+        """No attempt follows: remove what is left at the destination for one."""
         if self._destination is None or not attempt.journal.state:
             return
         try:
@@ -331,11 +331,11 @@ class LedgerJournal:
             self._ledger.confirm(self._entry)
 
     def resumed(self, there: int) -> None:
-        """Report what an earlier attempt brought there."""
+        """Report the bytes that an earlier attempt delivered."""
         self._progress.resumed(there)
 
     def progress(self, moved: int) -> None:
-        """Report bytes taken by the destination."""
+        """Report bytes that the destination has accepted."""
         self._progress(moved)
 
 
@@ -350,7 +350,7 @@ def in_order(entries: Sequence[Entry], order: str) -> list[Entry]:
 
 
 def file_fields(entry: Entry) -> dict[str, Any]:
-    """How a log line names a file (R8.1); its client is named by :func:`client_fields`."""
+    """The fields that name a file in a log line (R8.1); :func:`client_fields` name its client."""
     named = {} if entry.delivered_name is None else {"arrives_as": entry.delivered_name}
     return {
         "file": entry.file_name,

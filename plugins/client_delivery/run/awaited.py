@@ -1,4 +1,4 @@
-"""Which deliveries wait for an acknowledgement, and which of them have one at the destination by now."""
+"""The deliveries that wait for an acknowledgement, and those that have one at the destination by now."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from client_delivery.transfer.listing import Listing, There
 
 SKEW = timedelta(minutes=5)
-"""What is put back may look so much older than the delivery, by the destination's clock."""
+"""By the destination's clock, an acknowledgement may look this much older than the delivery."""
 PATIENCE = 60.0
 """Seconds for all listing together."""
 MOST_AWAITED = 20_000
-"""Deliveries that one look looks for, the latest first."""
+"""The most deliveries in one look, the latest first."""
 MOST_READ = 100_000
-"""Deliveries of the record that one look reads."""
+"""The most deliveries of the record that one look reads."""
 _MOST_CANDIDATES, _MOST_LOGGED = 20, 100
 
 
 @dataclass(slots=True)
 class Delivery:
-    """One that is to be acknowledged."""
+    """A delivery that needs an acknowledgement."""
 
     position: str
     at: datetime
@@ -43,18 +43,18 @@ class Delivery:
     delivered: str
     awaited: Awaited
     candidates: list[Acknowledged] = field(default_factory=list)
-    """What is called so, and not older."""
+    """A file of that name that is not older."""
     found: Acknowledged | None = None
 
 
 @dataclass(slots=True)
 class Look:
-    """What one look has found."""
+    """The result of one look."""
 
     deliveries: list[Delivery] = field(default_factory=list)
     trouble: str | None = None
     more: bool = False
-    """Whether there are more deliveries than one look takes on: of the oldest nothing is known then."""
+    """Whether there are more deliveries than one look takes on: then nothing is known about the oldest."""
 
     def left(self) -> list[Delivery]:
         """Those without one."""
@@ -62,7 +62,7 @@ class Look:
 
 
 def awaited(run: Run, section: Acknowledgement, begin: str) -> Look:
-    """The deliveries that are to be acknowledged and are not, by the record; the latest of each name.
+    """The deliveries that need an acknowledgement and have none in the record; the latest of each name.
 
     :param begin: of the deliveries from that moment on.
     """
@@ -74,7 +74,7 @@ def awaited(run: Run, section: Acknowledgement, begin: str) -> Look:
             break
         delivered = one.delivered_name or one.file_name
         if delivered in seen:
-            continue  # what replaced it is to be acknowledged
+            continue  # the one that replaced it needs one
         seen.add(delivered)
         if one.position in there:
             continue
@@ -100,14 +100,14 @@ def _deliveries(run: Run, begin: str) -> Iterator[Recorded]:
 
 
 def search(run: Run, section: Acknowledgement, look: Look) -> None:
-    """Look through the destination, and note in the ledger what is there."""
+    """Search the destination, and note in the ledger what is there."""
     try:
         with listing_of(run.config, section.place, run.settings, run.secret_of, seconds=PATIENCE) as listing:
             _match(run, look, listing)
     except TransferError as error:
         look.trouble = str(error)
     except Exception as error:
-        # Not its words: they may be about a credential.
+        # Not its text: it may contain a credential.
         look.trouble = f"unexpected {type(error).__name__}; see the log"
         logging.getLogger(__name__).exception("Unexpected error while acknowledgements were looked for")
     _choose(run, look)
@@ -137,7 +137,7 @@ def _match(run: Run, look: Look, listing: Listing) -> None:
             by_begin[one.awaited.begins].append(one)
         lengths = sorted({len(begins) for begins in by_begin}, reverse=True)
         for there in listing.files(directory, _common(by_begin)):
-            # The one of which most is said: 'claims2.ack' is not the acknowledgement of 'claims' by 'claims*.ack'.
+            # The most specific pattern: 'claims2.ack' is not the acknowledgement of 'claims' by 'claims*.ack'.
             begins = (there.name[:length] for length in lengths if length <= len(there.name))
             fits = (one for head in begins for one in by_begin.get(head, ()) if one.awaited.is_called(there.name))
             if (delivery := next(fits, None)) is not None:
@@ -145,10 +145,10 @@ def _match(run: Run, look: Look, listing: Listing) -> None:
 
 
 def _take(run: Run, delivery: Delivery, directory: str, there: There) -> None:
-    """It may be this delivery's, unless it is older."""
+    """It may belong to this delivery, unless it is older."""
     if there.modified is not None and there.modified < delivery.at - SKEW:
         return
-    # A name that is no text cannot be kept as it is, and no delivered file has one.
+    # A name that is not text cannot be stored as it is, and no delivered file has one.
     name = (directory + there.name).encode(errors="surrogateescape").decode(errors="replace")
     modified, at = None if there.modified is None else timestamp(there.modified), timestamp(datetime.now(UTC))
     if len(delivery.candidates) < _MOST_CANDIDATES:
@@ -158,7 +158,7 @@ def _take(run: Run, delivery: Delivery, directory: str, there: There) -> None:
 
 
 def _choose(run: Run, look: Look) -> None:
-    """The first that came and is not another delivery's: a file that was sent again is to be acknowledged again."""
+    """The first that came and is not another delivery's: a file that was sent again needs a new acknowledgement."""
     candidates = [one for delivery in look.deliveries for one in delivery.candidates]
     used = run.acknowledgements.used((one.found, one.modified) for one in candidates) if candidates else set()
     for delivery in look.deliveries:
@@ -167,6 +167,6 @@ def _choose(run: Run, look: Look) -> None:
 
 
 def _common(begins: Iterable[str]) -> str:
-    """What all of them begin with."""
+    """The common beginning of all of them."""
     first, last = min(begins), max(begins)
     return first[: next((at for at, char in enumerate(first) if char != last[at : at + 1]), len(first))]

@@ -1,4 +1,4 @@
-"""What an XCom says of a run's batches, and what the Airflow UI calls them."""
+"""A run's batches as an XCom describes them, and their names in the Airflow UI."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ start; SQLite takes anything."""
 
 
 class BatchRef(TypedDict):
-    """What an XCom says of one batch: never the file list, which is in the ledger."""
+    """One batch as an XCom describes it: never the file list, which is in the ledger."""
 
     batch: int
     files: int
     bytes: int
     label: str
-    """What the Airflow UI calls the mapped task instance."""
+    """The name of the mapped task instance in the Airflow UI."""
     owner: str
     offloaded: bool
-    """Whether a container of its own sends it (R6.1)."""
+    """Whether a separate container sends it (R6.1)."""
 
 
 class Share:
-    """What one batch has taken on so far."""
+    """One batch as filled so far."""
 
     def __init__(self) -> None:
         self._files = 0
@@ -68,9 +68,9 @@ def nothing_to_send(owner: RunRef) -> BatchRef:
 
 
 def _fitting(words: str, name: str, room: int) -> str:
-    """The words and the name in ``room`` characters: of a longer name its end, which tells files apart.
+    """The words and the name in ``room`` characters; of a longer name, its end, which distinguishes files.
 
-    What a terminal would act on is escaped; a NUL, which S3 allows in a key, PostgreSQL would refuse.
+    Characters that a terminal would act on are escaped; PostgreSQL would refuse a NUL, which S3 allows in a key.
     """
     shown = visible(name)
     room -= len(words)

@@ -1,4 +1,4 @@
-"""The end of a run: every file gets an outcome and is set inactive, and what failed is told (R7.2, R8.2, R8.3)."""
+"""The end of a run: every file gets an outcome and is set inactive, and failures are reported (R7.2, R8.2, R8.3)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMED = 20
 
 
 def settle(run: Run) -> list[Entry]:
-    """When the tries are over, end what is still ``processing`` in ``fail`` (R6.2, R7.2); returns what is to be closed.
+    """When the tries are over, end entries still ``processing`` in ``fail`` (R6.2, R7.2); returns the entries to close.
 
     Safe to run again: a second time there is nothing left to end.
     """
@@ -36,9 +36,9 @@ def settle(run: Run) -> list[Entry]:
 
 
 def deactivate(run: Run, settled: Sequence[Entry]) -> int:
-    """Say what came of each file (R8.1), and set all of the client's entries inactive (R8.2).
+    """Log the outcome of each file (R8.1), and set all of the client's entries inactive (R8.2).
 
-    What is sent is closed, what failed is held (R5.4). An entry that still is ``processing`` stays open, for the next
+    Sent files are closed, failed ones are held (R5.4). An entry that is still ``processing`` stays open, for the next
     run to resume (R4.6). Returns how many files make the run red.
 
     :param settled: what :func:`settle` returned.
@@ -49,7 +49,7 @@ def deactivate(run: Run, settled: Sequence[Entry]) -> int:
     unfinished = [entry for entry in settled if entry.status is Status.PROCESSING and entry.active]
     sent = [entry for entry in terminal if entry.status is Status.SUCCESS and not entry.reopened]
     if run.config.expected_every_days and sent:
-        run.last_delivery.note()  # first: what is closed is not seen again by another try
+        run.last_delivery.note()  # first: a retry does not see closed entries again
     counts = {
         "closed": len(run.ledger.close(terminal, run.owner)),
         "failed": sum(map(run.failed, terminal)),
@@ -65,7 +65,7 @@ def deactivate(run: Run, settled: Sequence[Entry]) -> int:
 
 
 def failures(run: Run, closed: int) -> str | None:
-    """What to tell of the files that make this run red (R8.3); None if there are none.
+    """The message about the files that make this run red (R8.3); None if there are none.
 
     :param closed: how many of them were set inactive just now.
     """
@@ -101,7 +101,7 @@ def _tell(run: Run, settled: Sequence[Entry]) -> None:
     counts["not_sent"] = sum(len(entry.duplicate_names) for entry in settled)
     sent = [entry for entry in ours if entry.status is Status.SUCCESS]
     if ours:
-        # By what does not change when the task is retried.
+        # From facts that do not change when the task is retried.
         began = min(entry.armed_at or entry.created_at or entry.timestamp for entry in ours)
         size = sum(entry.size for entry in sent)
         run.note_month(began=began, files=len(sent), size=size, failed=counts[Status.FAIL.value])
@@ -111,7 +111,7 @@ def _tell(run: Run, settled: Sequence[Entry]) -> None:
 
 
 def _clean_up(run: Run, entries: Sequence[Entry]) -> None:
-    """No attempt will resume these: what they left at the destination is removed, if that can be done now."""
+    """No attempt will resume these: remove their leftovers at the destination, if possible now."""
     if not entries:
         return
     try:
@@ -119,6 +119,6 @@ def _clean_up(run: Run, entries: Sequence[Entry]) -> None:
             for entry in entries:
                 destination.discard(entry.arrives_as, entry.resume or {})
     except Exception as error:
-        # Leftovers do no harm: they are hidden or incomplete, and are said here.
+        # Leftovers do no harm: they are hidden or incomplete, and are logged here.
         names = [entry.file_name for entry in entries]
         run.log_event("leftovers_not_removed", level=logging.WARNING, files=names, error=type(error).__name__)

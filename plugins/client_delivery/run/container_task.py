@@ -1,4 +1,4 @@
-"""What is asked of ECS for a batch: how large a container, for how long, with which order, and whose it is (R6.1)."""
+"""The request to ECS for a batch: the container's size, time limit, order, and owner (R6.1)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from client_delivery.runtime.settings import OffloadSettings
 
 LARGEST_OVERRIDES = 8_192
-"""Characters that ECS takes for all overrides of a task, their JSON included (RunTask's ``overrides``)."""
+"""Characters that ECS accepts for all overrides of a task, their JSON included (RunTask's ``overrides``)."""
 _LARGE = 100 * 1024**3
 _SPOT = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
 
 
 class NoContainers(Exception):
-    """The environment has no containers any more. The message says what to do."""
+    """The environment no longer has containers. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ContainerTask:
     """One batch as a task of ECS.
 
     :param run: the run that the batch belongs to.
-    :param batch: the batch, as registering described it.
+    :param batch: the batch, as registration described it.
     :param refusals: how often ECS has had no room for it; after the first time it no longer asks for Spot.
     """
 
@@ -41,7 +41,7 @@ class ContainerTask:
 
     @property
     def ecs(self) -> OffloadSettings:
-        """Where containers run. Raises :class:`NoContainers`."""
+        """The cluster and task definition of containers. Raises :class:`NoContainers`."""
         if self.run.settings.offload is None:
             raise NoContainers(
                 "This batch was planned for a container, but delivery.ecs_cluster and delivery.ecs_task_definition "
@@ -50,7 +50,7 @@ class ContainerTask:
         return self.run.settings.offload
 
     def arguments(self) -> dict[str, Any]:
-        """What Airflow's operator for ECS is told, but for the overrides. Raises :class:`NoContainers`."""
+        """The arguments of Airflow's ECS operator, except the overrides. Raises :class:`NoContainers`."""
         ecs = self.ecs
         spot = ecs.spot and not self.refusals
         return {
@@ -64,14 +64,14 @@ class ContainerTask:
             "awslogs_group": ecs.log_group or None,
             "awslogs_stream_prefix": ecs.log_stream_prefix if ecs.log_group else None,
             "waiter_delay": ecs.poll_seconds,
-            # Waiting has an end as well; the next try finds the container, or follows it.
+            # Waiting ends too; the next try finds the container, or follows it.
             "waiter_max_attempts": math.ceil(
                 longest_try(self.run.config, self.batch).total_seconds() / ecs.poll_seconds
             ),
         }
 
     def overrides(self) -> dict[str, Any]:
-        """The container's size and its order, which goes by the ledger where it is too long for ECS."""
+        """The container's size and its order, which goes through the ledger if it is too long for ECS."""
         run, number = self.run, self.batch["batch"]
         order = Order(run.config, run.owner, number, run.bypass).to_json()
         made = self._ordering(order)
@@ -91,7 +91,7 @@ class ContainerTask:
 
 
 def group_of(delivery_key: str) -> str:
-    """How a client's containers are told from others."""
+    """Distinguishes a client's containers from others."""
     return f"delivery:{delivery_key.replace('#', ':')}"
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a container: in words for ledger and e-mail, and in what follows from it."""
+"""What can be wrong with a container: in words for ledger and e-mail, and its consequences."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from client_delivery.run.offloaded import Trouble
 from client_delivery.run.order import ExitCode
 
 _EXPECTED = frozenset({ExitCode.DELIVERED, ExitCode.UNFINISHED, ExitCode.FAILED})
-"""With these the ledger says what has become of the files."""
+"""With these exit codes, the ledger has the files' outcomes."""
 
 _NO_ROOM = re.compile(
     r"capacity is unavailable|\bRESOURCE:|reached the limit on the number of|request ?limit ?exceeded|rate exceeded",
     re.IGNORECASE,
 )
-"""ECS's words for what only time fixes: no capacity, the account's quota of tasks or vCPUs used up, too many requests.
+"""ECS's messages for causes that only time fixes: no capacity, the quota of tasks or vCPUs used up, too many requests.
 
-It says them in RunTask's list ``failures`` (with status 200), in an error, and as the reason of a task that stopped.
+They are in RunTask's list ``failures`` (with status 200), in an error, and in the reason of a task that stopped.
 """
 _NOT_NOW = frozenset(
     {"ThrottlingException", "Throttling", "RequestLimitExceeded", "ServerException", "ServiceUnavailableException"}
 )
 _FROM_OUTSIDE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"})
-"""ECS's ``stopCode`` of a task that was stopped by hand, or whose host was taken back."""
+"""ECS's ``stopCode`` of a task that was stopped by hand, or whose host was reclaimed."""
 _ADVICE = {
     "AccessDeniedException": "Airflow's role needs ecs:RunTask on the task definition and iam:PassRole on its roles",
     "ClusterNotFoundException": "check delivery.ecs_cluster",
@@ -37,7 +37,7 @@ _ADVICE = {
 
 
 def refused(failures: Sequence[Mapping[str, Any]]) -> Trouble:
-    """Why ECS did not take a container, from RunTask's list ``failures``."""
+    """Why ECS did not accept a container, from RunTask's list ``failures``."""
     reasons = [str(failure.get("reason") or "no reason given") for failure in failures]
     details = [f" ({failure['detail']})" if failure.get("detail") else "" for failure in failures]
     told = "; ".join(reason + detail for reason, detail in zip(reasons, details, strict=True))
@@ -45,9 +45,9 @@ def refused(failures: Sequence[Mapping[str, Any]]) -> Trouble:
 
 
 def not_started(error: Exception, *, tells: bool = False) -> Trouble:
-    """Why ECS did not take a container, from an error on the way there.
+    """Why ECS did not accept a container, from an error on the way there.
 
-    :param tells: whether the error's text is safe to show, whatever it is.
+    :param tells: whether the error's text is always safe to show.
     """
     if isinstance(error, ClientError):
         refusal, status = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
@@ -58,15 +58,15 @@ def not_started(error: Exception, *, tells: bool = False) -> Trouble:
         return _refused(f"ECS cannot be reached ({error})", waits=True)
     if tells or isinstance(error, BotoCoreError):
         return _refused(str(error), waits=False)
-    # Anything may be quoted in it: only its kind is told, the rest is in the log.
+    # It may quote anything: only its kind is shown, the rest is in the log.
     return _refused(f"unexpected {type(error).__name__}; see the task's log", waits=False)
 
 
 def as_described(tasks: Sequence[Mapping[str, Any]], why: str | None) -> Trouble | None:
-    """What is wrong with how a container ended, from what ECS says of it; None if the ledger says all there is to say.
+    """The problem with a container's end, from ECS's description; None if the ledger says everything.
 
     :param tasks: the container's task, or nothing if ECS has forgotten it.
-    :param why: what whoever waited for the end knows, where it is not known whether that came.
+    :param why: what the waiting trigger knows, if it is not known whether the container ended.
     """
     if not tasks:
         return end_unknown(why or "ECS no longer knows it")
@@ -84,7 +84,7 @@ def end_unknown(why: str) -> Trouble:
 
 
 def ended(task: Mapping[str, Any]) -> Trouble | None:
-    """What is wrong with how a task ended; None if the ledger says all there is to say."""
+    """The problem with a task's end; None if the ledger says everything."""
     container = task["containers"][0] if task.get("containers") else {}
     code = container.get("exitCode")
     reason = container.get("reason") or task.get("stoppedReason") or "no reason given"

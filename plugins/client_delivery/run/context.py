@@ -1,4 +1,4 @@
-"""What every step of a run works on: the configuration, the trigger form's parameters, the ledger and the pick-up."""
+"""The context of every step of a run: the configuration, the trigger form's parameters, the ledger and the pick-up."""
 
 from __future__ import annotations
 
@@ -42,34 +42,34 @@ class Run(Notes):
     owner: RunRef
     params: Mapping[str, Any]
     state_of: Callable[[RunRef], str | None] = lambda ref: None
-    """Airflow's state of another run; None if there is no such run (any more)."""
+    """Airflow's state of another run; None if there is no such run, or no longer."""
     asked_by: str | None = None
-    """The user who triggered the run, as Airflow knows them. Who cleared it, Airflow does not tell its tasks."""
+    """The user who triggered the run, as Airflow knows them. Airflow does not tell its tasks who cleared a run."""
     note: str | None = None
     """The run's note, as it was when this task began."""
     secret_of: Callable[[str], Secret] = _no_secret
     """The credential of a connection id."""
     stop_containers: Callable[[str, str], Sequence[str]] = lambda delivery_key, reason: ()
-    """Stops what still runs in ECS for a delivery key, and says why; returns the tasks' ARNs."""
+    """Stops the ECS tasks that still run for a delivery key, with a reason; returns their ARNs."""
 
     @staticmethod
     def begun(owner: RunRef) -> Begun | None:
-        """With what the latest run of this DAG that had files in hand began (R4.7)."""
+        """What the latest run of this DAG that had files in hand began with (R4.7)."""
         return _configurations().get(owner.dag_id)
 
     def begin(self) -> None:
-        """The run has files in hand from now on: whatever happens to the file, it ends as it began (R4.7)."""
+        """The run has files in hand from now on: whatever happens to the YAML file, it ends as it began (R4.7)."""
         configuration = self.config.model_dump_json(exclude_defaults=True)
         self.note_change(lambda: self.begun(self.owner), configuration)
         _configurations().begin(self.owner.dag_id, self.owner, configuration, self.params)
 
     def end(self) -> None:
-        """The run has no files in hand any more."""
+        """The run no longer has files in hand."""
         _configurations().end(self.owner.dag_id, self.owner)
 
     @staticmethod
     def forget(begun: Begun) -> None:
-        """That run is over, and another has set inactive what it had in hand."""
+        """That run is over, and another has set its files inactive."""
         _configurations().end(begun.name, begun.life)
 
     def closed_until(self, moment: datetime) -> datetime | None:
@@ -85,7 +85,7 @@ class Run(Notes):
 
     @property
     def offload_threshold(self) -> int | None:
-        """Bytes from which on a file gets a container of its own (R6.1); None if there are no containers."""
+        """From this number of bytes on, a file gets a separate container (R6.1); None if there are no containers."""
         if self.settings.offload is None:
             return None
         return self.config.offload_threshold or self.settings.offload_threshold
@@ -97,7 +97,7 @@ class Run(Notes):
 
     @property
     def needs_done_file(self) -> bool:
-        """Whether only a done file lets new files go (R4.3)."""
+        """Whether new files wait for a done file (R4.3)."""
         return self.config.trigger_on_done_file and not self.params["ignore_done_file"]
 
     @property
@@ -107,11 +107,11 @@ class Run(Notes):
 
     @property
     def silenced(self) -> bool:
-        """Whether the trigger form switched the messages of this run off that the configuration has on."""
+        """Whether the configuration sends messages, and the trigger form switched them off for this run."""
         return self.config.send_notifications and not self.notifies
 
     def others_under_way(self, entries: Iterable[Entry]) -> list[RunRef]:
-        """The other runs that own some of these entries and that are not over, says Airflow (R4.1).
+        """The other runs that own some of these entries and that, according to Airflow, are not over (R4.1).
 
         ``max_active_runs`` alone does not prevent them: a renamed configuration has another DAG, and the command line
         can start a run beside another.
@@ -120,7 +120,7 @@ class Run(Notes):
         return sorted((ref for ref in owners if self.state_of(ref) in _UNDER_WAY), key=str)
 
     def to_wind_up(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Those that this run may conclude: its own, and what runs that are over have left (R4.2)."""
+        """The entries that this run may conclude: its own, and those that ended runs have left (R4.2)."""
         known = list(entries)
         others = self.others_under_way(known)
         return [entry for entry in known if not any(entry.owned_by.is_same_run(other) for other in others)]
@@ -128,7 +128,7 @@ class Run(Notes):
     def failed(self, entry: Entry) -> bool:
         """Whether the file makes the run red (R8.3).
 
-        One that was replaced before it was read does not, where the next run sends the new object without being asked.
+        A file that was replaced before it was read does not, if the next run sends the new object without being asked.
         """
         goes_by_itself = entry.replaced and not self.config.trigger_on_done_file
         return entry.status is Status.FAIL and entry.dismissed is None and not goes_by_itself
@@ -144,7 +144,7 @@ class Run(Notes):
         )
 
     def survey(self, *, needs_done_file: bool | None = None) -> Survey:
-        """What is to be done with each file that waits. To be closed."""
+        """The decision about each file that waits. To be closed."""
         return Survey(
             self.pickup,
             self.ledger,

@@ -1,4 +1,4 @@
-"""A run's destination, opened with what a worker (by Airflow) or a container (without it) knows of its credential."""
+"""A run's destination, opened with the credential that a worker (by Airflow) or a container (without it) finds."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def destination_of(
     """The destination, to be entered.
 
     :param source: an identity that may read the pick-up.
-    :param copies: whether S3 may be asked to copy by itself; not what is not in S3.
+    :param copies: whether S3 may be asked to copy by itself; only for files that are in S3.
     :param secret_of: finds the credential of a connection id.
 
     Raises :class:`~client_delivery.transfer.contract.DestinationUnavailable`.
     """
     destination = config.destination
-    treated = config.treated and copies  # what arrives beside the files is not treated
+    treated = config.treated and copies  # companions are not treated
     pickup = source
     if treated:
-        # What is delivered is read where it was prepared, by our own identity.
+        # The prepared file is read with our own identity.
         from client_delivery.access.aws import s3_access
 
         source = s3_access()
@@ -63,7 +63,7 @@ def destination_of(
 def listing_of(
     config: ClientConfig, place: str | None, settings: Settings, secret_of: Callable[[str], Secret], *, seconds: float
 ) -> Listing:
-    """The destination, to be looked through for so many seconds at most; to be entered.
+    """The destination, for a search of at most so many seconds; to be entered.
 
     Raises :class:`~client_delivery.transfer.contract.DestinationUnavailable`.
     """
@@ -79,7 +79,7 @@ def listing_of(
 
 
 def _identity(config: ClientConfig, secret_of: Callable[[str], Secret]) -> tuple[Secret | None, S3Access | None]:
-    """Who we are at the destination: by a credential, or in S3 by a role."""
+    """Our identity at the destination: a credential, or in S3 a role."""
     destination = config.destination
     if destination.type == "s3":
         from client_delivery.access.aws import identity_for, s3_access
@@ -97,7 +97,7 @@ def _treated(
     area: S3Access,
     secret_of: Callable[[str], Secret],
 ) -> Destination:
-    """The destination, with what is done to each file before."""
+    """The destination, with the treatment of each file before."""
     from client_delivery.transfer.treatment.area import PreparedArea
     from client_delivery.transfer.treatment.destination import TreatedDestination, Treatment
     from client_delivery.transfer.treatment.encryption import open_encryption

@@ -1,4 +1,4 @@
-"""Is there anything to do (R4.3, R4.4), and how does a run end that finds nothing (R5.9)?"""
+"""Is there anything to do (R4.3, R4.4), and how does a run that finds nothing end (R5.9)?"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FormRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class IdleEnd:
-    """How a run ends that found nothing to do."""
+    """The end of a run that found nothing to do."""
 
     overdue: bool
     """Whether the client's files are later than its configuration expects."""
@@ -38,7 +38,7 @@ class IdleEnd:
 
 
 def check_form(run: Run) -> None:
-    """Log what the trigger form asks for. Raises :class:`FormRefused` if it asks for what there cannot be."""
+    """Log the trigger form's requests. Raises :class:`FormRefused` if it asks for something impossible."""
     if run.asked:
         run.log_event("form_asks", asked=run.asked)
     if reason := run.params.get("acknowledge_late"):
@@ -112,7 +112,7 @@ def end_idle(run: Run, found: Findings, post: Callable[[], Post]) -> IdleEnd:
 
 
 def _overdue(run: Run) -> bool:
-    """Whether files are overdue; the run stays green, for there is nothing to run again."""
+    """Whether files are overdue; the run stays green, because there is nothing to run again."""
     expected = run.config.expected_every_days
     if not expected:
         return False
@@ -124,7 +124,7 @@ def _overdue(run: Run) -> bool:
 
 
 def _refuse_green(run: Run, found: Findings) -> None:
-    """A run that was asked for files by name and has none is not green: somebody would believe that they went."""
+    """A run that was asked for files by name and has none is not green: people would believe that they were sent."""
     pattern = run.options.file_pattern
     if not pattern or run.owner.generation:
         return

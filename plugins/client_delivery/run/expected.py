@@ -1,7 +1,7 @@
-"""Files that are expected by a time: each run looks whether they have come, and tells once if they have not.
+"""Files that are expected by a time: each run checks whether they have come, and reports once if they have not.
 
 An idle run pays one read for it, and a write twice a day; the record of deliveries is asked only when a time has passed
-or a reminder is due. No delivery goes by any of this, so nothing here ever fails a task.
+or a reminder is due. No delivery depends on this, so nothing here ever fails a task.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from client_delivery.run.context import Run
 
 _NOTED_AFTER = timedelta(hours=12)
-"""How often it is noted that somebody has looked, where nothing else is to be noted."""
+"""How often a look is noted if there is nothing else to note."""
 _LONGEST_SILENCE = timedelta(days=4)
-"""Nobody has looked for longer, nor for two of the client's own intervals: it was paused. Longer than any weekend."""
+"""No look for longer than this, and than two of the client's own intervals: it was paused. Longer than any weekend."""
 _MOST_ARRIVALS = 100_000
 
 
 def look(run: Run, post: Callable[[], Post], *, delivered: bool) -> list[str]:
-    """Judge all expectations of the client, and tell its contacts of news; returns those that are late, in words.
+    """Judge all expectations of the client, and send news to its contacts; returns the late ones, in words.
 
     :param delivered: whether this run has delivered anything.
     """
@@ -46,7 +46,7 @@ def look(run: Run, post: Callable[[], Post], *, delivered: bool) -> list[str]:
 
 
 def acknowledge(run: Run, reason: str) -> int:
-    """No more reminders of what is late now: a person knows, and says why. Returns how many were late."""
+    """End the reminders of what is late now: a person knows, and gives a reason. Returns how many were late."""
     kept = run.expectations
     before = kept.known()
     late = {key: state for key, state in before.states.items() if state.missing and not state.acknowledged}
@@ -67,7 +67,7 @@ def _look(run: Run, post: Callable[[], Post], *, delivered: bool) -> list[str]:
     kept = run.expectations
     before, now = kept.known(), datetime.now(UTC)
     silence = timedelta(0) if before.looked_at is None else now - before.looked_at
-    # The interval last: an idle run need not load what reckons it.
+    # The interval last: an idle run need not load the module that computes it.
     paused = silence > _LONGEST_SILENCE and silence > 2 * _interval(run.config.cron) + _NOTED_AFTER
 
     @cache
@@ -83,7 +83,7 @@ def _look(run: Run, post: Callable[[], Post], *, delivered: bool) -> list[str]:
         if not paused:
             _note_due(run, before.states, judged)
         if not kept.keep(before, now, states, {one.key: one.due.after(now) for one in judged}):
-            return []  # another run has looked in the same moment, and tells
+            return []  # another run has looked at the same moment, and reports it
         if _late(states) != _late(before.states):
             _note_late(run, states)
         for one, judgement in judged.items():
@@ -97,7 +97,7 @@ def _late(states: Mapping[str, State]) -> set[tuple[str, bool]]:
 
 
 def _note_late(run: Run, states: Mapping[str, State]) -> None:
-    """Let the board say what is late, and of what people know."""
+    """Let the board show what is late, and what people have acknowledged."""
     late = sorted(_late(states))
     unknown = [words_of(key) for key, acknowledged in late if not acknowledged]
     known = [words_of(key) for key, acknowledged in late if acknowledged]
@@ -105,7 +105,7 @@ def _note_late(run: Run, states: Mapping[str, State]) -> None:
 
 
 def _note_due(run: Run, before: Mapping[str, State], judged: Mapping[Expectation, Judgement]) -> None:
-    """Let the months say of each due time that has passed whether the files had come by it."""
+    """Note in the months, for each due time that has passed, whether the files had come by it."""
     for one, judgement in judged.items():
         earlier = before.get(one.key)
         if earlier is not None and judgement.state.due > earlier.due:
@@ -137,7 +137,7 @@ def _tell(run: Run, post: Callable[[], Post], expectation: Expectation, judgemen
 
 
 def told_again(run: Run, post: Post, late: Mapping[str, Any], owner: RunRef) -> OfLate:
-    """What an earlier run noted, for it could not tell it."""
+    """The news that an earlier run noted because it could not send it."""
     from client_delivery.notify.expected import Late
 
     read = {**late, "news": News(late["news"]), "due": datetime.fromisoformat(late["due"])}
@@ -145,7 +145,7 @@ def told_again(run: Run, post: Post, late: Mapping[str, Any], owner: RunRef) -> 
 
 
 def about_of(run: Run, post: Post, owner: RunRef) -> About:
-    """Whose files, and whose keys, a message is about that names no file."""
+    """The client and its links, for a message that names no file."""
     from client_delivery.notify.expected import About
 
     config = run.config
@@ -161,10 +161,10 @@ def about_of(run: Run, post: Post, owner: RunRef) -> About:
 
 
 def _arrivals(run: Run, since: datetime) -> list[Arrival]:
-    """What has been delivered of what came after that moment."""
+    """The delivered files that came after that moment."""
     found: list[Arrival] = []
     after = None
-    # What came after it was delivered after it.
+    # Files that came after it were delivered after it.
     begin = timestamp(since)
     while len(found) < _MOST_ARRIVALS:
         page = run.history.of_client(run.config.delivery_key, status="success", since=begin, after=after, limit=200)

@@ -1,4 +1,4 @@
-"""The guards of a run: what was delivered before, and what stands beside a file, are asked for here (R5.10)."""
+"""The guards of a run: this module looks up earlier deliveries, and the checksum files beside files (R5.10)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024**2
 _MOST_PAGES = 10
-"""Of the client's last deliveries, 200 each, that are looked through for names of one shape."""
+"""Pages of the client's last deliveries, 200 each, that are searched for names of one shape."""
 _LONGEST_SUM_FILE = 4096
-"""Bytes of a checksum file that are looked at: the sum, and a name."""
+"""Bytes of a checksum file that are read: the sum, and a name."""
 
 
 def guards_of(config: ClientConfig, guards: GuardsSection, history: History, s3: Callable[[], S3Client]) -> Guards:
-    """The guards as the configuration has them, for one look at the pick-up.
+    """The configuration's guards, for one look at the pick-up.
 
     :param s3: a client that may read the pick-up; only asked for if a guard needs it.
     """
@@ -53,7 +53,7 @@ def _sizes_before(history: History, key: str, name: str) -> tuple[int, ...]:
 
 
 class _Checksums:
-    """Compares files with the checksum files beside them; each once."""
+    """Compares files with the checksum files beside them, each once."""
 
     def __init__(self, config: ClientConfig, s3: Callable[[], S3Client]) -> None:
         self._pickup = config.pickup
@@ -61,7 +61,7 @@ class _Checksums:
         self._known: dict[tuple[str, datetime], str | None] = {}
 
     def refusal(self, file: File) -> str | None:
-        """What is wrong; None if nothing is, or if it is a checksum file itself."""
+        """The problem; None if there is none, or if it is a checksum file itself."""
         if file.name.endswith(".sha256"):
             return None
         key = (file.name, file.last_modified)

@@ -1,4 +1,4 @@
-"""R4.2: what a run that died left active; and whether the pick-up still belongs to this client (R3.7)."""
+"""R4.2: entries that a dead run left active; and whether the pick-up still belongs to this client (R3.7)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AnotherRunUnderWay(Exception):
-    """Only one run of a client may be at work (R4.1). Waiting helps."""
+    """Only one run of a client may work at a time (R4.1). Waiting helps."""
 
 
 class AnotherClient(Exception):
@@ -21,11 +21,11 @@ class AnotherClient(Exception):
 
 
 def take_stock(run: Run) -> int:
-    """Set inactive what dead runs left, and follow an edit of the delivery key; returns how many entries were active.
+    """Set inactive what dead runs left active, and follow an edit of the delivery key; returns how many were active.
 
-    What is active belongs to a run that died, unless Airflow says that the run is under way. Setting an entry inactive
-    locks out whoever of a dead run may still be alive (R3.5); the next steps resume what is unfinished (R4.6). An edit
-    of the YAML that gave the pick-up another delivery key is followed: what is unfinished or held under the old one is
+    An active entry belongs to a run that died, unless Airflow says that the run is under way. Setting an entry inactive
+    locks out any process of the dead run that is still alive (R3.5); the next steps resume unfinished entries (R4.6).
+    If an edit of the YAML gave the pick-up another delivery key, the unfinished and held entries of the old one are
     taken over. Raises :class:`AnotherRunUnderWay`, :class:`AnotherClient`.
     """
     _require_same_client(run)
@@ -60,7 +60,7 @@ def _require_same_client(run: Run) -> None:
 
 
 def _take_over(run: Run) -> int:
-    """What is unfinished or held under the key that the pick-up had before."""
+    """The unfinished and held entries under the pick-up's earlier key."""
     if run.delivery_keys[-1:] == [run.config.delivery_key]:
         return 0
     left_active = 0

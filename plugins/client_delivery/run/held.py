@@ -1,4 +1,4 @@
-"""What failed and still waits (R5.9): an idle run is red while there is any, and the contacts get a daily reminder."""
+"""Files that failed and still wait (R5.9): an idle run is red while there are any; contacts get a daily reminder."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 _NAMED = 20
 _TOLD_BY_FINISH_MAIL = timedelta(hours=24)
-"""The finish e-mail of the run in which a file failed names it; the first reminder comes a day later."""
+"""The finish e-mail of the run in which a file failed names the file; the first reminder comes a day later."""
 
 
 def why(found: Findings, delivery_key: str) -> str:
-    """The failure of an otherwise idle run: which files, why they failed, and what to do."""
+    """The failure message of an otherwise idle run: which files, why they failed, and what to do."""
     held = found.some_held[:_NAMED]
     lines = [f"  {as_json(file.name)}: {one_line(str(entry.last_error))}" for entry, file in held]
     if found.held > len(held):

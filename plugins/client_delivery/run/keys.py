@@ -1,11 +1,11 @@
-"""Keys that expire, or grow too old: once a day a run of the client looks, and the team is told 30, 7 and 1 days before
+"""Keys that expire or grow too old: once a day a run of the client checks, and tells the team 30, 7 and 1 days before
 and on the day.
 
 An idle run of a client with such keys pays half a read unit for it; once a day there is one conditional write, and one
-request for each credential that is looked at. No delivery goes by any of this, so nothing here ever fails a task.
+request for each credential. No delivery depends on this, so nothing here ever fails a task.
 
-An OpenPGP key says when it expires. SSH keys, host keys and the JSON of a service account do not: where the environment
-says which age it accepts (setting ``key_max_age_days``), their age counts from the day on which a run first saw them.
+An OpenPGP key says when it expires. SSH keys, host keys and the JSON of a service account do not: if the environment
+limits their age (setting ``key_max_age_days``), it counts from the day on which a run first saw them.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
     from client_delivery.run.context import Run
 
 TOLD_BEFORE = (30, 7, 1, 0)
-"""Days before a key's end on which it is told; later where nobody looked on the day."""
+"""Days before a key's end on which it is reported; later if no run looked on that day."""
 _WHENEVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""A time at which no key has expired, for asking one when it does."""
+"""A time at which no key has expired, for reading a key's expiry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key by what identifies it, never the key itself."""
+    """A key's identifier, never the key itself."""
 
     id: str
     expires: datetime | None = None
 
 
 Source = tuple["KeyKind", Callable[[], Key | None]]
-"""What kind of key it gives, and how it is read; None: there is none."""
+"""The kind of its key, and how it is read; None: it has no key."""
 
 
 def look(run: Run, post: Callable[[], Post]) -> bool:
-    """Once a day: tell the rules of keys that end soon. Returns whether there was anything to tell. Never raises."""
+    """Once a day: tell the rules about keys that end soon. Returns whether there was any news. Never raises."""
     if run.silenced:
-        return False  # it could tell nobody: the next run looks
+        return False  # with e-mails switched off it could tell nobody: the next run looks
     try:
         return _look(run, post)
     except Exception as error:
@@ -68,10 +68,10 @@ def _look(run: Run, post: Callable[[], Post]) -> bool:
     found, unread = _read(run, sources)
     max_age = run.settings.key_max_age_days
     states, news = judge(found, before.states, now, timedelta(days=max_age) if max_age else None)
-    # What could not be read has not gone: its age goes on counting.
+    # A key that could not be read is not gone: its age goes on counting.
     states = {**{id_: one for id_, one in before.states.items() if one.kind in unread}, **states}
     if not kept.keep(before, now, states):
-        return False  # another run has looked in the same moment, and tells
+        return False  # another run has looked at the same moment, and reports it
     for one in news:
         run.log_event("key_expires", level=logging.WARNING, key=one.id, kind=str(one.kind), says=one.words)
     if news:
@@ -83,9 +83,9 @@ def _look(run: Run, post: Callable[[], Post]) -> bool:
 def judge(
     found: Sequence[tuple[KeyKind, Key]], before: Mapping[str, KeyState], now: datetime, max_age: timedelta | None
 ) -> tuple[dict[str, KeyState], list[Expiring]]:
-    """How each key stands now, and which are to be told of.
+    """The state of each key now, and the keys to report.
 
-    A key that was not there before begins anew, and so does one whose end has moved.
+    A new key starts over, and so does a key whose end has moved.
     """
     from client_delivery.ledger.watched_keys import KeyState
     from client_delivery.notify.expiring import Expiring
@@ -110,7 +110,7 @@ def judge(
 
 
 def told_again(run: Run, post: Post, keys: Sequence[Mapping[str, Any]], owner: RunRef) -> OfKeys:
-    """What an earlier run noted, for it could not tell it."""
+    """The news that an earlier run noted because it could not send it."""
     from client_delivery.notify.expiring import Expiring, KeyKind
 
     read = [{**one, "kind": KeyKind(one["kind"]), "ends": datetime.fromisoformat(one["ends"])} for one in keys]
@@ -118,14 +118,14 @@ def told_again(run: Run, post: Post, keys: Sequence[Mapping[str, Any]], owner: R
 
 
 def _read(run: Run, sources: Sequence[Source]) -> tuple[list[tuple[KeyKind, Key]], set[str]]:
-    """The keys, and the kinds of which one could not be read."""
+    """The keys, and the kinds of keys that could not be read."""
     found: list[tuple[KeyKind, Key]] = []
     unread: set[str] = set()
     for kind, read in sources:
         try:
             key = read()
         except Exception as error:
-            # Not its words: they are about a credential, and whoever delivers with it says them.
+            # Not its text: it is about a credential, and the delivery that uses the credential reports it.
             run.log_event("key_not_read", level=logging.WARNING, kind=str(kind), error=type(error).__name__)
             unread.add(str(kind))
             continue
@@ -135,7 +135,7 @@ def _read(run: Run, sources: Sequence[Source]) -> tuple[list[tuple[KeyKind, Key]
 
 
 def _sources(run: Run) -> list[Source]:
-    """The client's keys of which an end can be known. Nothing is imported or read for a client that has none."""
+    """The client's keys whose end can be known. Nothing is imported or read for a client that has none."""
     encrypt, destination = run.config.encrypt, run.config.destination
     by_age = run.settings.key_max_age_days > 0 and destination.type != "s3"
     if not (encrypt or by_age):
@@ -161,7 +161,7 @@ def _recipient(text: str) -> Key:
     try:
         key = read_recipient(text)
     except UnusableKey:
-        key = read_recipient(text, _WHENEVER)  # it may have expired; what else is wrong is raised again
+        key = read_recipient(text, _WHENEVER)  # it may have expired; any other problem is raised again
     return Key(key.fingerprint, key.expires)
 
 

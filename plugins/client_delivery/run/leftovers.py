@@ -1,4 +1,4 @@
-"""What a run that died left active (R4.2): logged, its containers stopped, its entries set inactive."""
+"""Entries that a dead run left active (R4.2): logged, its containers stopped, the entries set inactive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def deactivate(run: Run, abandoned: Sequence[Entry]) -> None:
-    """Set the entries inactive, so that they can be resumed and whoever is still at one is locked out (R3.5)."""
+    """Set the entries inactive, so that they can be resumed, and lock out attempts that still run (R3.5)."""
     for entry in abandoned:
         run.log_event("entry_left_active", level=logging.ERROR, left_by=str(entry.owned_by), **file_fields(entry))
     if not abandoned:

@@ -1,6 +1,6 @@
-"""R7: the messages of a run about its files: when one is due, and what it is about.
+"""R7: a run's messages about its files: when one is due, and its content.
 
-The contacts' e-mails are here; what rules are told besides is in ``run/rules.py``, and how either speaks and leaves in
+The contacts' e-mails are here; the messages to rules are in ``run/rules.py``. The wording and sending of both is in
 ``run/addressees.py``.
 """
 
@@ -34,26 +34,26 @@ class JobMail:
     """One e-mail of one kind, at most once for each life of a run.
 
     The right to send is claimed in the ledger first (R7.2): when a process dies between claim and send, the e-mail
-    is not sent a second time. What did not go to every contact is noted in the ledger, with whom it went to: another
-    try, or a life of the run after it was cleared, sends it to the others.
+    is not sent a second time. An e-mail that did not reach every contact is noted in the ledger with those it reached:
+    another try, or a life of the run after it was cleared, sends it to the others.
     """
 
     kind: ClassVar[str]
     accounted = False
-    """Whether all that is due has been sent, or is noted in the ledger with why it was not."""
+    """Whether every message that is due was sent, or is noted in the ledger with the reason why not."""
 
     def __init__(self, run: Run, post: Post) -> None:
         self.run = run
         self.post = post
 
     def send_due(self) -> None:
-        """Send what is due, and what an earlier try or life of this run could not send.
+        """Send the message that is due, and those that an earlier try or life of this run could not send.
 
-        Raises :class:`MailUnknown`, :class:`~client_delivery.notify.sending.NotificationError`, and what kept the mail
-        service from being asked.
+        Raises :class:`MailUnknown`, :class:`~client_delivery.notify.sending.NotificationError`, and any error that
+        prevented a request to the mail service.
         """
         run = self.run
-        # Everything is read before the claim: who dies after it must not have had anything left to do but to send.
+        # Everything is read before the claim: after it, only sending may remain to be done.
         entries = self.subjects()
         lives = {self.life(entry) for entry in entries}
         pending = run.unsent_mail.of_run(run.owner, [self.kind])
@@ -93,15 +93,15 @@ class JobMail:
         raise NotImplementedError
 
     def held(self) -> list[FileLine]:
-        """What the e-mail lists as held."""
+        """The files that the e-mail lists as held."""
         return []
 
     def duplicates(self, entries: Sequence[Entry]) -> list[FileLine]:
-        """What the e-mail lists as not sent, since its content had been."""
+        """The files that the e-mail lists as not sent, because their content had been."""
         return []
 
     def completion(self, entries: Sequence[Entry]) -> list[str]:
-        """How completion files stand."""
+        """The state of completion files."""
         return []
 
     def proofs(self, entries: Sequence[Entry]) -> list[tuple[str, bytes]]:
@@ -117,11 +117,11 @@ class JobMail:
         life: RunRef | None = None,
         at: datetime | None = None,
     ) -> JobSummary:
-        """What the message is made from.
+        """The data for the message.
 
         :param for_team: with the way to the Deliveries page.
-        :param life: the life of the run that it is about, if it is not this one.
-        :param at: when what it tells of happened, if it is not now.
+        :param life: the life of the run that it is about, if not this one.
+        :param at: the time of the events, if not now.
         """
         from client_delivery.notify.messages import JobSummary
 
@@ -159,7 +159,7 @@ class JobMail:
             raise
 
     def _keep(self, unsent: Unsent, error: Exception, claimed: set[RunRef]) -> None:
-        """Note what is left of an e-mail; where that fails too, another try may at least claim it again."""
+        """Note what is left of an e-mail; if that fails too, another try can at least claim it again."""
         has = (*unsent.has, *getattr(error, "has", ()))
         unknown = (*unsent.unknown, *getattr(error, "unknown", ()))
         try:
@@ -171,7 +171,7 @@ class JobMail:
             raise
 
     def _tell_unknown(self, pending: Sequence[Unsent]) -> None:
-        """A task that was cleared because nobody knew whether the e-mail was sent stays red, and says so."""
+        """A task that was cleared because it is unknown whether the e-mail was sent stays red, and says so."""
         reasons = [unsent for unsent in pending if unsent.unknown]
         if reasons:
             contacts = ", ".join(dict.fromkeys(contact for unsent in reasons for contact in unsent.unknown))
@@ -181,7 +181,7 @@ class JobMail:
             )
 
     def _ses_or_error(self) -> SESClient | Exception:
-        """The mail service, or why there is none: it is told when what is due is known."""
+        """The mail service, or why there is none: that is raised once it is known what is due."""
         try:
             return self.post.ses()
         except Exception as error:
@@ -210,7 +210,7 @@ class StartedMail(JobMail):
     kind = "started"
 
     def subjects(self) -> list[Entry]:
-        """Every active entry, but for those of another run that is under way."""
+        """Every active entry, except those of another run that is under way."""
         entries = self.run.to_wind_up(self.run.ledger.open_now(self.run.owner))
         return [entry for entry in entries if entry.active and not entry.reopened and not entry.guarded]
 
@@ -230,21 +230,21 @@ class FinishedMail(JobMail):
         return [entry for entry in entries if entry.status is not Status.PROCESSING]
 
     def life(self, entry: Entry) -> RunRef:
-        """The run that dealt with the file."""
+        """The run that handled the file."""
         return entry.owned_by
 
     def remind(self, entries: Sequence[Entry], *, not_listed: int = 0) -> None:
-        """Send the reminder of what is held (R5.9): of the entries, and of so many more."""
+        """Send the reminder of held files (R5.9): these entries, and so many more."""
         told = OfJob(Occasion.HELD, self.of_held(entries, not_listed=not_listed))
         Contacts(self.run, self.post).send(told, self.run.config.contacts)
 
     def of_held(self, entries: Sequence[Entry], *, not_listed: int = 0, for_team: bool = False) -> JobSummary:
-        """What a reminder of these, and of so many more, is made from."""
+        """The data for a reminder of these, and of so many more."""
         summary = self.summary([], [file_line(entry) for entry in entries], for_team=for_team)
         return replace(summary, more_held=not_listed)
 
     def held(self) -> list[FileLine]:
-        """What failed before and waits in the pick-up until somebody asks for it (R5.4)."""
+        """Files that failed before and wait in the pick-up until somebody asks for them (R5.4)."""
         run = self.run
         etags = [*(e.identity for e in run.ledger.held_entries()), *run.ledger.manifest.etags(run.owner.run_id, HELD)]
         entries = run.ledger.find(etags).values()
@@ -261,7 +261,7 @@ class FinishedMail(JobMail):
         return proofs(self.run, entries)
 
     def duplicates(self, entries: Sequence[Entry]) -> list[FileLine]:
-        """What came under other names as well (R5.7)."""
+        """Files that came under other names too (R5.7)."""
         return [
             file_line(entry, name=name, note=f"same content as {entry.file_name}")
             for entry in entries
@@ -270,7 +270,7 @@ class FinishedMail(JobMail):
 
 
 def send_what_is_left(run: Run, post: Post) -> None:
-    """Send what earlier runs of this client could not. Never raises."""
+    """Send the messages that earlier runs of this client could not. Never raises."""
 
     def again(unsent: Unsent, entries: Sequence[Entry]) -> Told:
         about = unsent.about or {}
@@ -297,7 +297,7 @@ def send_what_is_left(run: Run, post: Post) -> None:
 
 
 def mail_is_left(run: Run) -> bool:
-    """Whether an e-mail of an earlier life of this run is left to be sent, or to be told of."""
+    """Whether an e-mail of an earlier life of this run is left to be sent, or to be reported."""
     if not (run.owner.generation and run.notifies):
         return False
     unsent = run.unsent_mail.of_run(run.owner, (StartedMail.kind, FinishedMail.kind))
@@ -325,7 +325,7 @@ def file_line(entry: Entry, **changes: Any) -> FileLine:
 
 
 def _mails(due: Unsent, left: Sequence[Unsent]) -> list[Unsent]:
-    """What nobody has yet goes as one e-mail; what some have goes to the others, each for itself."""
+    """Messages that nobody has yet go as one e-mail; messages that some have go to the others, each separately."""
     whole = [unsent for unsent in left if not (unsent.has or unsent.unknown)]
     etags = dict.fromkeys(etag for unsent in (due, *whole) for etag in unsent.etags)
     merged = [replace(due, etags=list(etags))] if etags else []

@@ -1,4 +1,4 @@
-"""What a run notes for people: log lines, who asked for it, how the client stands. No delivery goes by any of it."""
+"""A run's notes for people: log lines, who asked for it, how the client stands. No delivery depends on them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Notes(Stores):
 
     @property
     def asked(self) -> str:
-        """What the trigger form asked for beyond the configuration, in words (R9.1)."""
+        """The trigger form's requests beyond the configuration, in words (R9.1)."""
         return asked(self.params, self.config)
 
     def log_event(self, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
@@ -36,7 +36,7 @@ class Notes(Stores):
         log_client_event(self.config, event, level=level, **fields)
 
     def note_act(self) -> None:
-        """Keep who triggered or cleared this run, if a person did. Never raises: no delivery goes by it."""
+        """Note who triggered or cleared this run, if a person did. Never raises: no delivery depends on it."""
         from client_delivery.ledger.acts import Acts, triggered
 
         if not (self.owner.generation or self.asked_by or self.note):
@@ -48,10 +48,10 @@ class Notes(Stores):
         self._note("act_not_noted", lambda table: Acts(self._dynamodb, table).note(self.config.delivery_key, act, days))
 
     def note_month(self, *, began: str, files: int, size: int, failed: int) -> None:
-        """Keep what came of this run. Never raises: no delivery goes by it."""
+        """Note the outcome of this run. Never raises: no delivery depends on it."""
         from client_delivery.ledger.months import Months
 
-        # Where lines say what is expected by when, each due time counts, and not each run.
+        # If lines say which files are expected by when, each due time counts instead of each run.
         expected = None if self.config.expected else self.config.expected_every_days
         days = self.last_delivery.days_ago() if expected else None
         self._note(
@@ -69,7 +69,7 @@ class Notes(Stores):
         )
 
     def note_due(self, key: str, due: datetime, *, late: bool) -> None:
-        """Keep whether what is expected had come by this due time. Never raises: no delivery goes by it."""
+        """Note whether the expected files had come by this due time. Never raises: no delivery depends on it."""
         from client_delivery.ledger.months import Months
 
         delivery_key, days = self.config.delivery_key, self.settings.record_days
@@ -79,9 +79,9 @@ class Notes(Stores):
         )
 
     def note_change(self, before: Callable[[], Begun | None], configuration: str) -> None:
-        """Keep in what the configuration, as JSON, differs from the one with which a run began ``before``.
+        """Note the differences between the configuration, as JSON, and the one with which a run began ``before``.
 
-        Never raises: no delivery goes by it.
+        Never raises: no delivery depends on it.
         """
         self._note("change_not_noted", lambda table: self._note_change(table, before(), configuration))
 
@@ -96,7 +96,7 @@ class Notes(Stores):
             Changes(self._dynamodb, table).note(self.owner.dag_id, change, self.settings.record_days)
 
     def note_on_board(self, note: Callable[[Board], None]) -> None:
-        """Note how the client stands, for people. Never raises: no delivery goes by the board."""
+        """Note how the client stands, for people. Never raises: no delivery depends on the board."""
         from client_delivery.ledger.board import Board
 
         self._note("board_not_noted", lambda table: note(Board(self._dynamodb, table)))
@@ -109,14 +109,14 @@ class Notes(Stores):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the board says of the configuration."""
+        """The board's facts about the configuration."""
         return {
             "deliveryKey": self.config.delivery_key,
             "destination": self.config.destination.uri,
             "place": self.place,
             "expectedEveryDays": self.config.expected_every_days,
             "window": self._window_in_words,
-            # Where nothing is expected any more, nothing is late.
+            # If nothing is expected any longer, nothing is late.
             **({} if self.config.expected else {"late": None, "lateAcknowledged": None}),
         }
 

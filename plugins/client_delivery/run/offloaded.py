@@ -1,4 +1,4 @@
-"""What to do about a batch whose container could not do its work (R6.1, R6.2): wait for room, or conclude."""
+"""A batch whose container could not do its work (R6.1, R6.2): wait for room, or conclude."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from client_delivery.run.transfer import BatchTransfer
 
 _CAPACITY_PATIENCE = 3_600.0
-"""Seconds for which a try waits for room in ECS before that is a failed attempt."""
+"""Seconds for which a try waits for room in ECS before it counts as a failed attempt."""
 _NO_ROOM = Backoff(first=30.0, longest=600.0, jitter=False)
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """A container that did not begin, or ended without saying in the ledger what has become of its files."""
+    """A container that did not start, or ended without writing its files' outcomes into the ledger."""
 
     text: str
     counts: bool
-    """Whether it is a failed attempt of the files. One that was interrupted is not: it had begun, and is resumed."""
+    """Whether it is a failed attempt of the files. An interrupted one is not: it had begun, and is resumed."""
     waits: bool = False
-    """Whether nothing but time is needed: the start is retried later, and the files have not failed."""
+    """Whether only time helps: the start is retried later, and the files have not failed."""
 
 
 NOTHING_DONE = Trouble(
@@ -36,12 +36,12 @@ NOTHING_DONE = Trouble(
     "both from the same release.",
     counts=False,
 )
-"""What a container does that owns nothing (any more); one of an older release takes a newer order for another run's."""
+"""The end of a container that owns no files; one of an older release takes a newer order for another run's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """For how long, and how often a try has waited for room in ECS."""
+    """How long, and how often, a try has waited for room in ECS."""
 
     since: float
     """When the try first asked ECS, in seconds since the epoch."""
@@ -50,13 +50,13 @@ class Waiting:
 
     @classmethod
     def begin(cls) -> Waiting:
-        """ECS is asked for the first time."""
+        """Before the first request to ECS."""
         return cls(time.time())
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Leave ECS alone for a while, then ask again."""
+    """Pause before the next request to ECS."""
 
     until: float
     """In seconds since the epoch."""
@@ -65,7 +65,7 @@ class Pause:
 
 
 def after_trouble(run: Run, batch: BatchTransfer, trouble: Trouble, waiting: Waiting) -> Pause | dict[str, int]:
-    """Note the trouble with the files, so that e-mail and report tell it (R6.2, R8.3); a pause, or the batch's counts.
+    """Note the trouble with the files, so that e-mail and report show it (R6.2, R8.3); a pause, or the batch's counts.
 
     Raises as :meth:`BatchTransfer.conclude` does.
     """
@@ -84,7 +84,7 @@ def after_trouble(run: Run, batch: BatchTransfer, trouble: Trouble, waiting: Wai
 
 
 def after_end(run: Run, batch: BatchTransfer, trouble: Trouble | None, waiting: Waiting) -> Pause | dict[str, int]:
-    """The container has ended: what came of the files is in the ledger, unless there was ``trouble``."""
+    """The container has ended: the ledger has the files' outcomes, unless there was ``trouble``."""
     if trouble is None:
         entries = batch.entries()
         left = left_of(entries)

@@ -1,4 +1,4 @@
-"""What a worker tells a container, and how the container says that it ended (R6.1): what the two have agreed on."""
+"""The protocol between worker and container (R6.1): the order, and the exit code."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from client_delivery.ledger.entry import RunRef
 
 ORDER_VARIABLE = "DELIVERY_ORDER"
 ORDER_VERSION = 2
-"""Grows when a container of the release before would misunderstand an order. While a release is rolled out, workers and
-containers are of different ones: what is merely added must be such that an older container may ignore it.
+"""Increases when a container of the previous release would misunderstand an order. During a rollout, workers and
+containers are of different releases: an older container must be able to ignore anything that is merely added.
 
 2: runs are named with their DAG, as in the ledger; a container of version 1 finds nothing to do for such a run. Orders
 of version 1 have no ``version``.
 """
 LEFT_IN_LEDGER = "left_in_ledger"
-"""The field of an order that is only where in the ledger the order is."""
+"""The field of an order that contains only the order's place in the ledger."""
 
 
 class ExitCode(IntEnum):
-    """How the container ended. The ledger says more."""
+    """How the container ended. The ledger has the details."""
 
     DELIVERED = 0
     """Everything is delivered, or there was nothing left to do."""
@@ -41,7 +41,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Order:
-    """What the container is to do."""
+    """The container's job."""
 
     config: ClientConfig
     owner: RunRef
@@ -76,5 +76,5 @@ class Order:
 
 
 def reference_to(name: str, delivery_key: str) -> str:
-    """What ``DELIVERY_ORDER`` holds in the place of an order that was left in the ledger under ``name``."""
+    """The content of ``DELIVERY_ORDER`` for an order that was left in the ledger under ``name``."""
     return json.dumps({LEFT_IN_LEDGER: name, "delivery_key": delivery_key}, separators=(",", ":"))

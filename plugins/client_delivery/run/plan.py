@@ -1,4 +1,4 @@
-"""What a run would do with each file that waits, and why: told by what decides it, and nothing is changed (R9.1)."""
+"""A run's plan for each waiting file, and why: from the code that decides it, without any change (R9.1)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _LONGEST_ERROR = 2000
-"""Characters of a failure: a message with what to do."""
+"""Characters of a failure: a message with its advice."""
 
 
 class Fate(StrEnum):
-    """What would become of a file."""
+    """The fate of a file in such a run."""
 
     SEND = "send"
     HELD = "held"
@@ -45,11 +45,11 @@ class Planned:
     name: str
     """Untrusted."""
     size: int | None
-    """Bytes; None for a file that is not in the pick-up any more."""
+    """Bytes; None for a file that is no longer in the pick-up."""
     fate: Fate
     why: str
     arrives_as: str | None = None
-    """What it would be called at the destination, where that is another name."""
+    """Its name at the destination, if that would differ."""
 
 
 def plan(run: Run) -> Iterator[Planned]:
@@ -86,7 +86,7 @@ class _Reasons:
         self._opens = run.closed_until(datetime.now(UTC))
 
     def of(self, intake: Intake) -> Iterator[Planned]:
-        """Of some files that a decision was taken on."""
+        """For files about which a decision was taken."""
         entries = self._ledger.find(take.identity for take in (*intake.resume, *intake.rearm))
         for take in intake.add:
             yield from self._sent(take, "new: this content was never sent to this client")
@@ -107,14 +107,14 @@ class _Reasons:
             yield Planned(file.name, file.size, Fate.REMOVED, _past(intake.sent_before[file.key]))
 
     def by_the_window(self, planned: Planned) -> Planned:
-        """Outside the window nothing is dealt with: it waits, whatever would become of it then."""
+        """Outside the window nothing is handled: each file waits, whatever its fate afterwards."""
         if self._opens is None or planned.fate not in (Fate.SEND, Fate.REMOVED):
             return planned
         why = f"the window is closed until {self._opens}; then {planned.fate.value}: {planned.why}"
         return replace(planned, fate=Fate.LEFT, why=why)
 
     def left(self, name: str, size: int, kind: _Kind) -> Planned:
-        """A file that no decision is about."""
+        """A file without a decision."""
         if kind is _Kind.FOREIGN:
             why = "the configuration's include and exclude patterns leave it out"
         elif not self._run.options.wants(name):
@@ -165,7 +165,7 @@ class _Reasons:
 
 
 def _past(entry: Entry) -> str:
-    """What became of it, when, and in which run."""
+    """Its outcome, when, and in which run."""
     at = entry.timestamp[:16].replace("T", " ")
     if entry.status is Status.FAIL:
         error = (entry.last_error or "no reason is known")[:_LONGEST_ERROR]
@@ -175,7 +175,7 @@ def _past(entry: Entry) -> str:
 
 
 class _Kind(IntEnum):
-    """Of a file that waits, before any decision."""
+    """For a waiting file, before any decision."""
 
     FOREIGN = 0
     """The patterns leave it out."""
@@ -194,7 +194,7 @@ def _too_young(run: Run) -> Callable[[PickupFile], bool]:
 
 
 class _Waiting:
-    """The files that no decision was about yet, on the disk: there may be a million."""
+    """The files without a decision so far, on the disk: there may be a million."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None)

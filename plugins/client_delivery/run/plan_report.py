@@ -14,7 +14,7 @@ from client_delivery.notify.untrusted import elided, printable
 from client_delivery.run.plan import Fate, Planned
 
 SHOWN = 200
-"""Files in a log; all are counted."""
+"""The most files in a log; all are counted."""
 _MOST_CSV = 1000
 """Files in the CSV of a task: it is kept in Airflow's database."""
 _ORDER = {fate: number for number, fate in enumerate(Fate)}
@@ -23,7 +23,7 @@ _NAME = 60
 
 @dataclass(slots=True)
 class PlanReport:
-    """What a plan came to. Of many files only the first ones are kept, those that are sent before the others."""
+    """The result of a plan. Of many files, only the first are kept: those to be sent, then the others."""
 
     counts: Counter[Fate] = field(default_factory=Counter)
     size: int = 0
@@ -69,7 +69,7 @@ class PlanReport:
             yield f"  and {more:,} more"
 
     def csv(self) -> str:
-        """The same for a spreadsheet, whose cells are never computed."""
+        """The same for a spreadsheet, as cells that are never computed."""
         rows = [(one.fate.value, one.name, one.size, one.why, one.arrives_as) for one in self.first]
         table, _ = csv_table(("What happens", "File", "Bytes", "Why", "Arrives as"), rows)
         return table.decode("utf-8-sig")

@@ -1,6 +1,6 @@
-"""Runs that only answer a question (R9.1): nothing is delivered, registered, removed or mailed.
+"""Runs that only respond to a question (R9.1): nothing is delivered, registered, removed or mailed.
 
-The first task sees what was asked, and has Airflow skip all that delivers; the tasks that answer run in their place.
+The first task sees the question, and has Airflow skip all delivering tasks; the responding tasks run instead.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ TEST_DESTINATION: Final = "test_destination"
 SAY_PLAN: Final = "say_plan"
 """The task that says what a run would do with each file."""
 QUESTIONS: Final[Mapping[str, str]] = {"only_test_destination": TEST_DESTINATION, "only_plan": SAY_PLAN}
-"""The form's switches, and the tasks that answer them."""
+"""The form's switches, and the tasks that respond to them."""
 
 
 def answering_tasks(params: Mapping[str, Any]) -> list[str]:
-    """The tasks that answer what the form asks; none for a run that delivers."""
+    """The tasks that respond to the form's questions; none for a run that delivers."""
     return [task for switch, task in QUESTIONS.items() if params.get(switch)]

@@ -1,8 +1,8 @@
-"""What the rules of ``notify`` are told, each message once (R7.2), and never at a delivery's cost (R7.3).
+"""Messages to the rules of ``notify``: each once (R7.2), and never at a delivery's cost (R7.3).
 
-The right to send is claimed in the ledger first. What could not be sent is noted there, and a later run of the client
-sends it, idle or not, until it is three days old. Trouble is logged and raises an alarm; no task fails by it, and all
-rules together delay a task by half a minute at most.
+The right to send is claimed in the ledger first. A message that could not be sent is noted there, and a later run of
+the client sends it, idle or not, until it is three days old. Trouble is logged and raises an alarm; it fails no task,
+and all rules together delay a task by half a minute at most.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from client_delivery.run.context import Run
 
 PATIENCE = 30.0
-"""Seconds that all rules together may take of one task; what is left then is for a later run."""
+"""Seconds of one task that all rules together may take; the rest is left for a later run."""
 LONGEST_ATTEMPT = 15.0
-"""Seconds for one message by one rule. The last one begins before the patience ends."""
+"""Seconds for one message by one rule. The last one starts before the patience ends."""
 TOLD_FOR = timedelta(days=3)
-"""What could not be sent for so long is news no more."""
+"""A message that could not be sent for so long is given up."""
 FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=6)
 _MOST_LOOKED_UP = 50
-"""Files of a run whose record is asked whether they had failed before."""
+"""The most files of a run whose record is searched for earlier failures."""
 
 
 class AboutFiles(Protocol):
@@ -63,26 +63,26 @@ class AboutFiles(Protocol):
         """The life of a run in which it is due for an entry."""
 
     def held(self) -> list[FileLine]:
-        """What it lists as held."""
+        """The files that it lists as held."""
 
     def summary(self, entries: Sequence[Entry], held: list[FileLine], *, for_team: bool = False) -> JobSummary:
-        """What it is made from."""
+        """The data for it."""
 
 
 class Telling:
-    """What one task tells all rules, in the time that there is."""
+    """The messages of one task to all rules, in the available time."""
 
     def __init__(self, run: Run, post: Post) -> None:
         self.run, self.post = run, post
         self._end = time.monotonic() + PATIENCE
 
     def seconds(self) -> float:
-        """For the next message; 0 when there is no time for another one."""
+        """Seconds for the next message; 0 if there is no time for another one."""
         left = self._end - time.monotonic()
         return min(left, LONGEST_ATTEMPT) if left > 1 else 0.0
 
     def send_or_keep(self, to: Addressee, told: Told, unsent: Unsent) -> None:
-        """Send what has been claimed; note what is left of it."""
+        """Send a claimed message; note what is left of it."""
         seconds = self.seconds()
         if not seconds:
             self._keep(to, unsent, TimeoutError("the messages before it used up the time"))
@@ -107,7 +107,7 @@ class Telling:
 
 
 def tell_of_job(mail: AboutFiles) -> None:
-    """Tell the rules of what the e-mail of this kind is about. Never raises."""
+    """Tell the rules about the same event as the e-mail of this kind. Never raises."""
     run = mail.run
     occasions = (Occasion.STARTED,) if mail.kind == "started" else (*_ENDS,)
     rules = rules_on(run.config.notify, *occasions)
@@ -118,7 +118,7 @@ def tell_of_job(mail: AboutFiles) -> None:
 
 
 _ENDS = (Occasion.FAILED, Occasion.RECOVERED, Occasion.FINISHED)
-"""What the end of a delivery may be; of several a rule is told the first that it has."""
+"""The possible occasions at a delivery's end; of several, a rule is told the first that it has."""
 
 
 def _tell_of_job(mail: AboutFiles, rules: Sequence[NotifyRule], telling: Telling) -> None:
@@ -149,7 +149,7 @@ def _tell_of_job(mail: AboutFiles, rules: Sequence[NotifyRule], telling: Telling
 
 
 def _happened(run: Run, entries: Sequence[Entry], rules: Sequence[NotifyRule]) -> list[Occasion]:
-    """What the end of this delivery is, what matters most first."""
+    """The occasions at this delivery's end, the most important first."""
     happened = [Occasion.FINISHED]
     if rules_on(rules, Occasion.RECOVERED) and _recovered(run, entries):
         happened.insert(0, Occasion.RECOVERED)
@@ -174,7 +174,7 @@ def _recovered(run: Run, entries: Sequence[Entry]) -> bool:
 
 
 def tell_of_held(mail: AboutFiles, summary: Callable[[], Any], identities: Sequence[str]) -> None:
-    """Tell the rules of what is held, once a day (UTC). Never raises."""
+    """Tell the rules about held files, once a day (UTC). Never raises."""
     run = mail.run
     rules = rules_on(run.config.notify, Occasion.HELD)
     if not rules or run.silenced:
@@ -194,9 +194,9 @@ def tell_of_held(mail: AboutFiles, summary: Callable[[], Any], identities: Seque
 
 
 def tell_of_late(run: Run, post: Post, told: OfLate, key: str) -> None:
-    """Tell the contacts and the rules of files that are expected. Never raises.
+    """Tell the contacts and the rules about expected files. Never raises.
 
-    Who has written the expectation's state into the ledger has claimed this: no other run tells.
+    The run that wrote the expectation's state into the ledger has claimed this: no other run sends it.
 
     :param key: of the expectation.
     """
@@ -208,9 +208,9 @@ def tell_of_late(run: Run, post: Post, told: OfLate, key: str) -> None:
 
 
 def tell_of_keys(run: Run, post: Post, told: OfKeys) -> None:
-    """Tell the rules of keys that end soon; never the contacts, who may be the client. Never raises.
+    """Tell the rules about keys that end soon; never the contacts, who may be the client. Never raises.
 
-    Who has written into the ledger that the keys were looked at has claimed this: no other run tells.
+    The run that wrote the look at the keys into the ledger has claimed this: no other run sends it.
     """
     to = [addressee_of(run, post, rule) for rule in rules_on(run.config.notify, told.occasion)]
     about = {"keys": [{**asdict(one), "ends": one.ends.isoformat()} for one in told.keys]}
@@ -219,11 +219,11 @@ def tell_of_keys(run: Run, post: Post, told: OfKeys) -> None:
 
 
 def tell_of_acknowledgements(run: Run, post: Post, told: OfAcknowledgements, key: str) -> None:
-    """Tell the contacts and the rules of acknowledgements that are missing, or that came late. Never raises.
+    """Tell the contacts and the rules about acknowledgements that are missing, or that came late. Never raises.
 
-    Who has written into the ledger how far they were looked for has claimed this: no other run tells.
+    The run that wrote into the ledger how far it has looked has claimed this: no other run sends it.
 
-    :param key: what tells this news from any other of the client.
+    :param key: distinguishes this news from any other of the client.
     """
     to: list[Addressee] = [Contacts(run, post)] if run.notifies else []
     to += [addressee_of(run, post, rule) for rule in rules_on(run.config.notify, told.occasion)]
@@ -232,7 +232,7 @@ def tell_of_acknowledgements(run: Run, post: Post, told: OfAcknowledgements, key
 
 
 def _tell_each(run: Run, post: Post, to: Sequence[Addressee], told: Told, *, kind: str, about: dict[str, Any]) -> None:
-    """Tell what has been claimed and is about no entry of the ledger."""
+    """Send a claimed message that is about no entry of the ledger."""
     telling = Telling(run, post)
     for addressee in to:
         unsent = Unsent(f"@{kind}{addressee.mark}", run.owner, [], about={**about, "since": _now()})
@@ -244,9 +244,9 @@ def _short(text: str) -> str:
 
 
 def resend(run: Run, post: Post, make: Callable[[Unsent, Sequence[Entry]], Told]) -> None:
-    """Send what earlier runs of this client could not. Never raises.
+    """Send the messages that earlier runs of this client could not. Never raises.
 
-    :param make: the message again, from what was noted and the entries that it is about.
+    :param make: makes the message again, from the note and the entries that it is about.
     """
     if run.config.notify or run.config.expected or run.config.acknowledgement:
         with_trouble_told(run, lambda: _resend(run, post, make))
@@ -283,7 +283,7 @@ def with_trouble_told(run: Run, tell: Callable[[], None]) -> None:
 
 
 def _claim(run: Run, kind: str, lives: Iterable[RunRef], recipients: Sequence[str]) -> set[RunRef]:
-    """The lives whose message of this kind is ours to send; where that cannot be known, none is."""
+    """The lives whose message of this kind is ours to send; none if that cannot be known."""
     claimed: set[RunRef] = set()
     try:
         for life in lives:
@@ -297,7 +297,7 @@ def _claim(run: Run, kind: str, lives: Iterable[RunRef], recipients: Sequence[st
 
 
 def _due(unsent: Unsent) -> datetime:
-    """When it is retried: later after each attempt."""
+    """The time of the next attempt: later after each."""
     noted = datetime.fromisoformat(unsent.noted_at) if unsent.noted_at else _since(unsent)
     return noted + min(FIRST_RETRY * (1 << min(unsent.tries - 1, 20)), _LONGEST_RETRY)
 
@@ -317,5 +317,5 @@ def _mark_in(kind: str) -> str:
 
 
 def plain(kind: str) -> str:
-    """What a message is about: ``finished`` of ``@finished_0123456789ab``."""
+    """The subject of a message: ``finished`` of ``@finished_0123456789ab``."""
     return kind.removeprefix("@").partition("_")[0].partition("-")[0]

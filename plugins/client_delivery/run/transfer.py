@@ -1,4 +1,4 @@
-"""One try at a batch of a run: take on what is its own, send it, and conclude by what the ledger says (R6)."""
+"""One try at a batch of a run: take on its own files, send them, and conclude from the ledger (R6)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NAMED = 10
 
 
 class NotFinished(Exception):
-    """Files of the batch are left; the next try goes on with them."""
+    """Files of the batch are left; the next try continues with them."""
 
 
 class FailedForGood(Exception):
@@ -52,7 +52,7 @@ def left_of(entries: Iterable[Entry]) -> list[Entry]:
 class BatchTransfer:
     """A batch, as one try of its task sees it.
 
-    :param batch: what registering said of it.
+    :param batch: as registration described it.
     """
 
     def __init__(self, run: Run, batch: BatchRef) -> None:
@@ -60,7 +60,7 @@ class BatchTransfer:
         self._batch = batch
 
     def take_on(self) -> list[Entry]:
-        """The batch's entries; after a clear, what failed before has got fresh attempts (R5.4).
+        """The batch's entries; after a clear, failed ones have got fresh attempts (R5.4).
 
         Raises :class:`NotFinished` if the ledger does not show all files of the batch.
         """
@@ -84,7 +84,7 @@ class BatchTransfer:
         return self.conclude(now, outcome.unfinished)
 
     def note(self, reason: str, *, counts: bool) -> None:
-        """Note with each file that is left what kept a container from sending it (R6.2, R8.3).
+        """Note with each remaining file what prevented a container from sending it (R6.2, R8.3).
 
         :param counts: whether that is a failed attempt.
         """
@@ -99,7 +99,7 @@ class BatchTransfer:
     def conclude(self, now: Iterable[Entry], reasons: Mapping[str, str] | None = None) -> dict[str, int]:
         """By what the ledger says of the batch ``now``: counts, or :class:`NotFinished`, or :class:`FailedForGood`.
 
-        :param reasons: by file name, where this try knows better than the entry why it is not delivered.
+        :param reasons: by file name, if this try knows better than the entry why it is not delivered.
         """
         run, reasons = self._run, reasons or {}
         entries = [entry for entry in now if entry.owned_by.is_same_run(run.owner)]
@@ -120,7 +120,7 @@ class BatchTransfer:
         return {"delivered": sum(entry.status is Status.SUCCESS for entry in entries)}
 
     def entries(self, rearmed: Iterable[str] = ()) -> list[Entry]:
-        """The batch's entries as the table has them, with those that were ``rearmed`` just now.
+        """The batch's entries, read consistently, with those that were ``rearmed`` just now.
 
         A run's own notes are read consistently, and fewer entries than it registered are right: another run has taken
         some over. A run that an older release began has no notes, and the index lags behind its table by a moment: so
@@ -144,7 +144,7 @@ class BatchTransfer:
             time.sleep(0.5)
 
     def _rearm(self) -> list[str]:
-        """After a clear: take on what an earlier life of this run failed to send or left; returns the sort keys.
+        """After a clear: take on the files that an earlier life of this run failed or left; returns the sort keys.
 
         A file that has been renamed or dropped again since is sent as it is now (R5.9).
         """
@@ -197,7 +197,7 @@ def _waiting_again(run: Run, failed: set[str]) -> dict[str, Take]:
 
 
 def _as_it_was(entry: Entry) -> Take:
-    """A file that does not wait any more: the attempt will say so. Its name stays."""
+    """A file that no longer waits: the attempt will say so. Its name stays."""
     return Take(entry.identity, entry.source, before=entry, name=ArrivalName.of(entry))
 
 

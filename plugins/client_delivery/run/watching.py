@@ -1,7 +1,7 @@
-"""Whether anything has come that is to start a run (R4.1): one request, as long as nothing has.
+"""Whether something has arrived that starts a run (R4.1): one request, as long as nothing has.
 
-A watcher never decides what is sent. It starts a run, which looks for itself; and it starts none for what the ledger
-knows as sent, under way or held.
+A watcher never decides what is sent. It starts a run, which looks by itself; and it starts none for files that the
+ledger knows as sent, under way or held.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
 
 _CALM = timedelta(minutes=30)
-"""For so long the ledger is not asked again about a pick-up that holds what it held. Nothing depends on it: what the
-ledger knows of these files changes by runs only, and the schedule repeats a run that leaves a new file behind."""
+"""Seconds without another request to the ledger about an unchanged pick-up. Nothing depends on it: only runs change
+what the ledger knows about these files, and the schedule repeats a run that leaves a new file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Something has come that is to start a run."""
+    """Something has arrived that starts a run."""
 
     digest: str
     files: int
-    """New files; none where a done file stands alone."""
+    """New files; none if a done file is alone."""
 
 
 @dataclass(frozen=True)
 class _WatchedRun(Run):
-    """As a run by schedule would look, by connections that all watched clients share."""
+    """A look like that of a scheduled run, with connections that all watched clients share."""
 
     @cached_property
     def source_s3(self) -> S3Client:
@@ -52,22 +52,22 @@ class _WatchedRun(Run):
 
 
 class Watch:
-    """Looks at one client's pick-up, time and again. Not for several threads at once.
+    """Looks at one client's pick-up repeatedly. Not for several threads at the same time.
 
-    What it remembers only saves requests: whether a run is to start follows from the pick-up and the ledger.
+    Its memory only saves requests: the pick-up and the ledger decide whether a run starts.
     """
 
     def __init__(self, config: ClientConfig, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.config = config
         self._clock = clock
         self._known: str | None = None
-        """The digest of what holds nothing new."""
+        """The digest of a pick-up that holds nothing new."""
         self._known_until = datetime.min.replace(tzinfo=UTC)
         self.requests = 1
         """How many requests the last look's listing took."""
 
     def look(self) -> Arrival | None:
-        """What is to start a run now, if anything. Asks nobody while the client's window is closed.
+        """The arrival that is to start a run now, if any. Sends no request while the client's window is closed.
 
         Raises what S3, DynamoDB or the token service raise.
         """
@@ -87,7 +87,7 @@ class Watch:
         return None
 
     def claim(self, arrival: Arrival) -> bool:
-        """Whether this watcher is to start a run for it: nobody else does, and nobody has lately."""
+        """Whether this watcher is to start a run for it: no other watcher does, or has lately."""
         now = self._clock()
         again = self._run().drops.claim(arrival.digest, now)
         if again is not None:
@@ -103,7 +103,7 @@ class Watch:
 
 
 def _params(config: ClientConfig) -> dict[str, Any]:
-    """As the trigger form has them in a run by schedule."""
+    """The trigger form's parameters in a scheduled run."""
     return {
         "bypass_file_checks": config.bypass_file_checks,
         "resend_failed": False,

@@ -1,4 +1,4 @@
-"""One attempt to send a brief message: what may be wrong with it, and what opens its way."""
+"""One attempt to send a brief message: its possible errors, and the connections it needs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Lost(Exception):
 
 
 class NotNow(Exception):
-    """It did not arrive, and may in a moment."""
+    """It did not arrive, and a retry may help soon."""
 
 
 def trouble(rule: NotifyRule, what: str, *, unknown: bool = False) -> NotificationError:
-    """The error that names the connection of the rule, and never where it leads."""
+    """The error that names the rule's connection, and never its address."""
     return NotificationError(
         f"The message did not go to {rule.where}: {what}.", unknown=(rule.key,) if unknown else (), final=False
     )
@@ -32,20 +32,20 @@ def trouble(rule: NotifyRule, what: str, *, unknown: bool = False) -> Notificati
 
 @dataclass(frozen=True, repr=False)
 class Address:
-    """What an HTTP connection says of where messages go. Either may be a secret."""
+    """An HTTP connection's address for messages. Either field may be a secret."""
 
     password: str
     host: str
 
 
 class Hooks(Protocol):
-    """What the scheduler's connections open. Nothing that is raised says where they lead."""
+    """What the scheduler's connections open. No exception contains their addresses."""
 
     def address(self, rule: NotifyRule) -> Address:
-        """Of the rule's connection. Raises :class:`NotificationError` if there is none, or none that can be read."""
+        """The address of the rule's connection. Raises :class:`NotificationError` if no readable one exists."""
 
     def session(self, rule: NotifyRule) -> Session:
-        """For HTTP, with what the connection says of proxies, certificates and headers.
+        """For HTTP, with the connection's proxies, certificates and headers.
 
         Raises :class:`NotificationError`.
         """

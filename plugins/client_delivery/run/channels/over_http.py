@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
 _AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-"""What says that the request was not carried out, and may be repeated."""
+"""The statuses of a request that was not carried out, and may be repeated."""
 _HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 """The only hosts to which a message goes without TLS."""
 
@@ -57,9 +57,9 @@ def _post(rule: NotifyRule, session: Session, request: _Request, seconds: float)
             data=request.body,
             headers={"Content-Type": "application/json", **request.headers},
             timeout=(min(CONNECT_SECONDS, seconds), seconds),
-            # A redirect would take the message, and its secret, to where nobody decided.
+            # A redirect would take the message, and its secret, to an address that nobody configured.
             allow_redirects=False,
-            # Nobody reads what else it says.
+            # The rest of the response is not read.
             stream=True,
         )
         response.close()
@@ -68,7 +68,7 @@ def _post(rule: NotifyRule, session: Session, request: _Request, seconds: float)
     except requests.exceptions.SSLError:
         raise trouble(rule, "its certificate is not accepted") from None
     except requests.exceptions.ConnectionError as error:
-        # Refused, or broken off in the middle: only of the first it is known that nothing arrived.
+        # Refused, or broken off in the middle: only if it was refused is it certain that nothing arrived.
         if any(kind in repr(error) for kind in ("NewConnectionError", "NameResolutionError")):
             raise NotNow("no connection") from None
         raise Lost("the connection broke") from None
@@ -79,7 +79,7 @@ def _post(rule: NotifyRule, session: Session, request: _Request, seconds: float)
 
 
 def _within(seconds: float, call: Callable[[], int]) -> int:
-    """What ``call`` returns or raises; :class:`Lost` where it takes longer.
+    """The result or exception of ``call``; :class:`Lost` if it takes longer.
 
     A timeout of ``requests`` is for each piece that arrives: a server that sends a byte a second never meets it
     (https://requests.readthedocs.io/en/latest/user/quickstart/#timeouts).
@@ -105,7 +105,7 @@ def _within(seconds: float, call: Callable[[], int]) -> int:
 def _request(rule: NotifyRule, brief: Brief, to: Address) -> _Request:
     match rule.via:
         case "slack":
-            # As the Slack provider's own connections have it: the token, or the whole address.
+            # As in the Slack provider's own connections: the token, or the whole address.
             base = to.host or "https://hooks.slack.com/services"
             url = to.password if "://" in to.password else f"{base}/{to.password}"
             return _Request(_checked(rule, url), bodies.as_bytes(bodies.slack(brief)), {})

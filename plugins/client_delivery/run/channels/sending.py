@@ -1,7 +1,7 @@
 """Sends a brief message by a rule's channel: Slack, Teams, webhooks, PagerDuty, SNS or EventBridge.
 
-No value of a connection reaches a log or an exception: a chat's address is its password, and what goes wrong on the way
-quotes addresses. So an error says what kind it was, and which connection; never where to.
+No value of a connection reaches a log or an exception: a chat's address is its password, and errors on the way quote
+addresses. So an error names its kind and the connection, never the address.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PAUSES = (1.0, 3.0)
 def send(rule: NotifyRule, brief: Brief, seconds: float, hooks: Hooks) -> None:
     """Send with three attempts at most, in so many seconds.
 
-    Raises :class:`~client_delivery.notify.sending.NotificationError`; its ``unknown`` has the rule's key where the
+    Raises :class:`~client_delivery.notify.sending.NotificationError`; its ``unknown`` has the rule's key if the
     message may have arrived.
     """
     attempt = {"sns": by_aws.to_topic, "eventbridge": by_aws.to_bus}.get(rule.via, over_http.attempt)
