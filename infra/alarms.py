@@ -119,7 +119,7 @@ CLIENT_WATCHES = (
         "event_not_put",
         "The event of a delivery that has ended did not get onto the bus (delivery.event_bus), and is not put again. "
         "The files are not affected.",
-        "The line event_not_put in the log of the task report says why. Tell whoever goes by the events which "
+        "The line event_not_put in the log of the task report says why. Tell the people who rely on the events which "
         "delivery is missing.",
     ),
     ClientWatch(
@@ -132,10 +132,10 @@ CLIENT_WATCHES = (
     ClientWatch(
         "NotAcknowledged",
         "not_acknowledged",
-        "A client's recipient has not acknowledged files in time (acknowledgement), or nobody could look whether they "
-        "have. The files were delivered and verified.",
+        "A client's recipient has not acknowledged files in time (acknowledgement), or it could not be checked "
+        "whether they have. The files were delivered and verified.",
         "The message, and the line acknowledgements_missing or acknowledgements_unknown in the log of the run's last "
-        "task, name them. Ask the recipient; where looking is refused, have the right granted that it names.",
+        "task, name them. Ask the recipient; if looking is refused, have the permission granted that it names.",
     ),
     ClientWatch(
         "TasksRed",
@@ -232,14 +232,14 @@ PLATFORM_ALARMS = (
         "DatabaseCpu",
         "CPUUtilization",
         "The CPU of Airflow's database is used up: everything is slow.",
-        f"Does the DAG database_cleanup run? Else {_LARGER}.",
+        f"Check that the DAG database-cleanup runs; if it does, {_LARGER}.",
         _DATABASE,
     ),
     PlatformAlarm(
         "DatabaseMemory",
         "FreeableMemory",
         "Airflow's database has less than 512 MiB of free memory.",
-        f"Does the DAG database_cleanup run? Else {_LARGER}.",
+        f"Check that the DAG database-cleanup runs; if it does, {_LARGER}.",
         _DATABASE,
         comparison="LessThanThreshold",
         threshold=512 * 1024**2,

@@ -88,7 +88,7 @@ class Environment(_Section):
     """The EventBridge bus that gets an event for each delivery that has ended, by name or ARN; it exists already. None:
     there are no events, and nobody may put any."""
     asset_events: bool = False
-    """Whether each client's DAG tells of delivered files by an Airflow asset."""
+    """Whether each client's DAG announces delivered files with an Airflow asset."""
     airflow_history_days: int = Field(30, ge=7)
     """What Airflow's UI remembers of runs; the ledger remembers everything. A failed run can be cleared for so long."""
     key_max_age_days: int = Field(0, ge=0, le=3650)
@@ -134,7 +134,7 @@ class Environment(_Section):
 
     @property
     def ses_configuration_set(self) -> str:
-        """What SES does with every e-mail that is sent under this name: it tells of bounces and complaints."""
+        """What SES does with every e-mail that is sent under this name: it reports bounces and complaints."""
         return self.prefix
 
     @property

@@ -122,7 +122,7 @@ def build_dag(config: ClientConfig) -> DAG:
     )
     with dag:
         _delivery(config, "")
-    # After the tasks: each of them would get a copy of the form (``apply_defaults`` of 3.2.1), which is checked anew
+    # After the tasks: each of them would get a copy of the form (``apply_defaults`` of 3.2.1), which is checked again
     # and was three quarters of what Airflow stores of a DAG. A task sees the DAG's parameters in any case
     # (``process_params``).
     dag.params = ParamsDict(_params(config))

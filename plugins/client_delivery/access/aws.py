@@ -81,7 +81,7 @@ def dynamodb_client(*, patient: bool = True) -> DynamoDBClient:
 def watching_s3_client(
     *, region: str | None = None, role_arn: str | None = None, external_id: str | None = None
 ) -> S3Client:
-    """As :func:`s3_client`, for all who use one identity in one process, and with little patience: whoever watches asks
+    """As :func:`s3_client`, for all who use one identity in one process, and with little patience: a watcher asks
     again in any case. Of a thousand clients with roles of their own each would take 12 MiB; with botocore's
     descriptions read once it is half a MiB.
     """

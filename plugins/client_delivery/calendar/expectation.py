@@ -2,7 +2,7 @@
 
 A file counts if it was delivered, from the moment when it came into the pick-up: a file that came in time is not late
 because Airflow stood still. It counts for the due time before which it came; a late file, for the due time that it
-missed. Nobody is told of a due time at which nobody looked: before the expectation was written, and while the client
+missed. No message reports a due time at which no run looked: before the expectation was written, and while the client
 was paused.
 """
 
@@ -59,7 +59,7 @@ class Arrival:
 
 
 class News(StrEnum):
-    """What is to be told of an expectation."""
+    """The news about an expectation."""
 
     LATE = "late"
     """A due time has passed without the files."""
@@ -135,7 +135,7 @@ def _judge_anew(
     now: datetime,
     arrivals: Callable[[datetime], Sequence[Arrival]],
 ) -> Judgement:
-    """A due time has passed since the last look. Of several, only the latest is told of."""
+    """A due time has passed since the last look. Of several, only the latest is reported."""
     since = max(before.since, expectation.due.before(due - timedelta(microseconds=1)))
     found = arrivals(since)
     if len(_came(expectation, found, since, due)) >= expectation.at_least:

@@ -146,7 +146,7 @@ class Acknowledgement(Section, title="Acknowledgement"):
         """What the acknowledgement of one file is called.
 
         :param delivered: the file's name at the destination. Untrusted, as is the next.
-        :param plain: the same without what compressing and encrypting put behind it.
+        :param plain: the same without the suffixes of compression and encryption.
         """
         folder, slash, base = plain.rpartition("/")
         stem, dot, ext = base.rpartition(".")

@@ -50,7 +50,7 @@ def describe(config: ClientConfig, *, look_seconds: int = 45) -> str:
 
 
 def describe_error(dag_id: str, error: ConfigError) -> str:
-    """What is wrong with the configuration behind the DAG ``dag_id``, and that nothing is delivered meanwhile."""
+    """The problems of the configuration of the DAG ``dag_id``, and that nothing is delivered meanwhile."""
     items = "\n".join(f"- {_escape(line)}" for line in str(error).splitlines())
     return (
         f"**The configuration of {_escape(dag_id)} is wrong, and nothing is delivered for it.** Files stay in the "
@@ -70,7 +70,7 @@ def describe_settings_error(problems: Sequence[str]) -> str:
 
 
 def describe_removed(dag_id: str) -> str:
-    """That the file behind the DAG ``dag_id`` is gone, and what becomes of the run that it had."""
+    """That the file of the DAG ``dag_id`` is gone, and what becomes of the run that it had."""
     return (
         f"**The configuration `{_escape(dag_id)}.yaml` has been removed while a run had files in hand.** No "
         "other run starts. That run finishes as it began: it delivers, sends its e-mails and sets its files "

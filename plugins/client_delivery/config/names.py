@@ -222,7 +222,7 @@ def _is_ipv4(value: str) -> bool:
 
 OWN_BUCKETS = re.compile(r"client-delivery-[a-z0-9-]+-(airflow|access-logs|prepared)-[0-9]{12}")
 """The buckets that an environment keeps its code and its logs in, by the names that ``infra/settings.py`` gives them.
-Whoever could write there would write code, not data; what lies there is nobody's delivery."""
+A client that could write there would write code, not data; nothing there is a delivery."""
 _S3_RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 _S3_RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 

@@ -15,7 +15,7 @@ from client_delivery.config.refusal import refusal
 
 
 class Occasion(StrEnum):
-    """What there is to be told of: the words of ``on`` in a rule."""
+    """The occasions for messages: the words of ``on`` in a rule."""
 
     STARTED = "started"
     FINISHED = "finished"
@@ -142,7 +142,7 @@ class NotifyRule(Section, title="Notification rule"):
 
     @property
     def key(self) -> str:
-        """By which the ledger knows the rule: whoever changes only its addresses does not begin anew."""
+        """The rule's key in the ledger: a change of its addresses alone does not start it over."""
         if self.via == "email":
             return f"email:{self.audience or 'any'}:{'+'.join(sorted(self.on))}"
         where = self.topic_arn or self.event_bus or self.connection_id or "default"
@@ -189,5 +189,5 @@ def refuse_twin_rules(rules: tuple[NotifyRule, ...]) -> tuple[NotifyRule, ...]:
 
 
 def rules_on(rules: Iterable[NotifyRule], *occasions: Occasion) -> list[NotifyRule]:
-    """Those that tell of any of these."""
+    """The rules for any of these occasions."""
     return [rule for rule in rules if any(one in rule.on for one in occasions)]

@@ -98,7 +98,7 @@ class Configurations:
         return Begun.from_item(expressions.from_item(response["Item"])) if "Item" in response else None
 
     def under_way(self) -> list[Begun]:
-        """Those whose run has files in hand. The index lags behind by a moment."""
+        """Those whose run has files in hand. The index lags by a moment."""
         return [Begun.from_item(item) for item in self._reader.indexed(_UNDER_WAY)]
 
     @staticmethod

@@ -20,7 +20,7 @@ class AckNews(StrEnum):
 
     MISSING = "missing"
     UNKNOWN = "unknown"
-    """Nobody could look whether they have come."""
+    """It could not be checked whether they have come."""
     CAME = "came late"
 
 

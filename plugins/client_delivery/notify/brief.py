@@ -47,7 +47,7 @@ class Brief:
     """What a channel is told."""
 
     id: str
-    """The same for each try at sending it, so that whoever gets it twice knows."""
+    """The same for each try at sending it, so that a receiver can recognize a repetition."""
     occasion: Occasion
     title: str
     lines: Sequence[str]
@@ -66,7 +66,7 @@ class Brief:
 
 
 def of_job(id_: str, occasion: Occasion, summary: JobSummary, audience: Audience) -> Brief:
-    """What is told of a delivery, or of what is held."""
+    """The message about a delivery, or about held files."""
     listed = sorted(
         [*summary.files, *(_held(file) for file in summary.held)],
         key=lambda file: (list(Outcome).index(_outcome(file)), file.name),
@@ -108,7 +108,7 @@ def of_job(id_: str, occasion: Occasion, summary: JobSummary, audience: Audience
 
 
 def of_late(id_: str, late: Late, about: About, audience: Audience, at: datetime) -> Brief:
-    """What is told of files that are expected."""
+    """The message about expected files."""
     came = late.news is News.CAME_LATE
     team = audience is Audience.TEAM
     occasion = Occasion.RECOVERED if came else Occasion.LATE
@@ -138,7 +138,7 @@ def of_late(id_: str, late: Late, about: About, audience: Audience, at: datetime
 
 
 def of_acknowledgements(id_: str, told: Unacknowledged, about: About, audience: Audience, at: datetime) -> Brief:
-    """What is told of acknowledgements that a recipient owes."""
+    """The message about acknowledgements that a recipient owes."""
     team, came = audience is Audience.TEAM, told.news is AckNews.CAME
     occasion = Occasion.RECOVERED if came else Occasion.LATE
     where = f"{about.environment}: " if about.environment else ""
@@ -167,7 +167,7 @@ def of_acknowledgements(id_: str, told: Unacknowledged, about: About, audience: 
 
 
 def of_keys(id_: str, keys: Sequence[Expiring], about: About, audience: Audience, at: datetime) -> Brief:
-    """What is told of keys that expire or are too old soon."""
+    """The message about keys that will soon expire or be too old."""
     team = audience is Audience.TEAM
     where = f"{about.environment}: " if about.environment else ""
     data = {

@@ -1,7 +1,7 @@
 """What other systems are told when a delivery has ended: one JSON document, whose schema has a version.
 
 ``python -m client_delivery.notify.delivery_event`` writes the JSON Schema, :data:`SCHEMA_FILE`.
-Within a version fields are only added; whoever reads it has to leave unknown ones alone.
+Within a version, fields are only added; readers must ignore unknown ones.
 """
 
 from __future__ import annotations

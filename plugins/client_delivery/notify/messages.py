@@ -42,7 +42,7 @@ class FileLine:
     error: str | None = None
     note: str | None = None
     replaced: bool = False
-    """Another object was in its place before it could be read."""
+    """Another object replaced it before it could be read."""
     delivered_to: str | None = None
     arrives_as: str | None = None
     """What it is called at the destination, where that is another name."""

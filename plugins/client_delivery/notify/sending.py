@@ -80,7 +80,7 @@ def send(
     did not. A call is repeated only as ``ses`` itself is configured to: a client that repeats unanswered calls can send
     an e-mail twice (R7.2).
 
-    :param configuration_set: the SES configuration set whose event destination tells of bounces and complaints.
+    :param configuration_set: the SES configuration set whose event destination reports bounces and complaints.
     """
     to = list(recipients) if recipients is not None else [str(address) for address in message["To"].addresses]
     progress = _Progress([to[start : start + MAX_RECIPIENTS] for start in range(0, len(to), MAX_RECIPIENTS)])
@@ -137,7 +137,7 @@ def _send_to(
 
 
 def _set_aside(progress: _Progress, group: list[str], said: str, reason: str) -> None:
-    """One of the group is refused, or all are: those that SES names, else whoever is left of ever smaller groups."""
+    """One of the group is refused, or all are: those that SES names, otherwise the last ones of ever smaller groups."""
     named = [address for address in group if _names(said, address)]
     del progress.todo[0]
     if named or len(group) == 1:

@@ -1,4 +1,4 @@
-"""What the client itself is told of a delivery: what arrived, and what will be retried; nothing of how it is done.
+"""The message to the client itself about a delivery: what arrived, and what will be retried; no internal details.
 
 No path, host, run, link or reason of ours is in it: a reason quotes servers and names places.
 """

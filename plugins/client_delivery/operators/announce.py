@@ -34,7 +34,7 @@ class AnnounceOperator(DeliveryOperator):
     def execute(self, context: Context) -> dict[str, int]:
         """Returns how many files were delivered, and their bytes."""
         run = self.run_of(context)
-        settle(run)  # it goes beside the e-mail's task, which does the same: whoever is first
+        settle(run)  # it runs beside the e-mail's task, which does the same: the first one does it
         files, size = arrived(run)
         extra: dict[str, Any] = {
             "client_h_number": run.config.client_h_number,

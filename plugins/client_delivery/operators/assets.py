@@ -38,7 +38,7 @@ def delivered_asset(name: str) -> Asset:
 def arrival_asset(config: ClientConfig) -> Asset:
     """What comes into a pick-up that is watched: its DAG goes by it, and others may (``Asset("arrived/acme")``).
 
-    It is not the pick-up's own asset: whoever says of that one that they have written there starts nothing.
+    It is not the pick-up's own asset: a DAG that reports having written there starts nothing.
     """
     # Imported here: it costs Airflow's side of triggers, which no other DAG needs.
     from client_delivery.operators.triggers.arrival import ArrivalTrigger

@@ -37,7 +37,7 @@ class DeliveryOperator(BaseOperator):
     """
 
     as_begun = True
-    """Whether the task goes by what its run began with; not one that only answers a question."""
+    """Whether the task goes by what its run began with; not one that only responds to a question."""
     winds_up = False
     """Whether the task may go by what an earlier life of its run began with, where the file is wrong: it sends
     nothing, but sets inactive what was in hand."""

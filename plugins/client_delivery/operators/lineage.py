@@ -1,6 +1,6 @@
-"""What OpenLineage is told of a delivery: from where, to where, how much (R7).
+"""A delivery as reported to OpenLineage: from where, to where, how much (R7).
 
-Imported only when the OpenLineage provider asks: whoever has not installed it pays nothing, and needs nothing.
+Imported only when the OpenLineage provider asks: without the provider it costs nothing, and needs nothing.
 Places and files are named as OpenLineage asks (https://openlineage.io/docs/spec/naming) and as Airflow's own transfers
 do, so that the graphs of both meet: ``s3://bucket`` and the key, ``gs://bucket`` and the object, ``file://host:port``
 and the path (``SFTPOperator`` and ``GCSToSFTPOperator``).

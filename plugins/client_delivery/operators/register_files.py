@@ -23,7 +23,7 @@ class RegisterFilesSensor(DetectFilesSensor):
     *Registration*: decides for each file by the ledger whether it was sent before (R5), clears away what was, and plans
     the batches.
 
-    Safe to run again at any point: what an earlier try registered is taken up anew, by what that try began with.
+    Safe to run again at any point: what an earlier try registered is taken on again, with that try's configuration.
     """
 
     def proceed(self, context: Context, run: Run) -> list[BatchRef]:

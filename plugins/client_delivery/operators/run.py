@@ -62,7 +62,7 @@ def airflow_state_of(task_instance: Any, dag_id: str, ref: RunRef) -> str | None
     try:
         return str(task_instance.get_dagrun_state(dag_id=ref.dag_id or dag_id, run_id=ref.run_id))
     except AirflowRuntimeError as error:
-        # The task SDK has no class for "not found": its detail carries what the API server answered.
+        # The task SDK has no class for "not found": its detail carries the API server's response.
         if (error.error.detail or {}).get("status_code") == 404:
             return None
         raise

@@ -33,7 +33,7 @@ class Sentences(logging.Handler):
             try:
                 sentence = in_words(json.loads(record.args[0]))
             except (KeyError, TypeError, ValueError):
-                return  # the event itself is logged all the same
+                return  # the event itself is still logged
             if sentence:
                 logging.getLogger(_SENTENCES).log(record.levelno, "%s", sentence)
 

@@ -86,7 +86,7 @@ class Disposal:
 
 
 class _Unwatched:
-    """The journal of a copy that begins anew if it is interrupted."""
+    """The journal of a copy that starts over if it is interrupted."""
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
         """Nothing to keep."""

@@ -77,7 +77,7 @@ class Intake:
     resume: list[Take] = field(default_factory=list)
     """R5.5, R4.6: begun by a run that died."""
     rearm: list[Take] = field(default_factory=list)
-    """R5.3, R5.4: sent or failed before, to be sent once more."""
+    """R5.3, R5.4: sent or failed before, to be sent again."""
     remove: list[PickupFile] = field(default_factory=list)
     """R5.2: sent before under this name; the object is deleted from the pick-up."""
     sent_before: dict[str, Entry] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Intake:
     unconcluded: list[Entry] = field(default_factory=list)
     """Terminal, but the run that dealt with it died before it was reported and closed."""
     abandoned: list[Entry] = field(default_factory=list)
-    """Still active for a run that is over: the health check did not see it, for the index lags behind (R4.2)."""
+    """Still active for a run that is over: the health check did not see it, because the index lags (R4.2)."""
     unknown: list[PickupFile] = field(default_factory=list)
     """Not known by its ETag, in a look that asks S3 nothing: there is something to do."""
     aliases: list[Alias] = field(default_factory=list)
@@ -155,8 +155,8 @@ def _decide_group(
     elif _in_hand(entry, options.owner):
         return
     elif entry.status is Status.FAIL:
-        if anew := _to_be_sent_again(entry, sightings, options):
-            take = _taken(intake, etag, sightings, entry, options, among=anew)
+        if again := _to_be_sent_again(entry, sightings, options):
+            take = _taken(intake, etag, sightings, entry, options, among=again)
             intake.rearm.append(replace(take, wish=entry.wanted))
         elif entry.dismissed is None:
             intake.held += [(entry, one.file) for one in sightings]
@@ -180,13 +180,13 @@ def _take_on(intake: Intake, take: Take, options: Options) -> None:
 
 
 def _to_be_sent_again(entry: Entry, sightings: Sequence[Sighting], options: Options) -> Sequence[Sighting]:
-    """Of what failed, those files that go once more.
+    """The failed files that are sent again.
 
-    Whoever clears a run, or drops a file again, has not said that what a guard holds is right.
+    Clearing a run, or dropping a file again, does not confirm that a file held by a guard is right.
     """
     asked = options.bypass or (asked_for(entry, options) and entry.dismissed is None)
-    anew = sightings if asked else _new_wishes(entry, sightings)
-    return [one for one in anew if _guarded(one.file, options) is None] if entry.guarded else anew
+    wanted = sightings if asked else _new_wishes(entry, sightings)
+    return [one for one in wanted if _guarded(one.file, options) is None] if entry.guarded else wanted
 
 
 def _guarded(file: PickupFile, options: Options) -> str | None:
@@ -220,7 +220,7 @@ def _taken(
 
 
 def _clear_away(intake: Intake, sightings: Sequence[Sighting], entry: Entry, options: Options) -> None:
-    """R5.2, R5.7: sent before. A name that nobody was told of is reported once; all go, unless they are to be kept."""
+    """R5.2, R5.7: sent before. A name that was never reported is reported once; all go, unless they are to be kept."""
     for one in sightings:
         file = one.file
         known = file.name == entry.file_name or file.name in entry.duplicate_names or one.name is not None

@@ -21,7 +21,7 @@ class Locating(Place):
     def locate(self, kept: Iterable[Kept]) -> list[PickupFile | None]:
         """Where the bytes of each are now: in the pick-up, its archive, or a version that S3 keeps; None: nowhere.
 
-        Raises :class:`PickupError` if S3 does not answer; where it refuses to show one place, the next is looked at.
+        Raises :class:`PickupError` if S3 does not respond; if it refuses to show one place, the next is looked at.
         """
         places = list(kept)
         if not places:

@@ -125,8 +125,8 @@ class Pickup(Reading, Locating):
 
         A newer one stays, and no older one comes back, whatever the bucket keeps of either. The delete is bound to
         the ETag, which under KMS is this upload's alone. Elsewhere a done file, often empty, has the ETag of the one
-        before: so it is looked at once more, and a delete marker that has covered a newer version all the same is
-        taken back. Raises :class:`PickupError`.
+        before: so it is looked at again, and a delete marker that has still covered a newer version is removed.
+        Raises :class:`PickupError`.
         """
         with explained(self._config, "delete", seen.key):
             for tried in range(1, _CONFLICT_TRIES + 1):

@@ -55,6 +55,6 @@ def explained(config: ClientConfig, verb: str, what: str) -> Iterator[None]:
 
 
 def version_of(head: Any) -> str | None:
-    """The version that S3 told of an object; None where the bucket keeps none."""
+    """The version that S3 reported for an object; None if the bucket keeps none."""
     version = head.get("VersionId")
     return None if version == "null" else version

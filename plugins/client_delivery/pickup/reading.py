@@ -19,7 +19,7 @@ _CHUNK = 1024**2
 _REFUSALS = 3
 """How often an object is asked for that may not be read."""
 _GONE = frozenset({404, 405, 412, 416})
-"""No such key or version; a delete marker; another object in its place."""
+"""No such key or version; a delete marker; a different object under the key."""
 
 
 @dataclass(slots=True)

@@ -82,7 +82,7 @@ class Recognition:
         return found
 
     def unsure(self, sighting: Sighting) -> bool:
-        """S3 has only a short checksum of the content, or none of the whole: it may be known all the same."""
+        """S3 has only a short checksum of the content, or none of the whole: the content may still be known."""
         return self._rules.by_content and sighting.entry is None and not sighting.file.content.certain
 
     @staticmethod

@@ -21,7 +21,7 @@ from client_delivery.transfer.sftp.handshake import fingerprint, md5_fingerprint
 from client_delivery.transfer.sftp.host_key_scan import Scanned, scan
 
 COMPARE = "compare by telephone before use"
-"""Whoever shows a key may stand between us and the client: only the server's owner can say whose it is."""
+"""An attacker between us and the client can show any key: only the server's owner can say whose it is."""
 
 
 class ShownKey(NamedTuple):

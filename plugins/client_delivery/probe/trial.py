@@ -1,4 +1,4 @@
-"""One test of one client's destination, whoever asks for it: a person at a laptop, or a task on a worker."""
+"""One test of one client's destination, for a person at a laptop or a task on a worker."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whether what ``requirements.txt`` asks for is installed.
 
-MWAA only logs it when installing the requirements fails, and starts the worker all the same (its public images:
+MWAA only logs it when installing the requirements fails, and still starts the worker (its public images:
 ``install_user_requirements``). A task would then end somewhere in the middle with an import error, or deliver with an
 older package than the one that was tested.
 """

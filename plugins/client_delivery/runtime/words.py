@@ -101,7 +101,7 @@ _SENTENCES: Mapping[str, Callable[[Fields], str]] = {
     "files_still_late": lambda f: f"Still late: {_expected(f)}",
     "files_came_late": lambda f: f"Came late: {_expected(f)}",
     "acknowledgements_missing": lambda f: f"Not acknowledged within {f['within']}: {_files(f['files'])}.",
-    "acknowledgements_unknown": lambda f: f"Nobody could look for the acknowledgements of {_files(f['files'])}.",
+    "acknowledgements_unknown": lambda f: f"The acknowledgements of {_files(f['files'])} could not be looked for.",
     "acknowledgements_came_late": lambda f: f"Acknowledged late: {_files(f['files'])}.",
     "acknowledgements_not_looked_for": lambda f: (
         f"Acknowledgements could not be looked for: {one_line(str(f.get('error')))}"

@@ -130,7 +130,7 @@ class SourceChanged(TransferError):
 
 
 class SourceReplaced(SourceChanged):
-    """There is another object in its place: a new file, which a later run sends."""
+    """Another object has replaced it: a new file, which a later run sends."""
 
 
 class IntegrityError(TransferError):

@@ -50,10 +50,10 @@ class Progress:
         log_event(self._logger, "file_resumed", file=self._name, there=there, bytes=self._size)
 
     def __call__(self, moved: int) -> None:
-        """``moved`` more bytes have arrived; less than 0 where what was counted is sent once more."""
+        """``moved`` more bytes have arrived; less than 0 if counted bytes are sent again."""
         with self._lock:
             self._moved += moved
-            self._there = min(self._there, self._moved)  # what is sent once more has not arrived before
+            self._there = min(self._there, self._moved)  # bytes that are sent again have not arrived before
             now = self._clock()
             if now - self._logged < self._interval:
                 return

@@ -17,7 +17,7 @@ CONNECT_SECONDS = 9.0
 
 
 def addresses_of(host: str, port: int) -> list[str]:
-    """The addresses that a name has. Raises OSError, after some seconds where no name server answers."""
+    """The addresses that a name has. Raises OSError, after some seconds if no name server responds."""
     found: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
 
     def ask() -> None:

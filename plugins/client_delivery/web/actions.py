@@ -105,7 +105,7 @@ ACTIONS = {
     ),
     "dismiss": Action(
         "Dismiss",
-        "Sends nothing. A failed file is no longer held, and needs nobody's attention. It stays in the pick-up; if it "
+        "Sends nothing. A failed file is no longer held, and no longer needs a person. It stays in the pick-up; if it "
         "is dropped again, it is sent.",
         lambda wish: {"dismiss": list(wish.files)},
         of_files=True,

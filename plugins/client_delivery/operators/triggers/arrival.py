@@ -1,7 +1,7 @@
 """Watches, in the triggerer, the pick-ups of clients whose runs start on arrival (R4.1).
 
-Airflow 3.2.1 gives every triggerer that runs each watcher, and starts one anew whenever it has ended
-(``Trigger.get_sorted_triggers`` in airflow/models/trigger.py; https://github.com/apache/airflow/pull/65792 has mended
+Airflow 3.2.1 gives every triggerer that runs each watcher, and starts one again whenever it has ended
+(``Trigger.get_sorted_triggers`` in airflow/models/trigger.py; https://github.com/apache/airflow/pull/65792 has fixed
 it since). So what a watcher knows is kept by process and client, whichever instance asks; whether a run is to start
 follows from pick-up and ledger alone.
 """

@@ -75,7 +75,7 @@ def deliver_all(
 def _sample_first(files: Sequence[T]) -> Sequence[T]:
     """A sample of all sizes goes first: what it meets alike is not the fate of one kind of file only.
 
-    It is drawn anew for every attempt.
+    It is drawn again for every attempt.
     """
     if len(files) <= 2 * _SPEAK_FOR_ALL:
         return files

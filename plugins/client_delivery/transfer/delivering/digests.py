@@ -1,7 +1,7 @@
 """Checksums that people ask for, SHA-256 and MD5, of the bytes that are delivered.
 
 The engine's own are put together from those of parts; these cannot be, and a large file is sent in parts at once. So
-the file is read once more, from its first byte to its last, while it is sent: 0.6 CPU seconds a GiB for SHA-256, and no
+the file is read again, from its first byte to its last, while it is sent: 0.6 CPU seconds a GiB for SHA-256, and no
 time of its own unless the destination is faster than one stream from S3. It becomes visible only when the checksum is
 known, so that nothing has to be found out about a file that may be gone by then. Where S3 itself has a SHA-256 of the
 whole object, nothing is read.

@@ -118,7 +118,7 @@ class Identity:
             urllib3.PoolManager(
                 ca_certs=trusted_authorities(),
                 timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
-                # A token is sent where the file says and nowhere else, whatever is answered there.
+                # A token is sent where the file says and nowhere else, whatever the response there is.
                 retries=urllib3.Retry(0, redirect=False),
             )
         )

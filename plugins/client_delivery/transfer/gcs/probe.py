@@ -81,7 +81,7 @@ class GcsProbe:
         try:
             self._access = GcsAccess(self._config, self._secret, self._endpoint)
         except DestinationUnavailable as error:
-            findings.no("Credential", str(error), "Give us the whole JSON file of the service account once more.")
+            findings.no("Credential", str(error), "Give us the whole JSON file of the service account again.")
             return
         try:
             self.api = GcsApi(self._access)

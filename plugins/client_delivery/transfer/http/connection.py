@@ -98,7 +98,7 @@ class HttpConnection:
         try:
             self._send(head, request.body)
         except (BrokenPipeError, ConnectionResetError):
-            # A server that refuses does not wait for the body's end: its response may be there all the same.
+            # A server that refuses does not wait for the body's end: its response may already be there.
             response = self._read_head(request.method, request.patience)
             return Head(response.status, response.headers, response.length, closes=True)
         return self._read_head(request.method, request.patience)

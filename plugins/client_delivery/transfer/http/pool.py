@@ -123,8 +123,8 @@ class HttpPool:
         """Send what ``build`` makes and return the response, once it is accepted or no better one will come.
 
         While the trouble is temporary (no response, throttling, a server's error) the request is retried, each
-        time built, and so signed, anew, after growing pauses with full jitter: streams that were turned away together
-        do not come back together. Raises :class:`Unreachable` after the last try.
+        time built, and so signed, again, after growing pauses with full jitter: streams that were refused together do
+        not come back together. Raises :class:`Unreachable` after the last try.
         """
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS

@@ -48,7 +48,7 @@ class Occupied(Exception):
 
 
 class LookDenied(Refused):
-    """The account may not look at objects. It may deliver all the same: nobody is overwritten unseen."""
+    """The account may not look at objects. It can still deliver: nothing is overwritten without a check."""
 
 
 class ObjectApi(Protocol):

@@ -186,7 +186,7 @@ class ObjectDestination:
             return self._ours(key, before, _checksum(digest), error)
 
     def _close_in(self, key: str, upload_id: str, before: Stored | None) -> None:
-        """Where completing overwrites whatever is there: let nobody else complete, and look once more right before.
+        """If completing overwrites whatever is there: let nobody else complete, and look again right before.
 
         An attempt that wakes up after this one finds its upload gone, whichever of the two is the newer.
         """

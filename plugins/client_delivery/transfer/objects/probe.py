@@ -94,7 +94,7 @@ class ObjectProbe:
                 needed=False,
             )
         except DestinationUnavailable as error:
-            self._findings.no("Bucket", str(error), "What the message says.")
+            self._findings.no("Bucket", str(error), "Follow the message above.")
             return False
         except TransferError as error:
             self._findings.no("Looking", str(error), self._service.asks.look, needed=False)
@@ -153,7 +153,7 @@ class ObjectProbe:
             with self._service.target(files, small=small) as target:
                 receipt = target.deliver(files.job(name, content, token), NoJournal())
         except DestinationUnavailable as error:
-            findings.no(what, str(error), "What the message says.", needed=needed)
+            findings.no(what, str(error), "Follow the message above.", needed=needed)
         except (Refused, TransferError) as error:
             findings.no(what, str(error), self._asked(str(error), ask), needed=needed)
         else:
@@ -195,7 +195,7 @@ class ObjectProbe:
                 uri = self._service.api.uri(key)
                 findings.left.append(f"{uri}: {why}")
                 ask = (
-                    "Remove it when nothing keeps it any more."
+                    "Remove it as soon as nothing protects it."
                     if re.search(_KEPT, why, re.IGNORECASE)
                     else f"Remove it. {self._service.asks.remove}"
                 )

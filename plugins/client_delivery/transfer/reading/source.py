@@ -187,7 +187,7 @@ class Source:
 
 
 class Span:
-    """Some of the object, for a request's body: read anew, counted anew, for every try.
+    """Some of the object, for a request's body: read and counted again for every try.
 
     :param source: read from ``start`` to before ``end``.
     """

@@ -127,7 +127,7 @@ class S3Api(S3Bucket):
                 if response.status in (404, 412):
                     raise Occupied
                 self.require_success(response, key)
-                # S3 begins to answer before it has copied: an error may follow a 200, or nothing at all.
+                # S3 begins its response before it has copied: an error may follow a 200, or nothing at all.
                 try:
                     etag = ElementTree.fromstring(response.read()).findtext("{*}ETag")  # noqa: S314 - S3's own response
                 except (BrokenOff, ElementTree.ParseError):

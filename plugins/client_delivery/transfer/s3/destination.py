@@ -60,7 +60,7 @@ class S3Destination(ObjectDestination):
     def _deliver(self, key: str, job: Job, source: Source, journal: Journal) -> Receipt:
         resume = job.resume or {}
         if resume.get("copied"):
-            self.discard(job.name, resume)  # copies are quick, and begin anew
+            self.discard(job.name, resume)  # copies are quick, and start over
             resume = {}
         if self._copies.wanted and not resume:
             try:

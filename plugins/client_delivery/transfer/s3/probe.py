@@ -123,7 +123,7 @@ class S3Probe:
         for.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html: a bucket without object
-        lock answers with ObjectLockConfigurationNotFoundError.
+        lock responds with ObjectLockConfigurationNotFoundError.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -171,7 +171,7 @@ class S3Probe:
         except ClientError as error:
             return self._tell_refusal(error.response.get("ResponseMetadata", {}))
         except DestinationUnavailable as error:
-            findings.no("Identity", str(error), "What the message says.", here=not self._config.role_arn)
+            findings.no("Identity", str(error), "Follow the message above.", here=not self._config.role_arn)
             return False
         except BotoCoreError as error:
             why = f"there are no AWS credentials here ({type(error).__name__})"

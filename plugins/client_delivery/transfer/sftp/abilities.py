@@ -184,24 +184,24 @@ class Abilities:
         return whole
 
     def _try_again(self, sftp: SftpSession, path: str) -> None:
-        anew = "an interrupted file starts over"
+        over = "an interrupted file starts over"
         try:
             handle = sftp.open_existing(path, write=True)
             for _ in sftp.write(handle, len(_HALF), [b"more"]):
                 pass
             sftp.finish(handle)
         except SftpError as error:
-            self._findings.unknown("Going on", f"refused ({error}): {anew}")
+            self._findings.unknown("Going on", f"refused ({error}): {over}")
             return
         try:
             kept = b"".join(sftp.read(path, len(_HALF) + 5)) == _HALF + b"more"
         except SftpError:
-            self._findings.unknown("Going on", f"whether the bytes stay cannot be read back: {anew}")
+            self._findings.unknown("Going on", f"whether the bytes stay cannot be read back: {over}")
             return
         if kept:
             self._findings.yes("Going on", "an interrupted file can be resumed")
         else:
-            self._findings.unknown("Going on", f"a file that is opened again loses what is in it: {anew}")
+            self._findings.unknown("Going on", f"a file that is opened again loses what is in it: {over}")
 
     # -- several connections -----------------------------------------------------------------------------------------
 

@@ -213,7 +213,7 @@ class SftpChannel:
     def _send(self, *packets: bytes, meanwhile: Callable[[], None] = nothing) -> None:
         """Send whole packets, in pieces where the channel's window is smaller: nobody else's bytes come in between.
 
-        By whoever has :attr:`_sending`.
+        Only the holder of :attr:`_sending` calls it.
         """
         from ssh.exceptions import BaseSSHError
 

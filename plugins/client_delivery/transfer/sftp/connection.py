@@ -185,7 +185,7 @@ def silence(where: str, seconds: int) -> str:
 
 
 def cut(sock: socket.socket) -> None:
-    """End a connection for whoever has a copy of its socket: libssh keeps its own until it is garbage, and the server
+    """End a connection for all copies of its socket: libssh keeps its own until it is garbage, and the server
     would count that as open."""
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)

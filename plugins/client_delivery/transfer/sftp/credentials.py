@@ -24,14 +24,14 @@ _ACCEPTED = (
 
 
 def password_of(secret: Secret) -> str | None:
-    """The password, byte for byte; None if there is none, or if a private key stands in its place."""
+    """The password, byte for byte; None if there is none, or if it is a private key."""
     return None if is_private_key(secret.password) else secret.password or None
 
 
 def private_key_of(secret: Secret) -> Any | None:
     """The private key, for libssh; None if the connection has none.
 
-    Raises :class:`DestinationUnavailable`, which says what was found in its place and never quotes it.
+    Raises :class:`DestinationUnavailable`, which says what was found instead and never quotes it.
     """
     text = _field(secret.extra, KEY_FIELDS)
     where = "extra 'private_key'"

@@ -209,5 +209,5 @@ class LaneWriter:
         self.told = sftp.finish(handle, mode, self._source.object.size, self._unless_stopped).size
 
     def _unless_stopped(self) -> None:
-        """While nothing moves, the journal is asked all the same whether to go on."""
+        """While nothing moves, the journal is still asked whether to go on."""
         self._journal.progress(0)

@@ -21,7 +21,7 @@ from client_delivery.transfer.sftp.session import SftpSession
 
 _MOST_REFUSALS = 5
 _MAY_GO_ON = ("open", "write", "read")
-"""Operations after whose refusal the file is gone on with, or begun anew by one writer: some servers refuse a second
+"""Operations after whose refusal one writer resumes the file, or starts it over: some servers refuse a second
 writer, a second open, or just one request."""
 _SPOILS = ("fsync", "close")
 """Operations whose refusal says that what was acknowledged is not to be relied on."""

@@ -1,4 +1,4 @@
-"""What a connection has learned of its server on the way, also where it failed: for whoever tests a destination."""
+"""What a connection has learned about its server, even if it failed: for the test of a destination."""
 
 from __future__ import annotations
 

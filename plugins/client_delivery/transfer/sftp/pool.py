@@ -70,7 +70,7 @@ class ConnectionPool:
         while True:
             with self._changed:
                 if self._failure is not None and self._failure[0] >= began:
-                    raise self._failure[1]  # who waited for it need not find out anew
+                    raise self._failure[1]  # those who waited for it need not find out again
                 usable = [connection for connection in self._users if not connection.sftp.lost]
                 open_to_us = [connection for connection in usable if connection not in self._reserved]
                 free = [connection for connection in open_to_us if self._users[connection] < shared_by]

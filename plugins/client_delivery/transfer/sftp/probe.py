@@ -1,7 +1,7 @@
 """Tries an SFTP server before the first file: by the connection, the login and the deliveries of the engine itself.
 
-What a delivery does is tried by delivering: one small file, and another in its place. What only decides how fast or how
-well it goes (:mod:`client_delivery.transfer.sftp.abilities`) is asked of the server step by step.
+What a delivery does is tried by delivering: one small file, and another that replaces it. What only decides how fast
+or how well it goes (:mod:`client_delivery.transfer.sftp.abilities`) is asked of the server step by step.
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ class SftpProbe:
     def _failed(self, what: str, error: TransferError) -> None:
         cause = error.__cause__
         operation = cause.operation if isinstance(cause, SftpError) else ""
-        ask = self._asked(operation) if operation else "What the message says."
+        ask = self._asked(operation) if operation else "Follow the message above."
         if "as soon as it was closed" in str(error):
             self._handed_over = True
             ask = (
@@ -284,7 +284,7 @@ class SftpProbe:
 
     def _asked(self, operation: str) -> str:
         directory = repr(self._config.directory)
-        return _ASK.get(operation, "What the message says.").format(user=self._user, directory=directory)
+        return _ASK.get(operation, "Follow the message above.").format(user=self._user, directory=directory)
 
     def _is_there(self, target: SftpDestination) -> bool:
         """False only if the server says that it is gone."""

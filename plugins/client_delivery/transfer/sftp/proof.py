@@ -123,7 +123,7 @@ def require_stretches(sftp: SftpSession, path: str, expected: Sequence[tuple[int
 
 
 def require_resumable(sftp: SftpSession, path: str, lanes: Sequence[Lane]) -> None:
-    """What the server has acknowledged and not synced is there all the same. Raises as :func:`require_whole` does."""
+    """Bytes that the server acknowledged but did not sync are there. Raises as :func:`require_whole` does."""
     for lane in lanes:
         found = Digest()
         found.size, found.values[CRC32C] = lane.synced.size, lane.synced.values[CRC32C]

@@ -251,7 +251,7 @@ class Publisher:
                 sftp.remove(aside)
 
     def _require_in_place(self, sftp: SftpSession, receipt: Receipt, path: str, seen: Attributes | SftpError) -> None:
-        """The final name is looked at once more. It may be gone: the recipient takes files away."""
+        """The final name is looked at again. It may be gone: the recipient takes files away."""
         if isinstance(seen, SftpError) or seen.size in (None, receipt.size):
             return
         try:

@@ -135,7 +135,7 @@ def _converted(file: _File, private: bytes) -> str:
     public, secret = _Reader(file.public), _Reader(private)
     key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
     try:
-        public.string()  # the algorithm once more
+        public.string()  # the algorithm again
         if file.algorithm == "ssh-rsa":
             e, n = public.number(), public.number()
             d, p, q, iqmp = (secret.number() for _ in range(4))

@@ -178,7 +178,7 @@ class Sending:
     # -- plumbing ----------------------------------------------------------------------------------------------------
 
     def _unless_stopped(self) -> None:
-        """While nothing moves, the journal is asked all the same whether to go on."""
+        """While nothing moves, the journal is still asked whether to go on."""
         self.to.journal.progress(0)
 
     def _still_whole(self, sftp: SftpSession, earlier: Publication) -> bool:

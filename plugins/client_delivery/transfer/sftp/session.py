@@ -314,7 +314,7 @@ class SftpSession:
 
     def _sync_error(self, request: int, size: int) -> SftpError | None:
         error = self._requests.error(request, "fsync", patience(size))
-        if error is not None and error.code == UNSUPPORTED:  # offered, and not there all the same
+        if error is not None and error.code == UNSUPPORTED:  # offered, but not there
             self.syncs = False
             return None
         return error

@@ -181,7 +181,7 @@ class TreatedDestination:
 
     @contextmanager
     def _turn(self, journal: Journal) -> Iterator[None]:
-        """When a large file may be prepared. Whoever is told to stop does not begin."""
+        """When a large file may be prepared. A task that is told to stop does not begin."""
         while not self._large.acquire(timeout=1):
             journal.progress(0)
         try:
