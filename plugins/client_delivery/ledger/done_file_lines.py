@@ -1,8 +1,8 @@
-"""What the done file said with which a file came: the line stays known when the done file is gone.
+"""The line of the done file with which a file came: it stays known when the done file is gone.
 
 A done file is removed as soon as its files are registered (R4.5). A file that a guard holds then, or that gets a new
-name because the template has been changed, is named later, and goes by its own done file all the same, not by one that
-came for others. Kept in the partition of :mod:`client_delivery.ledger.registry`, found by keys (R3.4)::
+name because the template has been changed, is named later, and still uses the line of its own done file, not of one
+that came for others. Kept in the partition of :mod:`client_delivery.ledger.registry`, found by keys (R3.4)::
 
     pickup#<bucket>/<prefix>   done-line#<digest>        the line of one file
 """

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def look_for_late(task: DeliveryOperator, run: Run, *, delivered: bool) -> None:
-    """As a run ends: tell of files that are expected and have not come (R7), of keys that end soon and of
-    acknowledgements that are missing, and raise the client's alarms; and tell what earlier runs could not."""
+    """At the end of a run: report expected files that have not come (R7), keys that end soon and missing
+    acknowledgements, raise the client's alarms, and send the messages that earlier runs could not."""
     if look(run, lambda: post_of(task, run), delivered=delivered):
         task.alarm("files_overdue")
     if keys.look(run, lambda: post_of(task, run)):

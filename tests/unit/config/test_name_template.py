@@ -188,8 +188,7 @@ def test_what_is_made_of_any_name_is_safe_or_refused_and_the_same_each_time(name
     config = CONFIGURATIONS[kind].model_copy(update={"deliver_as": template})
     numbers = {"sequence": 1, "daily_sequence": 1}
     made = [
-        delivered_name(config, name, source_date=CAME, date=AT, numbers=numbers, done_file="BATCH ..")
-        for _ in range(2)
+        delivered_name(config, name, source_date=CAME, date=AT, numbers=numbers, done_file="BATCH ..") for _ in range(2)
     ]
     assert made[0] == made[1]
     try:
