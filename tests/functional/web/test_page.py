@@ -339,7 +339,7 @@ def test_the_board_says_who_needs_a_person_and_why(page, airflow, dynamodb, ledg
 def test_a_client_whose_runs_start_on_arrival_is_shown_to_be_looked_at(page, airflow, acme, key):
     airflow.dags_there["acme"] = dag("acme", key, "on-arrival")
     assert (
-        "every 45 s for what has come, and by schedule at" in page.get("/deliveries/clients/acme", headers=VIEWER).text
+        "every 45 s for new arrivals, and by schedule at" in page.get("/deliveries/clients/acme", headers=VIEWER).text
     )
     assert "on arrival, and" in page.get("/deliveries/", headers=VIEWER).text
     [row] = page.get("/deliveries/board.json", headers=VIEWER).json()
