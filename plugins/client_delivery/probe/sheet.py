@@ -76,8 +76,8 @@ def _acknowledgement(config: ClientConfig) -> Iterator[str]:
         return
     where = f"in {section.place}" if section.place else "where we deliver"
     yield (
-        f"Please put a file back {where}, for each of ours, within {in_words(section.within)} after ours has "
-        "arrived. Its content does not matter to us. Its name is"
+        f"For each of our files, please put a file back {where} within {in_words(section.within)} after ours "
+        "has arrived. The content of your file does not matter to us. Its name is"
     )
     yield f"    {section.pattern}"
     for name in dict.fromkeys(fields_of(section.pattern)):
