@@ -2,8 +2,8 @@
 
 Against a distant service many streams at once are what makes it fast. Where the CPU is the limit already, more threads
 only fight for the interpreter: measured here, sixteen of them cost a third more CPU for the same bytes than four. The
-limit may be the machine's, with little of it used here: then the crew grows all the same, but slowly, for whoever keeps
-the machine busy may have nothing to do with it.
+limit may be the machine's, with little of it used here: then the crew still grows, but slowly, because what keeps the
+machine busy may have nothing to do with it.
 """
 
 from __future__ import annotations
