@@ -84,7 +84,7 @@ class Standing:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Standing:
-        """From a deserialised DynamoDB item."""
+        """From a deserialized DynamoDB item."""
         return cls(
             name=item[SORT_KEY],
             delivery_key=item.get("deliveryKey", ""),

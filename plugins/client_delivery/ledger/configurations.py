@@ -53,7 +53,7 @@ class Begun:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Begun:
-        """What a deserialised DynamoDB item says."""
+        """From a deserialized DynamoDB item."""
         return cls(
             item[SORT_KEY],
             RunRef.parse(item["life"]),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ITEM = "mark#drop"
 _AGAIN = Backoff(first=300.0, longest=6 * 3600.0, jitter=False)
 """Seconds until the same files may start another run: the first may never have begun (its event was lost, or its DAG
-paused), or it may have failed over and over, which is told by every run."""
+paused), or it may have failed over and over, which every run reports."""
 
 
 class Drops:

@@ -238,7 +238,7 @@ class Entry:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Entry:
-        """An entry from a deserialised DynamoDB item."""
+        """An entry from a deserialized DynamoDB item."""
         open_key = item.get("openKey", "")
         return cls(
             delivery_key=item["clientHNumber"],

@@ -1,4 +1,4 @@
-"""Which files are the same (R3.1, R3.6, R5.7): the sort key goes by the ETag, recognition by the content.
+"""Which files are the same (R3.1, R3.6, R5.7): the sort key is made from the ETag, recognition compares content.
 
 The ETag is the MD5 of the content only for an object that was uploaded in one request and is not encrypted with a KMS
 or customer key. Under SSE-KMS every upload of the same bytes has another ETag, and the ETag of a multipart upload

@@ -24,7 +24,7 @@ States = Mapping[str, Mapping[str, Any]]
 
 
 class Looks:
-    """One item: when somebody looked last, and how things stood."""
+    """One item: the time of the last look, and the state that it left."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, delivery_key: str, item: str) -> None:
         self._dynamodb = dynamodb

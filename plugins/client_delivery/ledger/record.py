@@ -173,7 +173,7 @@ class Recorded:
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any]) -> Recorded:
-        """From a deserialised DynamoDB item."""
+        """From a deserialized DynamoDB item."""
         return cls(
             delivery_key=item["deliveryKey"],
             at=item["timestamp"],
