@@ -47,7 +47,8 @@ def should_be_told(
         if after[0] - last > PAUSED:
             counted = due
             continue
-        counted = max(counted, dues[bisect_left(dues, due) - 1])
+        if earlier := bisect_left(dues, due):
+            counted = max(counted, dues[earlier - 1])
         if sum(counted < one <= due for one in arrivals) >= at_least:
             counted = due
             continue
