@@ -236,7 +236,7 @@ TAKING_TURNS = [
 ]
 """The same, for what every test run does not do with all of them: the gate has 30 minutes. Each kind is among the
 crash points of every run, and each trouble meets all of them in the slow tests."""
-_AT_RANDOM = {"gcs", "gcs-offload_threshold", "sftp-rclone", "s3-duplicate", "s3-compress-encrypt"}
+_AT_RANDOM = {"gcs-offload_threshold", "sftp-rclone", "s3-compress-encrypt"}
 SOAKED = [
     pytest.param(kind, id=str(kind), marks=[] if str(kind) in _AT_RANDOM else [pytest.mark.slow]) for kind in KINDS
 ]

@@ -26,7 +26,7 @@ from tests.faults.killer import When
 from tests.support.runs import Runs
 from tests.support.scenario import MakeScenario, Scenario
 
-SAMPLE = 2
+SAMPLE = 1
 MOST_CALLS = 1000
 RECOVERIES = ("tried again", "given up")
 WITHIN = timedelta(seconds=1)

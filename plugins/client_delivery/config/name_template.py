@@ -1,9 +1,9 @@
-"""What a file is called at the destination, where it is not called as it came: ``deliver_as`` and ``name_pattern``.
+"""The name of a file at the destination, where it differs from its own: ``deliver_as`` and ``name_pattern``.
 
-A template is text with fields in braces, of a closed set. It is read by :meth:`string.Formatter.parse`, which only
-splits it, and filled in by :func:`render`: ``str.format`` would let a template reach into the objects that it is given
-(https://docs.python.org/3/library/string.html#format-string-syntax, ``{0.attribute}``). What comes out is a name like
-any other, and :mod:`client_delivery.transfer.naming` checks it as one (R6.8).
+A template is text with fields in braces, from a closed set. :meth:`string.Formatter.parse` only splits it, and
+:func:`render` fills it in: ``str.format`` would let a template reach into the objects that it is given
+(https://docs.python.org/3/library/string.html#format-string-syntax, ``{0.attribute}``). The result is checked as
+any other name is, by :mod:`client_delivery.transfer.naming` (R6.8).
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def render(template: str, facts: Facts) -> str:
 def first_line(content: bytes) -> str:
     """What ``{done_file}`` stands for: the first line of a done file, without the white space around it.
 
-    It becomes part of a name, and whoever wrote it may choose no folder by it. Raises :class:`NameNotMade`.
+    The line becomes part of a name, so it may not contain a folder. Raises :class:`NameNotMade`.
 
     :param content: the beginning of the done file, :data:`MOST_DONE_FILE_BYTES` of it.
     """

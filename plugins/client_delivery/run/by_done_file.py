@@ -1,4 +1,4 @@
-"""What the done file says of the files that came with it, where their names have it: ``{done_file}`` in ``deliver_as``.
+"""The first line of the done file, for clients whose delivered names contain it: ``{done_file}`` in ``deliver_as``.
 
 Each file keeps the line with which it came. The line is noted while the done file is there, before the file gets its
 name, and for files that a guard holds as well: a file that is named later goes by its own done file.
@@ -67,6 +67,6 @@ class ByDoneFile:
 
 
 def arrival_of(take: Take) -> str:
-    """What tells this arrival of the file from every other; the same content that is put there anew is another one."""
+    """Identifies this arrival of the file; the same content, dropped again, is another arrival."""
     file = take.file
     return f"{take.identity} {file.path} {file.etag} {file.last_modified.isoformat()}"

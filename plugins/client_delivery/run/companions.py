@@ -1,4 +1,4 @@
-"""What arrives beside the files of a set: their checksum files, and the completion file when all of it is there.
+"""Companions of a set: a checksum file beside each file, and the completion file when the whole set has arrived.
 
 Which files belong to a set, and what its completion file is called, is fixed when they are registered. What is due is
 delivered when the run's transfers are over, by one task, from what the ledger says; the same bytes each time, so that
@@ -78,7 +78,7 @@ class SetOfRun:
         if before.status is Status.SUCCESS:
             same = take.name is not None or before.source == take.file or before.wanted is not None
             return before.set_id if same else self._id
-        # What failed, or was begun, belongs to the set that it came with, if that was ever told of anywhere.
+        # A file that failed, or was begun, belongs to the set that it came with, if that set was sealed.
         return before.set_id if before.set_id and self._sealed.get(before.set_id) else self._id
 
 
@@ -88,7 +88,7 @@ def companions_are_due(run: Run) -> bool:
 
 
 def deliver_companions(run: Run, entries: Iterable[Entry]) -> None:
-    """Deliver what is due beside these files, and beside those of earlier runs. Never raises: the next run tries again.
+    """Deliver what is due beside these files, and beside those of earlier runs. Never raises: the next run retries.
 
     A set of which a file is missing gets no completion file; the run that delivers the file looks again.
     """
@@ -106,7 +106,7 @@ def deliver_companions(run: Run, entries: Iterable[Entry]) -> None:
 
 
 def undelivered(run: Run, entries: Iterable[Entry]) -> str | None:
-    """What to tell of what could not be delivered beside the files; None if nothing is left."""
+    """Why something beside the files could not be delivered; None if everything was."""
     ids = _sets_to_look_at(run, entries)
     if not ids:
         return None
@@ -115,7 +115,7 @@ def undelivered(run: Run, entries: Iterable[Entry]) -> str | None:
         return None
     return (
         f"The files are there, but not all that belongs beside them (checksum files, completion file): "
-        f"{one_line(troubles[0])} The next run tries again; to try at once, clear the task `notify_finished`."
+        f"{one_line(troubles[0])} The next run will retry; to retry now, clear the task `notify_finished`."
     )
 
 
@@ -227,7 +227,7 @@ def sidecar_content(entry: Entry, algorithm: str) -> bytes:
 
 
 def completion_content(one: FileSet, sent: Iterable[Entry]) -> bytes:
-    """What is in a completion file: the same for the same files, whoever writes it."""
+    """The content of a completion file: the same bytes for the same files, at every attempt."""
     files = sorted(sent, key=lambda entry: entry.arrives_as)
     rows: list[dict[str, Any]] = [
         {"name": entry.arrives_as, "size": entry.size_there, "sha256": entry.digests.get("sha256")} for entry in files

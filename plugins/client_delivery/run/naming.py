@@ -1,8 +1,8 @@
-"""What each file of a run is called at the destination, decided before any of them is registered.
+"""The name of each file of a run at the destination, decided before any file is registered.
 
-A file that gets no name is held with the reason: one whose name does not fit the pattern, one that the destination
-cannot have, two that would get one name, and one that would get the name of an earlier, different file. Nobody has to
-find out at the recipient's that a file replaced another one.
+A file without a name is held, with the reason: its own name does not match the pattern, the destination cannot have the
+new one, another file of the run would get the same name, or an earlier, different file has it already. No recipient
+discovers that one file has replaced another.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Named:
             raise
 
     def close(self) -> None:
-        """Free the disk; the survey is closed by whoever opened it."""
+        """Free the disk. The survey stays open: its opener closes it."""
         self._db.close()
 
     def parts(self) -> Iterator[Intake]:
@@ -100,7 +100,7 @@ class Named:
         return row[0] if row else None
 
     def still_nameless(self) -> str | None:
-        """Why the first of those files that were to be sent once more still has no name; None if there is none."""
+        """Why the first of the files to be sent again still has no name; None if all have one."""
         row = self._db.execute("SELECT why FROM takes WHERE again AND why IS NOT NULL ORDER BY source").fetchone()
         return row[0] if row else None
 
@@ -125,7 +125,7 @@ class Named:
         if suffix := sidecar_suffix(self._config):
             self._hold_checksum_files(suffix)
         if self._config.deliver_as is None:
-            return  # what only gets something behind its name stays as different as it was
+            return  # a suffix keeps different names different
         self._hold_twins()
         if not self._run.options.lets_through:
             self._hold_successors()
@@ -168,7 +168,7 @@ class Named:
         return made, None
 
     def _number(self, *, dry: bool) -> None:
-        """Give numbers to what is named anew, by the order in which the files came."""
+        """Give numbers to the files without a name, in the order in which they came."""
         numbers = self._run.numbers
         give = numbers.would_give if dry else numbers.give
         day = f"{self._at.astimezone(ZoneInfo(self._config.timezone)):%Y-%m-%d}"

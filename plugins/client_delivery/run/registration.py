@@ -76,7 +76,7 @@ class _Totals:
 def register(run: Run) -> Registered:
     """Decide for each file by the ledger (R5), clear away what was sent before, and plan the batches.
 
-    Safe to run again at any point: what an earlier try registered is taken up anew, and the done file goes last,
+    Safe to run again at any point: what an earlier try registered is taken up again, and the done file goes last,
     when every listed file is in the ledger (R4.5). The decisions are gone through several times, some files at a time,
     so that no step needs more memory for more files. Raises :class:`FormRefused` if the run was asked for files of
     which none can be sent.
