@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.destination_test import TABLE
+from client_delivery.operators.failing import failing_as_airflow_does
 from client_delivery.run.questions import SAY_PLAN, answering_tasks
 
 if TYPE_CHECKING:
@@ -27,15 +28,13 @@ class PlanOperator(DeliveryOperator):
         if SAY_PLAN not in answering_tasks(context["params"]):
             raise AirflowSkipException("No plan was asked for.")
         # Imported here: Airflow parses the DAG for every task, and this is of use to this one alone.
-        from client_delivery.run.detection import FormRefused, check_form
+        from client_delivery.run.detection import check_form
         from client_delivery.run.plan import plan
         from client_delivery.run.plan_report import PlanReport
 
         run = self.run_of(context)
-        try:
+        with failing_as_airflow_does():
             check_form(run)
-        except FormRefused as error:
-            raise AirflowFailException(str(error)) from None
         report = PlanReport.of(plan(run))
         run.log_event("plan_said", **{fate.value: count for fate, count in report.counts.items()})
         for line in report.lines():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from client_delivery.run.again import asked_again, asked_to_dismiss
 from client_delivery.run.asked import none_found, pattern_problem
 from client_delivery.run.companions import companions_are_due
+from client_delivery.run.errors import CannotGoOn
 from client_delivery.run.expected import acknowledge
 from client_delivery.run.held import remind, why
 from client_delivery.run.mails import FinishedMail, mail_is_left
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _HELD_NAMES = 20
 
 
-class FormRefused(Exception):
+class FormRefused(CannotGoOn):
     """The trigger form asks for something impossible, or for files by name that are not there. No retry helps."""
 
 

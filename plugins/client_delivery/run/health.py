@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from client_delivery.run.errors import CannotGoOn
 from client_delivery.run.leftovers import deactivate
 
 if TYPE_CHECKING:
@@ -12,11 +13,13 @@ if TYPE_CHECKING:
     from client_delivery.run.context import Run
 
 
-class AnotherRunUnderWay(Exception):
+class AnotherRunUnderWay(CannotGoOn):
     """Only one run of a client may work at a time (R4.1). Waiting helps."""
 
+    retry_helps = True
 
-class AnotherClient(Exception):
+
+class AnotherClient(CannotGoOn):
     """The pick-up has been delivered for another client number. Only a person can say which is right."""
 
 

@@ -16,6 +16,7 @@ from client_delivery.ledger.table import Assignment
 from client_delivery.pickup.intake import Take
 from client_delivery.run.again import survey_of
 from client_delivery.run.attempt import Batch
+from client_delivery.run.errors import CannotGoOn
 from client_delivery.run.naming import Named, arrival_name
 from client_delivery.runtime.events import LOGGER, as_json, one_line
 from client_delivery.transfer.contract import Superseded
@@ -31,11 +32,13 @@ _INDEX_PATIENCE = 60.0
 _NAMED = 10
 
 
-class NotFinished(Exception):
+class NotFinished(CannotGoOn):
     """Files of the batch are left; the next try continues with them."""
 
+    retry_helps = True
 
-class FailedForGood(Exception):
+
+class FailedForGood(CannotGoOn):
     """Files of the batch failed, and no retry by Airflow helps."""
 
 
