@@ -8,11 +8,10 @@ from airflow.providers.amazon.aws.exceptions import EcsOperatorError
 from airflow.providers.amazon.aws.hooks.ecs import EcsHook
 from airflow.providers.amazon.aws.operators.ecs import EcsRunTaskOperator
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
-from botocore.exceptions import BotoCoreError, ClientError
 
 from client_delivery.operators.triggers.container import TaskDoneTrigger
 from client_delivery.run import container_trouble
-from client_delivery.run.container_task import NoContainers, family_of, works_for
+from client_delivery.run.container_task import NoContainers, stop_all
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,12 +51,7 @@ class ContainerOperator(EcsRunTaskOperator):
 
     def ended(self, event: dict[str, Any]) -> Trouble | None:
         """What is wrong with how the container ended; None if the ledger says all there is to say."""
-        client: Any = self.client
-        try:
-            tasks = client.describe_tasks(cluster=event["cluster"], tasks=[event["task_arn"]])["tasks"]
-        except (BotoCoreError, ClientError) as error:
-            return container_trouble.end_unknown(str(error))
-        return container_trouble.as_described(tasks, event.get("why"))
+        return container_trouble.how_it_ended(self.client, event["cluster"], event["task_arn"], event.get("why"))
 
 
 def not_started(error: Exception) -> Trouble:
@@ -69,15 +63,4 @@ def not_started(error: Exception) -> Trouble:
 
 def stop_containers(ecs: OffloadSettings, delivery_key: str, reason: str) -> list[str]:
     """Stop every container that still works for that client; returns their ARNs (R3.5)."""
-    client = EcsHook(aws_conn_id="aws_default").conn
-    stopped = []
-    for page in client.get_paginator("list_tasks").paginate(
-        cluster=ecs.cluster, family=family_of(ecs), desiredStatus="RUNNING", PaginationConfig={"PageSize": 100}
-    ):
-        if not page["taskArns"]:
-            continue
-        for task in client.describe_tasks(cluster=ecs.cluster, tasks=page["taskArns"])["tasks"]:
-            if works_for(task, delivery_key):
-                client.stop_task(cluster=ecs.cluster, task=task["taskArn"], reason=reason[:1000])
-                stopped.append(task["taskArn"])
-    return stopped
+    return stop_all(EcsHook(aws_conn_id="aws_default").conn, ecs, delivery_key, reason)

@@ -24,7 +24,7 @@ class TransferBatchOperator(MayGoByContainer):
 
     Cleared in the UI, alone or with the whole run, it first gives what failed fresh attempts (R5.4).
 
-    :param batch: the batch, as registering described it.
+    :param batch: the batch, as registration described it.
     """
 
     def __init__(self, *, batch: BatchRef, **kwargs: Any) -> None:

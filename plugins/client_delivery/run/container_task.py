@@ -105,6 +105,24 @@ def works_for(task: Mapping[str, Any], delivery_key: str) -> bool:
     return bool(task.get("group") == group_of(delivery_key))
 
 
+def stop_all(client: Any, ecs: OffloadSettings, delivery_key: str, reason: str) -> list[str]:
+    """Stop every container that still works for that client; returns their ARNs (R3.5).
+
+    :param client: ECS.
+    """
+    stopped = []
+    for page in client.get_paginator("list_tasks").paginate(
+        cluster=ecs.cluster, family=family_of(ecs), desiredStatus="RUNNING", PaginationConfig={"PageSize": 100}
+    ):
+        if not page["taskArns"]:
+            continue
+        for task in client.describe_tasks(cluster=ecs.cluster, tasks=page["taskArns"])["tasks"]:
+            if works_for(task, delivery_key):
+                client.stop_task(cluster=ecs.cluster, task=task["taskArn"], reason=reason[:1000])
+                stopped.append(task["taskArn"])
+    return stopped
+
+
 def _network(ecs: OffloadSettings) -> dict[str, Any] | None:
     if not ecs.subnets:
         return None

@@ -62,6 +62,19 @@ def not_started(error: Exception, *, tells: bool = False) -> Trouble:
     return _refused(f"unexpected {type(error).__name__}; see the task's log", waits=False)
 
 
+def how_it_ended(client: Any, cluster: str, task: str, why: str | None) -> Trouble | None:
+    """What is wrong with how a container ended, as ECS says now; None if the ledger says all there is to say.
+
+    :param client: ECS.
+    :param why: as :func:`as_described`.
+    """
+    try:
+        tasks = client.describe_tasks(cluster=cluster, tasks=[task])["tasks"]
+    except (BotoCoreError, ClientError) as error:
+        return end_unknown(str(error))
+    return as_described(tasks, why)
+
+
 def as_described(tasks: Sequence[Mapping[str, Any]], why: str | None) -> Trouble | None:
     """The problem with a container's end, from ECS's description; None if the ledger says everything.
 
