@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from client_delivery.operators.triggers import arrival
-from client_delivery.operators.triggers.arrival import ArrivalTrigger, Watchers
+from client_delivery.operators.triggers.arrival import ArrivalTrigger
+from client_delivery.run.watchers import Watchers
 from client_delivery.run.watching import Arrival
 
 INTERVAL = 45.0
