@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, TriggerRule, get_parsing_context
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TriggerRule, get_parsing_context
 from airflow.sdk.definitions.param import ParamsDict
 
 from client_delivery.config.describe import describe, describe_error, describe_removed, describe_settings_error
@@ -23,13 +23,13 @@ from client_delivery.operators.base import note_red_task
 from client_delivery.operators.configuration_error import ConfigurationErrorOperator
 from client_delivery.operators.database_cleanup import DatabaseCleanupOperator, note_red_cleanup
 from client_delivery.operators.destination_test import DestinationTestOperator
+from client_delivery.operators.form import form_of
 from client_delivery.operators.notify import NotifyFinishedOperator, NotifyStartedOperator
 from client_delivery.operators.plan import PlanOperator
 from client_delivery.operators.register_files import RegisterFilesSensor
 from client_delivery.operators.report import ReportOperator
 from client_delivery.operators.tasks import ERROR_TASK, FINISHED_TASK, FIRST_TASK
 from client_delivery.operators.transfer_batch import TransferBatchOperator
-from client_delivery.run.again import MOST
 from client_delivery.run.questions import SAY_PLAN, TEST_DESTINATION
 from client_delivery.runtime.settings import problems, setting
 
@@ -125,7 +125,7 @@ def build_dag(config: ClientConfig) -> DAG:
     # After the tasks: each of them would get a copy of the form (``apply_defaults`` of 3.2.1), which is checked again
     # and was three quarters of what Airflow stores of a DAG. A task sees the DAG's parameters in any case
     # (``process_params``).
-    dag.params = ParamsDict(_params(config))
+    dag.params = ParamsDict(form_of(config))
     return dag
 
 
@@ -312,103 +312,3 @@ def build_settings_dag(wrong: Sequence[str]) -> DAG:
             "they are the Airflow configuration options delivery.<name>.",
         )
     return dag
-
-
-def _params(config: ClientConfig) -> dict[str, Any]:
-    """The trigger form (R9.1)."""
-    return {
-        "bypass_file_checks": Param(
-            config.bypass_file_checks,
-            type="boolean",
-            title="Bypass file checks",
-            description="Send every waiting file, even if it was sent before. Delivered files are removed from "
-            "the pick-up.",
-        ),
-        "resend_failed": Param(
-            False,
-            type="boolean",
-            title="Resend failed files",
-            description="Also send the files that failed in an earlier run and are held in the pick-up.",
-        ),
-        "file_pattern": Param(
-            None,
-            type=["null", "string"],
-            title="Only files like",
-            description="Send only files whose name below the pick-up's prefix matches this pattern, for example "
-            "claims_*.csv. Leave it empty for all files. The done file stays as long as any file is left out.",
-        ),
-        "ignore_done_file": Param(
-            False,
-            type="boolean",
-            title="Ignore the done file",
-            description="Send the waiting files now, without the done file. Has no effect for clients that send none.",
-        ),
-        "ignore_window": Param(
-            False,
-            type="boolean",
-            title="Send outside the window",
-            description="Send the waiting files now, whatever the configuration's window says.",
-        ),
-        "acknowledge_late": Param(
-            None,
-            type=["null", "string"],
-            maxLength=1000,
-            title="Acknowledge late files",
-            description=(
-                "Ends the reminders of the files that are late now. Write down the reason; it is kept in the log."
-            ),
-        ),
-        "reason": Param(
-            None,
-            type=["null", "string"],
-            title="Reason",
-            description="Why you trigger the run. The record of each file keeps the reason. With 'Resend failed "
-            "files' it also lets through the files that a guard holds; without a reason they stay held.",
-        ),
-        "send_notifications": Param(
-            config.send_notifications,
-            type="boolean",
-            title="Send e-mails",
-            description="Send the 'Job started' and 'Job finished' e-mails of this run.",
-        ),
-        "only_test_destination": Param(
-            False,
-            type="boolean",
-            title="Only test the destination: deliver nothing",
-            description="Log in to the destination from here, write a small test file, and remove it again. No file is "
-            "delivered, registered or removed, and no e-mail is sent. The result is in the log of the task "
-            "test_destination, and on the Deliveries page.",
-        ),
-        "only_plan": Param(
-            False,
-            type="boolean",
-            title="Only say what would happen",
-            description="Say for each waiting file whether it would be sent, held, removed or left, and why. The other "
-            "choices in this form count. Nothing is changed, and no e-mail is sent. The table is in the log of "
-            "the task say_plan.",
-        ),
-        "send_again": Param(
-            [],
-            type="array",
-            items={"type": "string"},
-            maxItems=MOST,
-            title="Send again",
-            description="Send these files again, and no others. The Deliveries page fills this in.",
-        ),
-        "dismiss": Param(
-            [],
-            type="array",
-            items={"type": "string"},
-            maxItems=MOST,
-            title="Dismiss",
-            description="Stop holding these files, and send nothing. The Deliveries page fills this in.",
-        ),
-        "wait_minutes": Param(
-            0,
-            type="integer",
-            minimum=0,
-            maximum=24 * 60,
-            title="Wait for files (minutes)",
-            description="If no file is waiting yet, keep looking for this long instead of ending at once.",
-        ),
-    }

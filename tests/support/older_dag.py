@@ -14,7 +14,8 @@ from airflow.sdk import DAG, BaseOperator, TriggerRule
 
 from client_delivery.config.loader import load_directory
 from client_delivery.config.model import ClientConfig
-from client_delivery.dag import _dag, _params, configs_directory
+from client_delivery.dag import _dag, configs_directory
+from client_delivery.operators.form import form_of
 from client_delivery.operators.notify import NotifyFinishedOperator, NotifyStartedOperator
 from client_delivery.operators.register_files import RegisterFilesSensor
 from client_delivery.operators.transfer_batch import TransferBatchOperator
@@ -41,7 +42,7 @@ def older_dags(dags_folder: Path, health_check: float) -> Iterator[DAG]:
 
 def _older_dag(config: ClientConfig, health_check: float) -> DAG:
     # Not by build_dag: Airflow registers every DAG that has been a context, and two would have one id.
-    dag = _dag(config.name, schedule=None, params=_params(config))
+    dag = _dag(config.name, schedule=None, params=form_of(config))
     known: dict[str, Any] = {"config": config, "problem": ""}
     late: dict[str, Any] = {"trigger_rule": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS}
     with dag:
