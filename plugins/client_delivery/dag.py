@@ -19,9 +19,9 @@ from client_delivery.config.timing import Timing
 from client_delivery.config.treatment_checks import require_prepared_area
 from client_delivery.ledger.view import LedgerView
 from client_delivery.operators.announce import AnnounceOperator
-from client_delivery.operators.base import note_red_task
+from client_delivery.operators.callbacks import note_red_cleanup, note_red_task
 from client_delivery.operators.configuration_error import ConfigurationErrorOperator
-from client_delivery.operators.database_cleanup import DatabaseCleanupOperator, note_red_cleanup
+from client_delivery.operators.database_cleanup import DatabaseCleanupOperator
 from client_delivery.operators.destination_test import DestinationTestOperator
 from client_delivery.operators.form import form_of
 from client_delivery.operators.notify import NotifyFinishedOperator, NotifyStartedOperator

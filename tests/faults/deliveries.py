@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from client_delivery.ledger.entry import Status
-from client_delivery.operators.base import HeldFiles
+from client_delivery.operators.idle import HeldFiles
 from local.process import ROOT
 from tests.faults import invariants
 from tests.faults.crash import ResumableRuns, die_at_call

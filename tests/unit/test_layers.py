@@ -16,6 +16,7 @@ PACKAGE = ROOT / "plugins" / "client_delivery"
 DOCKERFILE = ROOT / "docker" / "transfer" / "Dockerfile"
 AIRFLOW_ALLOWED = ("operators", "dag", "web")
 MODULES = sorted(PACKAGE.rglob("*.py"))
+OPERATORS = sorted((PACKAGE / "operators").rglob("*.py"))
 KNOWN = {".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts): path for path in MODULES}
 """By the dotted name."""
 LOCAL = sorted(path for path in (ROOT / "local").rglob("*.py") if "node_modules" not in path.parts)
@@ -100,12 +101,17 @@ def test_no_module_imports_another_in_a_circle():
     assert len(list(TopologicalSorter(graph).static_order())) == len(KNOWN)
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("operators/*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", OPERATORS, ids=lambda path: path.name)
 def test_operators_hold_no_rule_of_what_is_sent(path):
     """They translate: what a run does is in ``run/``. An operator that decides about files would import these."""
     wings = {f"client_delivery.ledger.{wing}" for wing in ("table", "assigning", "attempts", "decisions", "endings")}
     rules = {"client_delivery.pickup.intake", "client_delivery.transfer.delivering.batch", *wings}
     assert not imports(path) & rules
+
+
+@pytest.mark.parametrize("path", OPERATORS, ids=lambda path: path.name)
+def test_operators_do_not_reach_each_other_through_the_dag(path):
+    assert ".get_task(" not in path.read_text()
 
 
 def test_the_image_has_every_room_that_the_container_imports():

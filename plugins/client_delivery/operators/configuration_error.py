@@ -9,16 +9,17 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from client_delivery.operators.run import run_in, run_ref
+from client_delivery.operators.states import states_of_tasks
 from client_delivery.operators.tasks import FIRST_TASK, FORMER_FIRST_TASK
-from client_delivery.run.context import Run, configuration_of
+from client_delivery.run.as_begun import configuration_of
+from client_delivery.run.context import Run
+from client_delivery.run.leftovers import deactivate_of_removed
 from client_delivery.runtime.events import LOGGER, log_event
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _NOT_BEGUN = (None, "scheduled", "queued", "removed", "upstream_failed")
-
-
 _CLIENTS = (
     "Nothing is delivered for this client until its file is corrected. `make check-config` shows the same messages "
     "before a file is deployed."
@@ -50,21 +51,14 @@ class ConfigurationErrorOperator(BaseOperator):
         raise AirflowFailException(f"{self.message}{left}\n{self.advice}")
 
     def _run_has_begun(self, context: Context) -> bool:
-        run_id = run_ref(context).run_id
-        first = [FIRST_TASK, FORMER_FIRST_TASK]
-        states: Any = context["ti"].get_task_states(dag_id=self.dag_id, task_ids=first, run_ids=[run_id])
-        return any(states.get(run_id, {}).get(task) not in _NOT_BEGUN for task in first)
+        first = (FIRST_TASK, FORMER_FIRST_TASK)
+        states = states_of_tasks(context["ti"], self.dag_id, run_ref(context).run_id, first)
+        return any(states.get(task) not in _NOT_BEGUN for task in first)
 
     def _deactivate(self, context: Context) -> str:
-        """What the last run of a removed file has left active, if it is over; returns what was done."""
+        """What the last run of a removed file has left active; returns what was done."""
         begun = Run.begun(run_ref(context))
         config = configuration_of(begun) if begun else None
         if begun is None or config is None:
             return ""
-        run = run_in(context, config)
-        abandoned = [entry for entry in run.ledger.open_entries() if entry.active]
-        if others := run.others_under_way(abandoned):
-            return f"\nIts last run is still under way, and ends as it began: {', '.join(map(str, others))}."
-        run.ledger.deactivate(abandoned)
-        run.forget(begun)
-        return f"\nIts last run left files active; set inactive: {len(abandoned)}. This DAG now goes away."
+        return deactivate_of_removed(run_in(context, config), begun)

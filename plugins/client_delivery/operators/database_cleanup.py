@@ -7,7 +7,6 @@ by MWAA's CLI endpoint (MWAA's user guide, "Aurora PostgreSQL database cleanup o
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
-from client_delivery.operators.base import alarm_line
+from client_delivery.access.mwaa_cli import CommandTrouble, airflow_command
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,8 +34,6 @@ _BATCH = 10_000
 """Rows in one transaction: longer ones hold the scheduler up."""
 _CATCH_UP = 14
 """Days before the cutoff at which the slices begin; what is older goes in one. A week is new each time."""
-_SECONDS = 600
-"""A slice that takes longer has been given up by the load balancer before that; it goes on nevertheless."""
 _TROUBLE = ("Encountered error when attempting to clean table", "Traceback (most recent call last)")
 """``db clean`` only warns of a table that it could not clean."""
 
@@ -60,46 +57,20 @@ class DatabaseCleanupOperator(BaseOperator):
         """Returns how many commands were carried out."""
         ends = list(slices(datetime.now(UTC) - timedelta(days=self.keep_days)))
         for before in ends:
-            said = self._airflow(
+            command = (
                 f"db clean --clean-before-timestamp {before.isoformat(timespec='seconds')} --tables {','.join(TABLES)} "
                 f"--batch-size {_BATCH} --skip-archive --yes"
             )
+            try:
+                said = airflow_command(self.environment, command)
+            except CommandTrouble as error:
+                raise AirflowException(str(error)) from None
             if trouble := [line for line in said.splitlines() if any(sign in line for sign in _TROUBLE)]:
                 raise AirflowException(f"airflow db clean, before {before}: {trouble[0].strip()}\n{said}")
             self.log.info("Everything before %s has been removed.", before)
         return len(ends)
 
-    def _airflow(self, command: str) -> str:
-        """Run one command of Airflow's on MWAA's web server; returns what it printed."""
-        import boto3
-        import requests
-
-        token = boto3.client("mwaa").create_cli_token(Name=self.environment)  # good for a minute: a new one each time
-        try:
-            response = requests.post(
-                f"https://{token['WebServerHostname']}/aws_mwaa/cli",
-                headers={"Authorization": f"Bearer {token['CliToken']}", "Content-Type": "text/plain"},
-                data=command,
-                timeout=_SECONDS,
-            )
-        except requests.RequestException as error:
-            # Without the request, whose header has the token.
-            raise AirflowException(f"MWAA's CLI endpoint: {type(error).__name__}; the next try repeats it.") from None
-        if response.status_code != requests.codes.ok:
-            raise AirflowException(
-                f"MWAA's CLI endpoint responded {response.status_code} to {command.split()[:2]}: "
-                f"{response.text[:500]}. The command may still be running; the next try repeats it."
-            )
-        printed = response.json()
-        texts = (base64.b64decode(printed.get(stream, "")) for stream in ("stdout", "stderr"))
-        return "\n".join(text.decode("utf-8", "replace") for text in texts)
-
 
 def slices(cutoff: datetime) -> Iterator[datetime]:
     """Up to when to clean, one after the other: at last the cutoff itself."""
     return (cutoff - timedelta(days=days) for days in range(_CATCH_UP, -1, -1))
-
-
-def note_red_cleanup(context: Context) -> None:
-    """Called when the last retry has failed: the alarm of red tasks names this DAG in the place of a client."""
-    alarm_line("task_red", client=context["task"].dag_id, configuration=context["task"].dag_id)

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import logging
-import time
 from abc import abstractmethod
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, DownstreamTasksSkipped
 
-from client_delivery.operators.base import DeliveryOperator, HeldFiles
-from client_delivery.operators.post import look_for_late, post_of
+from client_delivery.operators.failing import failing_as_airflow_does
+from client_delivery.operators.idle import MayEndIdle
+from client_delivery.operators.states import states_of_tasks
 from client_delivery.operators.tasks import ERROR_TASK
-from client_delivery.run.again import dismiss
-from client_delivery.run.detection import FormRefused, check_form, detect, end_idle, goes_on
-from client_delivery.run.health import AnotherClient, AnotherRunUnderWay, take_stock
+from client_delivery.run.detection import detect, goes_on
+from client_delivery.run.first_steps import first_look, require_right_file
 from client_delivery.run.questions import answering_tasks
 from client_delivery.runtime.packages import missing_packages, refusal_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from client_delivery.pickup.survey import Findings
     from client_delivery.run.context import Run
 
 
-class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
+class DetectFilesSensor(MayEndIdle, BaseSensorOperator):
     """A run's first two steps; the first that finds no reason to go on skips the rest of the run.
 
     *Health check*: what a run that died left active is logged as an error and set inactive (R4.2). While another run of
@@ -54,22 +50,18 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
         if self.has_begun:
             # An earlier try of this task did these steps, and what is active now is this run's own.
             return self.proceed(context, run)
-        self._refuse_a_run_of_a_wrong_file(context, run)
+        with failing_as_airflow_does():
+            require_right_file(run, lambda: self._began_wrong(context, run))
         if answering := answering_tasks(context["params"]):
             # Nothing is looked at or changed: another run may be in the middle of it. Who has asked is kept.
             run.note_act()
-            downstream = self.get_flat_relative_ids(upstream=False)
-            raise DownstreamTasksSkipped(tasks=sorted(downstream.difference(answering)))
-        self._check_health(run)
-        try:
-            check_form(run)
-        except FormRefused as error:
-            raise AirflowFailException(str(error)) from None
-        found = detect(run)
+            self.skip_the_rest(but=answering)
+        with failing_as_airflow_does():
+            found = first_look(run)
         if not goes_on(run, found):
             if minutes := context["params"]["wait_minutes"]:
-                self._wait(context, run, minutes * 60)
-            self._end(run, found)
+                self.wait_for_files(context, run, minutes * 60)
+            self.end_idle(run, found)
         return self.proceed(context, run)
 
     def poke(self, context: Context) -> bool:
@@ -82,74 +74,17 @@ class DetectFilesSensor(DeliveryOperator, BaseSensorOperator):
         run = self.run_of(context)
         run.log_event("wait_ended", found=event["found"])
         if not event["found"]:
-            self._end(run, detect(run))
+            self.end_idle(run, detect(run))
         return self.proceed(context, run)
 
     def goes_by_begin(self, context: Context) -> bool:
         """Only where an earlier try may have begun something: an idle run asks the ledger for no more than it must."""
         return context["ti"].try_number > 1
 
-    def _check_health(self, run: Run) -> None:
-        try:
-            left = take_stock(run)
-        except AnotherRunUnderWay as error:
-            raise AirflowException(str(error)) from None
-        except AnotherClient as error:
-            raise AirflowFailException(str(error)) from None
-        run.log_event("health_checked", left_active=left)
-        run.note_act()
-        dismiss(run)
-
-    def _wait(self, context: Context, run: Run, seconds: int) -> NoReturn:
-        from client_delivery.operators.triggers.pickup import PickupTrigger
-
-        self.defer(
-            trigger=PickupTrigger(
-                configuration=run.config.model_dump(mode="json"),
-                params=dict(context["params"]),
-                owner=str(run.owner),
-                deadline=time.time() + seconds,
-            ),
-            method_name="resume_execution_after_wait",
-            # The trigger keeps the deadline; this only catches a trigger that never reports.
-            timeout=timedelta(seconds=seconds + 600),
-        )
-        raise AssertionError("Airflow did not defer")
-
     @abstractmethod
     def proceed(self, context: Context, run: Run) -> Any:
         """What to do now that there is something to do."""
 
-    def _end(self, run: Run, found: Findings) -> NoReturn:
-        """Skip the rest of the run. Raises instead while a failed file waits: the run stays red until it is solved."""
-        try:
-            end = end_idle(run, found, lambda: post_of(self, run))
-        except FormRefused as error:
-            raise AirflowFailException(str(error)) from None
-        look_for_late(self, run, delivered=False)
-        if end.overdue:
-            self.alarm("files_overdue")
-        if end.held:
-            raise HeldFiles(end.held)
-        self.skip_the_rest()
-
-    def skip_the_rest(self) -> NoReturn:
-        """End the run here, as it is."""
-        raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
-
-    def _refuse_a_run_of_a_wrong_file(self, context: Context, run: Run) -> None:
-        """A run that was due while the file was wrong delivers nothing when the file is corrected meanwhile.
-
-        Nobody has asked for it: the wrong file's schedule need not be the corrected one's. Clearing it asks.
-        """
-        if run.owner.generation:
-            return
-        states: Any = context["ti"].get_task_states(
-            dag_id=self.dag_id, task_ids=[ERROR_TASK], run_ids=[run.owner.run_id]
-        )
-        state = states.get(run.owner.run_id, {}).get(ERROR_TASK, "skipped")
-        if state != "skipped":
-            raise AirflowFailException(
-                f"This run began while the file {run.config.name}.yaml was wrong. The file has been corrected since, "
-                "and the next run delivers. To deliver at once, clear this run or trigger the DAG."
-            )
+    def _began_wrong(self, context: Context, run: Run) -> bool:
+        states = states_of_tasks(context["ti"], self.dag_id, run.owner.run_id, [ERROR_TASK])
+        return bool(states.get(ERROR_TASK, "skipped") != "skipped")

@@ -11,7 +11,7 @@ from client_delivery.operators.post import post_of
 from client_delivery.operators.tasks import LIFE
 from client_delivery.run.closing import settle
 from client_delivery.run.mails import FinishedMail, JobMail, MailUnknown, StartedMail
-from client_delivery.run.rules import tell_of_job
+from client_delivery.run.notifying import tell
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class NotifyOperator(DeliveryOperator):
-    """Sends one kind of e-mail. When a mail service keeps refusing, the task is red and the delivery goes on (R7.3)."""
+    """Sends one kind of e-mail. When a mail service keeps refusing, the task is red and the delivery goes on (R7.3).
+
+    Where e-mails are switched off it is not skipped: a task that is skipped would skip the wind-up after it.
+    """
 
     winds_up = True
     mail: type[JobMail]
@@ -30,14 +33,8 @@ class NotifyOperator(DeliveryOperator):
         run = self.run_of(context)
         self._before(run, context)
         mail = self.mail(run, post_of(self, run))
-        tell_of_job(mail)
-        if not run.notifies:
-            # Not skipped: a task that is skipped would skip the wind-up after it.
-            run.log_event("mail_switched_off", kind=self.mail.kind)
-            self._accounted(run, context)
-            return
         try:
-            mail.send_due()
+            tell(mail)
         except MailUnknown as error:
             raise AirflowFailException(str(error)) from error
         except Exception as error:

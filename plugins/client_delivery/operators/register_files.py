@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.sdk.exceptions import AirflowFailException
-
 from client_delivery.operators.detect_files import DetectFilesSensor
-from client_delivery.operators.post import look_for_late
-from client_delivery.run.detection import FormRefused
+from client_delivery.operators.failing import failing_as_airflow_does
+from client_delivery.operators.post import post_of
+from client_delivery.run.last_look import look_for_late
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,14 +30,12 @@ class RegisterFilesSensor(DetectFilesSensor):
         # Imported here: most runs are idle, and need none of it.
         from client_delivery.run.registration import register
 
-        try:
+        with failing_as_airflow_does():
             registered = register(run)
-        except FormRefused as error:
-            raise AirflowFailException(str(error)) from None
         if registered.form:
             # A task cannot set its run's note: Airflow's Execution API has no call for it (3.2.1). The UI shows XComs.
             context["ti"].xcom_push(key="trigger_form", value=registered.form)
         if not registered.batches:
-            look_for_late(self, run, delivered=False)
+            look_for_late(run, post_of(self, run), delivered=False)
             self.skip_the_rest()
         return registered.batches

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from client_delivery.access.aws import events_client
 from client_delivery.operators.base import DeliveryOperator
-from client_delivery.operators.post import look_for_late, post_of
+from client_delivery.operators.post import post_of
 from client_delivery.operators.tasks import FINISHED_TASK, LIFE
 from client_delivery.run.announcing import delivered_of, put_event
 from client_delivery.run.closing import deactivate, failures, settle
+from client_delivery.run.last_look import look_for_late
 from client_delivery.run.mails import FinishedMail
-from client_delivery.run.rules import tell_of_job
+from client_delivery.run.notifying import tell_after_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from client_delivery.ledger.entry import Entry
-    from client_delivery.run.context import Run
 
 
 class ReportOperator(DeliveryOperator):
@@ -40,14 +39,16 @@ class ReportOperator(DeliveryOperator):
 
     def execute(self, context: Context) -> None:
         """Raises if any file failed."""
-        run = self.run_of(context)
+        run, task = self.run_of(context), context["ti"]
+        post = post_of(self, run)
         settled = settle(run)
         self._delivered = delivered_of(settled)
-        if context["ti"].xcom_pull(task_ids=FINISHED_TASK, key=LIFE) != str(run.owner):
-            self._tell(run, context)
-        self._put_event(run)
+        if task.xcom_pull(task_ids=FINISHED_TASK, key=LIFE) != str(run.owner):
+            tell_after_all(FinishedMail(run, post), retried=task.try_number <= task.max_tries)
+        if not put_event(run, events_client, run_url=post.run_url(run.owner)):
+            self.alarm("event_not_put")
         closed = deactivate(run, settled)
-        look_for_late(self, run, delivered=True)
+        look_for_late(run, post, delivered=True)
         failed = failures(run, closed)
         run.end()
         if failed:
@@ -62,22 +63,3 @@ class ReportOperator(DeliveryOperator):
         from client_delivery.operators.lineage import lineage_of
 
         return lineage_of(self._acting_for, self._delivered)
-
-    def _put_event(self, run: Run) -> None:
-        if not put_event(run, events_client, run_url=post_of(self, run).run_url(run.owner)):
-            self.alarm("event_not_put")
-
-    def _tell(self, run: Run, context: Context) -> None:
-        """What the task of the finish e-mail does, where it did not do it in this life of the run."""
-        mail = FinishedMail(run, post_of(self, run))
-        tell_of_job(mail)
-        if not run.notifies:
-            return
-        try:
-            mail.send_due()
-        except Exception as error:
-            task = context["ti"]
-            if not mail.accounted and task.try_number <= task.max_tries:
-                raise  # files that are closed lead to no e-mail: another try of this task does
-            # Never the delivery's failure (R7.3).
-            run.log_event("mail_not_sent", level=logging.ERROR, kind="finished", error=str(error))

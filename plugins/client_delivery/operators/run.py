@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowRuntimeError
-
 from client_delivery.ledger.entry import RunRef
+from client_delivery.operators.states import state_of_run
 from client_delivery.run.context import Run
 from client_delivery.runtime.settings import Settings
 
@@ -27,7 +26,7 @@ def run_in(context: Context, config: ClientConfig, params: Mapping[str, Any] | N
         config,
         owner,
         context["params"] if params is None else params,
-        state_of=partial(airflow_state_of, context["ti"], owner.dag_id),
+        state_of=partial(state_of_run, context["ti"], owner.dag_id),
         asked_by=getattr(dag_run, "triggering_user_name", None) if owner.generation == 0 else None,
         note=getattr(dag_run, "note", None) or _reason(dag_run),
         secret_of=_secret_of,
@@ -55,17 +54,6 @@ def _stop_containers(delivery_key: str, reason: str) -> Sequence[str]:
     from client_delivery.operators.offload import stop_containers
 
     return stop_containers(offload, delivery_key, reason)
-
-
-def airflow_state_of(task_instance: Any, dag_id: str, ref: RunRef) -> str | None:
-    """Ask Airflow; a run of an older release's entry is taken for one of this DAG."""
-    try:
-        return str(task_instance.get_dagrun_state(dag_id=ref.dag_id or dag_id, run_id=ref.run_id))
-    except AirflowRuntimeError as error:
-        # The task SDK has no class for "not found": its detail carries the API server's response.
-        if (error.error.detail or {}).get("status_code") == 404:
-            return None
-        raise
 
 
 def _reason(dag_run: Any) -> str | None:

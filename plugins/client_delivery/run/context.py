@@ -184,18 +184,6 @@ class Run(Notes):
         )
 
 
-def configuration_of(begun: Begun) -> ClientConfig | None:
-    """The configuration that a run began with; None if a release came in between that cannot read it."""
-    from pydantic import ValidationError
-
-    from client_delivery.config.model import ClientConfig
-
-    try:
-        return ClientConfig.model_validate_json(begun.configuration)
-    except ValidationError:
-        return None
-
-
 def _configurations() -> Configurations:
     from client_delivery.access.aws import dynamodb_client
     from client_delivery.ledger.configurations import Configurations

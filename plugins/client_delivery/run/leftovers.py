@@ -1,4 +1,4 @@
-"""Entries that a dead run left active (R4.2): logged, its containers stopped, the entries set inactive."""
+"""What a run that is over left active (R4.2): logged, its containers stopped, its entries set inactive."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from client_delivery.run.attempt import file_fields
 
 if TYPE_CHECKING:
+    from client_delivery.ledger.configurations import Begun
     from client_delivery.ledger.entry import Entry
     from client_delivery.run.context import Run
 
@@ -24,3 +25,17 @@ def deactivate(run: Run, abandoned: Sequence[Entry]) -> None:
         for arn in run.stop_containers(key, f"left over; {run.owner} begins"):
             run.log_event("container_left_over_stopped", level=logging.WARNING, task=arn)
     run.ledger.deactivate([entry for entry in abandoned if entry.delivery_key == run.ledger.delivery_key])
+
+
+def deactivate_of_removed(run: Run, begun: Begun) -> str:
+    """What the last run of a removed file has left active, if it is over; returns what was done, in words.
+
+    :param run: of the DAG that is still there for it, by the configuration of that last run.
+    :param begun: what that last run began with.
+    """
+    abandoned = [entry for entry in run.ledger.open_entries() if entry.active]
+    if others := run.others_under_way(abandoned):
+        return f"\nIts last run is still under way, and ends as it began: {', '.join(map(str, others))}."
+    run.ledger.deactivate(abandoned)
+    run.forget(begun)
+    return f"\nIts last run left files active; set inactive: {len(abandoned)}. This DAG now goes away."

@@ -117,7 +117,7 @@ def test_r7_2_what_nobody_knows_is_not_sent_again_and_says_why(scenario):
 def test_r7_3_a_missing_aws_connection_loses_no_email(scenario, monkeypatch):
     client = scenario("s3")
     with monkeypatch.context() as patch:
-        patch.setattr("client_delivery.operators.post._ses", Mock(side_effect=LookupError("aws_mail")))
+        patch.setattr("client_delivery.operators.post.ses_of", Mock(side_effect=LookupError("aws_mail")))
         run = fails(client)
     assert run.states["notify_finished"] == "failed"
     assert client.clear_task(run, "notify_finished").states["notify_finished"] == "success"

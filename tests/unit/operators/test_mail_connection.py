@@ -6,7 +6,7 @@ import pytest
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from client_delivery.operators import post
+from client_delivery.operators import ses
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def sent_by(monkeypatch):
             return None
 
     monkeypatch.setattr("airflow.providers.amazon.aws.hooks.ses.SesHook", Hook)
-    monkeypatch.setattr(post, "ses_client", lambda region: made.append(("own", region)))
+    monkeypatch.setattr(ses, "ses_client", lambda region: made.append(("own", region)))
 
     def ask(connection: Connection | None) -> tuple[str, object]:
         def get(connection_id: str) -> Connection:
@@ -30,8 +30,8 @@ def sent_by(monkeypatch):
                 raise AirflowNotFoundException(connection_id)
             return connection
 
-        monkeypatch.setattr(post.Connection, "get", get)
-        post._ses("aws_mail")
+        monkeypatch.setattr(ses.Connection, "get", get)
+        ses.ses_of("aws_mail")
         return made.pop()
 
     return ask
