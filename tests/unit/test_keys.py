@@ -18,8 +18,8 @@ from client_delivery.notify import bodies, brief, expiring
 from client_delivery.notify.expected import About
 from client_delivery.notify.expiring import Expiring, KeyKind
 from client_delivery.run import keys
-from client_delivery.run.addressees import OfKeys
 from client_delivery.run.keys import Key, judge
+from client_delivery.run.told import OfKeys
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.secret import Secret
 from tests.support.openpgp import key as openpgp

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.acknowledgements import Progress
 from client_delivery.ledger.entry import timestamp
-from client_delivery.run.addressees import OfAcknowledgements
 from client_delivery.run.awaited import awaited, search
 from client_delivery.run.expected import about_of
 from client_delivery.run.rules import tell_of_acknowledgements
+from client_delivery.run.told import OfAcknowledgements
 
 if TYPE_CHECKING:
     from client_delivery.config.acknowledgement import Acknowledgement

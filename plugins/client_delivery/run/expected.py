@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from client_delivery.calendar.expectation import Arrival, Expectation, Judgement, News, State, judge, words_of
 from client_delivery.ledger.entry import timestamp
-from client_delivery.run.addressees import OfLate
 from client_delivery.run.rules import tell_of_late
+from client_delivery.run.told import OfLate
 
 if TYPE_CHECKING:
     from client_delivery.ledger.entry import RunRef

@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from client_delivery.run.addressees import OfKeys
 from client_delivery.run.expected import about_of
 from client_delivery.run.rules import tell_of_keys
+from client_delivery.run.told import OfKeys
 
 if TYPE_CHECKING:
     from client_delivery.ledger.entry import RunRef

@@ -15,9 +15,10 @@ from client_delivery.config.notify import Occasion
 from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.ledger.manifest import HELD
 from client_delivery.ledger.unsent_mail import Unsent
-from client_delivery.run.addressees import Contacts, OfJob, Post, Told
+from client_delivery.run.addressees import Contacts, Post
 from client_delivery.run.companions import of_sets, proofs
 from client_delivery.run.rules import resend
+from client_delivery.run.told import OfJob, Told
 
 if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient

@@ -19,18 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from client_delivery.config.notify import Occasion, rules_on
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.ledger.unsent_mail import Unsent
-from client_delivery.run.addressees import (
-    Addressee,
-    Contacts,
-    OfAcknowledgements,
-    OfJob,
-    OfKeys,
-    OfLate,
-    Post,
-    Told,
-    addressee_of,
-    mark_of,
-)
+from client_delivery.run.addressees import Addressee, Contacts, Post, addressee_of, mark_of
+from client_delivery.run.told import OfAcknowledgements, OfJob, OfKeys, OfLate, Told
 
 if TYPE_CHECKING:
     from client_delivery.config.notify import NotifyRule
