@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from client_delivery.run import acknowledgements, expected, keys
-from client_delivery.run.mails import send_what_is_left
+from client_delivery.run.unsent import send_what_is_left
 
 if TYPE_CHECKING:
     from client_delivery.run.addressees import Post

@@ -17,8 +17,7 @@ from client_delivery.ledger.manifest import HELD
 from client_delivery.ledger.unsent_mail import Unsent
 from client_delivery.run.addressees import Contacts, Post
 from client_delivery.run.companions import of_sets, proofs
-from client_delivery.run.rules import resend
-from client_delivery.run.told import OfJob, Told
+from client_delivery.run.told import OfJob
 
 if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
@@ -268,33 +267,6 @@ class FinishedMail(JobMail):
             for entry in entries
             for name in sorted(entry.duplicate_names)
         ]
-
-
-def send_what_is_left(run: Run, post: Post) -> None:
-    """Send the messages that earlier runs of this client could not. Never raises."""
-
-    def again(unsent: Unsent, entries: Sequence[Entry]) -> Told:
-        about = unsent.about or {}
-        if "late" in about:
-            from client_delivery.run.expected import told_again
-
-            return told_again(run, post, about["late"], unsent.owner)
-        if "keys" in about:
-            from client_delivery.run import keys
-
-            return keys.told_again(run, post, about["keys"], unsent.owner)
-        if "acknowledgements" in about:
-            from client_delivery.run import acknowledgements
-
-            return acknowledgements.told_again(run, post, about["acknowledgements"], unsent.owner)
-        occasion, at = Occasion(about["occasion"]), datetime.fromisoformat(about["since"])
-        mail = FinishedMail(run, post)
-        if occasion is Occasion.HELD:
-            held = [file_line(entry) for entry in entries if entry.status is Status.FAIL]
-            return OfJob(occasion, mail.summary([], held, for_team=True, life=unsent.owner, at=at))
-        return OfJob(occasion, mail.summary(entries, [], for_team=True, life=unsent.owner, at=at))
-
-    resend(run, post, again)
 
 
 def mail_is_left(run: Run) -> bool:

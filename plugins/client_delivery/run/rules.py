@@ -1,8 +1,8 @@
 """Messages to the rules of ``notify``: each once (R7.2), and never at a delivery's cost (R7.3).
 
-The right to send is claimed in the ledger first. A message that could not be sent is noted there, and a later run of
-the client sends it, idle or not, until it is three days old. Trouble is logged and raises an alarm; it fails no task,
-and all rules together delay a task by half a minute at most.
+The right to send is claimed in the ledger first. What could not be sent is noted there, for later runs of the client
+(``unsent``). Trouble is logged and raises an alarm; no task fails by it, and all rules together delay a task by half a
+minute at most.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from client_delivery.config.notify import Occasion, rules_on
 from client_delivery.ledger.entry import RunRef, Status
 from client_delivery.ledger.unsent_mail import Unsent
-from client_delivery.run.addressees import Addressee, Contacts, Post, addressee_of, mark_of
+from client_delivery.run.addressees import Addressee, Contacts, Post, addressee_of
 from client_delivery.run.told import OfAcknowledgements, OfJob, OfKeys, OfLate, Told
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ PATIENCE = 30.0
 """Seconds of one task that all rules together may take; the rest is left for a later run."""
 LONGEST_ATTEMPT = 15.0
 """Seconds for one message by one rule. The last one starts before the patience ends."""
-TOLD_FOR = timedelta(days=3)
-"""A message that could not be sent for so long is given up."""
-FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=6)
 _MOST_LOOKED_UP = 50
 """The most files of a run whose record is searched for earlier failures."""
 
@@ -233,31 +230,6 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def resend(run: Run, post: Post, make: Callable[[Unsent, Sequence[Entry]], Told]) -> None:
-    """Send the messages that earlier runs of this client could not. Never raises.
-
-    :param make: makes the message again, from the note and the entries that it is about.
-    """
-    if run.config.notify or run.config.expected or run.config.acknowledgement:
-        with_trouble_told(run, lambda: _resend(run, post, make))
-
-
-def _resend(run: Run, post: Post, make: Callable[[Unsent, Sequence[Entry]], Told]) -> None:
-    by_mark: dict[str, Addressee] = {"": Contacts(run, post)}
-    by_mark |= {mark_of(rule): addressee_of(run, post, rule) for rule in run.config.notify}
-    telling, now = Telling(run, post), datetime.now(UTC)
-    for unsent in run.unsent_mail.for_later_runs():
-        to = by_mark.get(_mark_in(unsent.kind))
-        if to is None or not unsent.left(to.recipients) or now - _since(unsent) > TOLD_FOR:
-            if run.unsent_mail.take(unsent) and to is not None:
-                run.log_event("message_given_up", level=logging.ERROR, kind=plain(unsent.kind), error=unsent.reason)
-            continue
-        if now < _due(unsent) or not telling.seconds() or not run.unsent_mail.take(unsent):
-            continue
-        entries = list(run.ledger.find(unsent.etags).values())
-        telling.send_or_keep(to, make(unsent, entries), unsent)
-
-
 def message_id(run: Run, unsent: Unsent) -> str:
     """The same for each try at a message, and for no other message."""
     text = f"{run.config.delivery_key}|{unsent.kind}|{unsent.owner}"
@@ -286,24 +258,8 @@ def _claim(run: Run, kind: str, lives: Iterable[RunRef], recipients: Sequence[st
     return claimed
 
 
-def _due(unsent: Unsent) -> datetime:
-    """The time of the next attempt: later after each."""
-    noted = datetime.fromisoformat(unsent.noted_at) if unsent.noted_at else _since(unsent)
-    return noted + min(FIRST_RETRY * (1 << min(unsent.tries - 1, 20)), _LONGEST_RETRY)
-
-
-def _since(unsent: Unsent) -> datetime:
-    return datetime.fromisoformat(str((unsent.about or {})["since"]))
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat()
-
-
-def _mark_in(kind: str) -> str:
-    """The addressee's part of ``@finished_0123456789ab``."""
-    _, line, mark = kind.partition("_")
-    return f"{line}{mark}"
 
 
 def plain(kind: str) -> str:

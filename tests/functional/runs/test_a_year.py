@@ -15,7 +15,7 @@ from client_delivery.calendar.expectation import Arrival, News
 from client_delivery.ledger import unsent_mail
 from client_delivery.ledger.entry import RunRef
 from client_delivery.notify.sending import NotificationError
-from client_delivery.run import addressees, expected, mails, rules
+from client_delivery.run import addressees, expected, mails, rules, unsent
 from client_delivery.run.addressees import Post
 from client_delivery.run.context import Run
 from tests.unit.calendar.test_three_years import due_times, should_be_told
@@ -56,7 +56,7 @@ def test_a_year_of_late_files_is_told_once_to_each(scenario, monkeypatch):
         def now(cls, tz=None):
             return clock.now
 
-    for module in (expected, rules, addressees, mails):
+    for module in (expected, rules, addressees, mails, unsent):
         monkeypatch.setattr(module, "datetime", Clock)
 
     def stamp() -> str:
@@ -87,7 +87,7 @@ def test_a_year_of_late_files_is_told_once_to_each(scenario, monkeypatch):
     for number, clock.now in enumerate(looks):
         run = Run(client.config, RunRef(f"r{number}", 0, client.config.name), {"send_notifications": True})
         expected.look(run, lambda: post, delivered=True)
-        mails.send_what_is_left(run, post)
+        unsent.send_what_is_left(run, post)
 
     news = should_be_told(due_times(RULE, ZONE, client.config.business_days), AT_LEAST, arrivals, looks)
     everything = [(at, TITLES[one]) for at, one in news]

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from client_delivery.ledger.acknowledgements import Acknowledgements
 from client_delivery.ledger.history import History
 from client_delivery.probe.trial import Found, Wanted, try_destination
-from client_delivery.run import acknowledgements, rules
+from client_delivery.run import acknowledgements, unsent
 from client_delivery.transfer.sftp.packets import PERMISSION_DENIED, SftpError
 from client_delivery.transfer.sftp.session import SftpSession
 from local.stand_ins import LEDGER_TABLE
@@ -254,7 +254,7 @@ def test_what_could_not_be_told_is_told_by_a_later_run(scenario, clock, monkeypa
     client.aws_faults({"call": "ses.SendRawEmail", "status": 400, "code": "MessageRejected", "times": 1})
     assert set(idle(client)) == {"not_acknowledged", "message_not_sent"}
     assert subjects(client) == []
-    monkeypatch.setattr(rules, "FIRST_RETRY", timedelta(0))
+    monkeypatch.setattr(unsent, "FIRST_RETRY", timedelta(0))
     idle(client)
     assert subjects(client) == [f"{MISSING}: 1 file, acks/{{delivered}}.ok within 24 h"]
 

@@ -9,7 +9,7 @@ import pytest
 from client_delivery.ledger.board import Board
 from client_delivery.ledger.expectations import Expectations
 from client_delivery.ledger.months import Months
-from client_delivery.run import detection, expected, rules
+from client_delivery.run import detection, expected, unsent
 from client_delivery.web.access import Dag
 from client_delivery.web.standing import State, row_of
 from local.stand_ins import LEDGER_TABLE
@@ -173,7 +173,7 @@ def test_the_board_says_what_is_late_until_it_has_come_or_nobody_expects_it(scen
 
 
 def test_a_failing_mail_service_is_said_and_fails_nothing(scenario, clock, events, monkeypatch):
-    monkeypatch.setattr(rules, "FIRST_RETRY", timedelta(0))
+    monkeypatch.setattr(unsent, "FIRST_RETRY", timedelta(0))
     due = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
     client = scenario("s3", expected=[{"files": "*", "by": due_at(due)}])
     client.run()

@@ -11,7 +11,7 @@ import pysequoia
 import pytest
 from structlog.testing import capture_logs
 
-from client_delivery.run import keys, rules
+from client_delivery.run import keys, unsent
 
 TEAM = "dextr@example.org"
 RULE = {"to": [TEAM, "client@payer.example"], "on": ["expiring"]}
@@ -76,7 +76,7 @@ def test_age_is_told_by_a_run_that_delivers_and_an_unreadable_credential_fails_n
     scenario, clock, events, monkeypatch, destination
 ):
     monkeypatch.setenv("AIRFLOW__DELIVERY__KEY_MAX_AGE_DAYS", "90")
-    monkeypatch.setattr(rules, "FIRST_RETRY", timedelta(0))
+    monkeypatch.setattr(unsent, "FIRST_RETRY", timedelta(0))
     client = scenario(destination, send_notifications=False, notify=[RULE])
     client.drop("a.csv", "a")
     assert client.run().state == "success"

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from client_delivery.run import rules
+from client_delivery.run import rules, unsent
 from client_delivery.runtime import backoff
 
 KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -92,7 +92,7 @@ def receiver(monkeypatch) -> Iterator[Receiver]:
 @pytest.fixture
 def at_once(monkeypatch) -> None:
     """What could not be sent is due again as soon as a run ends."""
-    monkeypatch.setattr(rules, "FIRST_RETRY", timedelta(0))
+    monkeypatch.setattr(unsent, "FIRST_RETRY", timedelta(0))
 
 
 def in_trouble(client) -> Any:
@@ -379,7 +379,7 @@ def test_a_message_that_nobody_took_for_three_days_is_given_up_and_said(scenario
     receiver.always = 404
     client.drop("a.csv", "a")
     client.run()
-    monkeypatch.setattr(rules, "TOLD_FOR", timedelta(0))
+    monkeypatch.setattr(unsent, "TOLD_FOR", timedelta(0))
     receiver.always = 200
     client.run()
     client.run()
