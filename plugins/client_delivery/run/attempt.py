@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.entry import Entry, RunRef, Status
 from client_delivery.pickup.pickup import PickupError
+from client_delivery.run.journal import LedgerJournal
+from client_delivery.run.notes import file_fields
 from client_delivery.runtime.events import as_json, client_fields, log_event
 from client_delivery.runtime.heap import heap_at_rest
-from client_delivery.transfer.arrived import to_arrive
 from client_delivery.transfer.contract import (
     Destination,
     Interrupted,
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from client_delivery.pickup.disposal import Disposal
     from client_delivery.run.context import Run
     from client_delivery.transfer.prepared import Prepared
-
-_CONFIRMATION_VALID = 2.0
-"""For this many seconds, an attempt's start counts as its confirmation: small files need no second look."""
 
 
 @dataclass(slots=True)
@@ -307,38 +305,6 @@ class Batch:
         log_event(self._logger, event, level=level, **client_fields(entry.delivery_key), **file_fields(entry), **fields)
 
 
-class LedgerJournal:
-    """The engine's :class:`~client_delivery.transfer.contract.Journal` of one attempt, kept in the ledger."""
-
-    def __init__(self, ledger: Ledger, entry: Entry, progress: Progress) -> None:
-        self._ledger = ledger
-        self._entry = entry
-        self._progress = progress
-        self._confirmed = time.monotonic()
-        self.state = entry.resume
-        """What was last kept."""
-
-    def checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Keep the resume state. Raises :class:`Superseded`."""
-        self._ledger.checkpoint(self._entry, state)
-        self.state = state
-        self._progress.expect(to_arrive(state, self._entry.size))
-        self._confirmed = time.monotonic()
-
-    def confirm(self) -> None:
-        """Raises :class:`Superseded` if the file is no longer this attempt's (R3.5)."""
-        if time.monotonic() - self._confirmed > _CONFIRMATION_VALID:
-            self._ledger.confirm(self._entry)
-
-    def resumed(self, there: int) -> None:
-        """Report the bytes that an earlier attempt delivered."""
-        self._progress.resumed(there)
-
-    def progress(self, moved: int) -> None:
-        """Report bytes that the destination has accepted."""
-        self._progress(moved)
-
-
 def in_order(entries: Sequence[Entry], order: str) -> list[Entry]:
     """The entries by ``name``, ``age`` (the oldest first) or ``size``, and then by name."""
     keys: Mapping[str, Callable[[Entry], Any]] = {
@@ -347,17 +313,3 @@ def in_order(entries: Sequence[Entry], order: str) -> list[Entry]:
         "size": lambda entry: (entry.size, entry.file_name),
     }
     return sorted(entries, key=keys[order])
-
-
-def file_fields(entry: Entry) -> dict[str, Any]:
-    """The fields that name a file in a log line (R8.1); :func:`client_fields` name its client."""
-    named = {} if entry.delivered_name is None else {"arrives_as": entry.delivered_name}
-    return {
-        "file": entry.file_name,
-        **named,
-        "bytes": entry.size,
-        "etag": entry.source_etag,
-        "status": entry.status.value,
-        "send_attempts": entry.send_attempts,
-        "token": entry.fencing_token,
-    }

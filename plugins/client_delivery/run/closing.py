@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from client_delivery.ledger.entry import Entry, Status
 from client_delivery.run.again import what_is_nowhere
-from client_delivery.run.attempt import file_fields
 from client_delivery.run.companions import deliver_companions, undelivered
+from client_delivery.run.notes import file_fields
 from client_delivery.runtime.events import as_json, one_line
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from client_delivery.run.attempt import file_fields
+from client_delivery.run.notes import file_fields
 
 if TYPE_CHECKING:
     from client_delivery.ledger.configurations import Begun

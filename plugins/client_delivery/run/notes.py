@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from client_delivery.ledger.board import Board
     from client_delivery.ledger.configurations import Begun
-    from client_delivery.ledger.entry import RunRef
+    from client_delivery.ledger.entry import Entry, RunRef
 
 
 class Notes(Stores):
@@ -125,3 +125,18 @@ class Notes(Stores):
         window = self.config.window
         days = f", {window.days}" if window and window.days else ""
         return f"{window.begin} to {window.until}{days} ({self.config.timezone})" if window else None
+
+
+def file_fields(entry: Entry) -> dict[str, Any]:
+    """How a log line names a file (R8.1); its client is named by
+    :func:`~client_delivery.runtime.events.client_fields`."""
+    named = {} if entry.delivered_name is None else {"arrives_as": entry.delivered_name}
+    return {
+        "file": entry.file_name,
+        **named,
+        "bytes": entry.size,
+        "etag": entry.source_etag,
+        "status": entry.status.value,
+        "send_attempts": entry.send_attempts,
+        "token": entry.fencing_token,
+    }
