@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from client_delivery.config.notify import NotifyRule
     from client_delivery.notify.brief import Brief
 
-_PAUSES = (1.0, 3.0)
-"""Seconds before the second and the third attempt."""
+_ATTEMPTS = 3
+_BACKOFF = backoff.Backoff(first=1.5, longest=3.0, jitter=False)
 
 
 def send(rule: NotifyRule, brief: Brief, seconds: float, hooks: Hooks) -> None:
@@ -29,7 +29,7 @@ def send(rule: NotifyRule, brief: Brief, seconds: float, hooks: Hooks) -> None:
     """
     attempt = {"sns": by_aws.to_topic, "eventbridge": by_aws.to_bus}.get(rule.via, over_http.attempt)
     end = backoff.clock() + seconds
-    for pause in (*_PAUSES, None):
+    for number in range(1, _ATTEMPTS + 1):
         left = max(1.0, end - backoff.clock())
         try:
             attempt(rule, brief, left, hooks)
@@ -41,6 +41,7 @@ def send(rule: NotifyRule, brief: Brief, seconds: float, hooks: Hooks) -> None:
                 raise failure from None
         else:
             return
-        if pause is None or backoff.clock() + pause + 1 > end:
+        pause = _BACKOFF.pause(number)
+        if number == _ATTEMPTS or backoff.clock() + pause + 1 > end:
             raise failure from None
         backoff.sleep(pause)

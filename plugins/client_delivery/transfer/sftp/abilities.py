@@ -6,6 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from client_delivery.runtime.backoff import Backoff
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.finding import Findings
 from client_delivery.transfer.sftp.connection import SftpConnection, Unreached
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 _HALF = b"h" * 40_000
 """More than fits into one write."""
-_PAUSES = (1.0, 3.0)
-"""Seconds after which a connection is asked for again: a server may not have noticed yet that another one is closed."""
+_TRIES = 3
+_BACKOFF = Backoff(first=1.5, longest=3.0, jitter=False)
+"""Before a connection is asked for again: a server may not have noticed yet that another one is closed."""
 _SKEW = 120
 """Seconds by which two clocks may differ before anybody has to know."""
 _LITTLE = 10 * 1024**3
@@ -29,11 +31,11 @@ _LITTLE = 10 * 1024**3
 
 def connected_again(config: SftpSection, secret: Secret) -> SftpConnection:
     """One more connection, where another may have been closed just now. Raises :class:`DestinationUnavailable`."""
-    for pause in _PAUSES:
+    for failures in range(1, _TRIES):
         try:
             return SftpConnection(config, secret)
         except Unreached:
-            time.sleep(pause)
+            _BACKOFF.wait(failures)
     return SftpConnection(config, secret)
 
 
