@@ -1,9 +1,8 @@
 """Requests and responses over one SSH channel, for several threads at once.
 
 libssh's sessions are not made for several threads, so one lock guards the session; nobody waits inside it. A reader
-thread takes responses in as they come; who sends takes in as well what libssh has read while it wrote. Who waits is
-woken once, when all of what it waits for is there, and nobody else is: with a condition for all, every response woke
-every thread, only to find that it was another's.
+thread takes responses in as they come; who sends takes in as well what libssh has read while it wrote. Whose a response
+is, and who waits for it, is the inbox's (``inbox``).
 
 **Slow or dead.** While a response is awaited, an SSH message that every peer must ignore goes out every few seconds
 (RFC 4253, 11.2): a host or a network that is gone does not acknowledge it, and TCP gives the connection up. A server
@@ -22,13 +21,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from client_delivery.transfer.sftp.inbox import GREETING, Inbox
 from client_delivery.transfer.sftp.packets import ConnectionLost
 
 _READ_SIZE = 128 * 1024
-_MOST_PACKET = 1024 * 1024
 _TICK = 1.0
-_GREETING, _LARGEST_ID = 0, 0xFFFFFFFF
-"""Requests have the numbers above the greeting's."""
+_LARGEST_ID = 0xFFFFFFFF
 _SENT_TOGETHER = 512 * 1024
 _KEEPALIVE = 15.0
 """Seconds without a word of ours, while a response is awaited, until the peer's host is asked for a sign of life."""
@@ -40,25 +38,6 @@ _SLOWEST = 1024
 
 def nothing() -> None:
     """For who has nothing to do while it waits."""
-
-
-class _Waiter:
-    """Waits for some responses, and is woken when it has them all, or when there will be no more."""
-
-    __slots__ = ("_woken", "missing")
-
-    def __init__(self, missing: int) -> None:
-        self.missing = missing
-        self._woken = threading.Lock()
-        self._woken.acquire()
-
-    def wake(self) -> None:
-        """Once."""
-        self._woken.release()
-
-    def woken(self, seconds: float) -> bool:
-        """Whether it is, within so many seconds."""
-        return self._woken.acquire(timeout=seconds)
 
 
 class SftpChannel:
@@ -80,14 +59,9 @@ class SftpChannel:
         """For the session, and for all that is here."""
         self._room_made = threading.Condition(self._lock)
         self._sending = threading.Lock()
-        self._incoming = bytearray()
+        self._inbox = Inbox(self._lose)
         self._next_id = 0
-        self._awaited: set[int] = set()
-        self._responses: dict[int, tuple[int, bytes]] = {}
-        self._waiting: dict[int, _Waiter] = {}
-        """By request."""
-        self._greeted = False
-        self._responded = self._spoke = time.monotonic()
+        self._spoke = time.monotonic()
         self._lost: str | None = None
         self._enough = 0
         """How much room in the channel's window somebody waits for; 0 for nobody."""
@@ -120,9 +94,9 @@ class SftpChannel:
     def greet(self, packet: bytes) -> tuple[int, bytes]:
         """Send the first packet, which has no id; returns the response's type and body. Raises ConnectionLost."""
         with self._sending:
-            self._awaited.add(_GREETING)
+            self._inbox.expect(GREETING)
             self._send(_framed(packet))
-        return self.response(_GREETING)
+        return self.response(GREETING)
 
     def ask(
         self,
@@ -150,8 +124,7 @@ class SftpChannel:
         with self._sending:
             for kind, payload, data in requests:
                 self._next_id = number = self._next_id % _LARGEST_ID + 1
-                # Only who sends adds, and only who reads takes away.
-                self._awaited.add(number)
+                self._inbox.expect(number)
                 numbers.append(number)
                 packets.append(_framed(struct.pack(">BI", kind, number), payload, data))
                 size += len(packets[-1])
@@ -164,10 +137,11 @@ class SftpChannel:
 
     def response(self, request: int, patience: float = 0, *, deadline: float | None = None) -> tuple[int, bytes]:
         """Wait for a request's response: its type and its body. As :meth:`await_all`."""
-        if (there := self._responses.pop(request, None)) is not None:
-            return there
-        self.await_all((request,), patience, deadline=deadline)
-        return self._responses.pop(request)
+        if (there := self._inbox.take(request)) is None:
+            self.await_all((request,), patience, deadline=deadline)
+            there = self._inbox.take(request)
+        assert there is not None  # noqa: S101 - it has been waited for
+        return there
 
     def await_all(
         self,
@@ -185,16 +159,16 @@ class SftpChannel:
 
         Raises :class:`ConnectionLost`.
         """
-        if all(request in self._responses for request in requests):
+        inbox = self._inbox
+        if all(map(inbox.has, requests)):
             return
         with self._lock:
-            missing = [request for request in requests if request not in self._responses]
+            missing = [request for request in requests if not inbox.has(request)]
             if not missing:
                 return
             if self._lost is not None:
                 raise ConnectionLost(self._lost)
-            waiter = _Waiter(len(missing))
-            self._waiting.update(dict.fromkeys(missing, waiter))
+            waiter = inbox.wait_for(missing)
         began = time.monotonic()
         with self._patient(patience):
             while not waiter.woken(_TICK if deadline is None else max(0.0, min(_TICK, deadline - time.monotonic()))):
@@ -284,7 +258,7 @@ class SftpChannel:
         """Now and then, by who waits for the server since ``began``. With the lock held. Raises ConnectionLost."""
         if self._lost is None:
             now = time.monotonic()
-            waited = now - max(began, self._responded)
+            waited = now - max(began, self._inbox.last)
             if waited > max(self._silence, *self._patience):
                 self._lose(f"the server has not responded for {waited:.0f} seconds")
             elif deadline is not None and now > deadline:
@@ -340,39 +314,7 @@ class SftpChannel:
         while size == _READ_SIZE:  # less is all that there was
             size, data = self._channel.read_nonblocking(_READ_SIZE)
             if size > 0:
-                self._incoming += data[:size]
-                self._sort()
-
-    def _sort(self) -> None:
-        position, incoming = 0, self._incoming
-        while len(incoming) - position >= 4:
-            length = struct.unpack_from(">I", incoming, position)[0]
-            if not 1 <= length <= _MOST_PACKET:
-                self._lose(f"the server sent a packet of {length} bytes, which is not SFTP")
-                break
-            if len(incoming) - position - 4 < length:
-                break
-            packet = bytes(incoming[position + 4 : position + 4 + length])
-            self._responded = time.monotonic()
-            position += 4 + length
-            self._deal(packet)
-        del incoming[:position]
-
-    def _deal(self, packet: bytes) -> None:
-        if self._greeted:
-            request = struct.unpack_from(">I", packet, 1)[0] if len(packet) >= 5 else None
-            body = packet[5:]
-        else:  # the first packet is the only one without an id
-            self._greeted, request, body = True, _GREETING, packet[1:]
-        if request not in self._awaited:
-            self._lose("the server sent a response that nobody asked for")
-            return
-        self._awaited.discard(request)
-        self._responses[request] = (packet[0], body)
-        if (waiter := self._waiting.pop(request, None)) is not None:
-            waiter.missing -= 1
-            if not waiter.missing:
-                waiter.wake()
+                self._inbox.add(data[:size])
 
     def _lose(self, reason: str) -> None:
         self._lost = self._lost or reason
@@ -381,9 +323,7 @@ class SftpChannel:
         self._wake_all()
 
     def _wake_all(self) -> None:
-        for waiter in {*self._waiting.values()}:
-            waiter.wake()
-        self._waiting.clear()
+        self._inbox.wake_all()
         self._room_made.notify_all()
 
 
