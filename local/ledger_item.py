@@ -12,7 +12,8 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.entry import Status
+from client_delivery.ledger.life import RunRef
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from client_delivery.config.model import ClientConfig
-from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.entry import Status
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.table import Assignment, Ledger
 from client_delivery.pickup.pickup import Pickup
 from client_delivery.run.order import ORDER_VARIABLE, ExitCode, Order

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from client_delivery.ledger.entry import Entry, RunRef, Status
+from client_delivery.ledger.entry import Entry, Status
 from client_delivery.ledger.file import PickupFile
+from client_delivery.ledger.life import RunRef
 
 MODIFIED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RUN = RunRef("scheduled__2026-03-01T12:00:00+00:00", 0, "acme")

@@ -16,7 +16,7 @@ from awscrt import checksums
 from pydantic import TypeAdapter
 
 from client_delivery.config.model import ClientConfig
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.table import Ledger
 from local.ledger_item import LedgerItem
 from local.mailbox import Mail

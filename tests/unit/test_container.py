@@ -12,7 +12,7 @@ import pytest
 
 from client_delivery.config.model import ClientConfig
 from client_delivery.container import main
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.life import RunRef
 from client_delivery.run.order import ORDER_VARIABLE, ORDER_VERSION, ExitCode, Order
 from local.process import PYTHON_PATH
 

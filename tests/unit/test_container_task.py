@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.life import RunRef
 from client_delivery.run.batches import BatchRef
 from client_delivery.run.container_task import (
     LARGEST_OVERRIDES,

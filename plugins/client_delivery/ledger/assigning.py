@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Attr
 
 from client_delivery.ledger.arrival import OWN_NAME, ArrivalName
-from client_delivery.ledger.entry import HELD, Entry, RunRef, Status, Wish, work_ref
+from client_delivery.ledger.entry import HELD, Entry, Status, Wish, work_ref
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.partition import ERROR_LENGTH, Partition, attribute_of, owned_by_life_of
 from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
 from client_delivery.ledger.writes import Write

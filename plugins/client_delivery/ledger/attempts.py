@@ -14,8 +14,9 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 
 from client_delivery.ledger.aliases import aliases_of
-from client_delivery.ledger.entry import MAX_ATTEMPTS, Entry, RunRef, Status
+from client_delivery.ledger.entry import MAX_ATTEMPTS, Entry, Status
 from client_delivery.ledger.identity import Fingerprint
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.partition import ERROR_LENGTH, Partition, superseded
 from client_delivery.runtime.events import as_json
 from client_delivery.transfer.arrived import arrived

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Attr
 
 from client_delivery.ledger import expressions
-from client_delivery.ledger.entry import RunRef, now
+from client_delivery.ledger.entry import now
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.reads import Reader
 from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
 from client_delivery.ledger.writes import ConditionalWriter, Write

@@ -8,7 +8,8 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from client_delivery.ledger.entry import Entry, RunRef, Status, Wish
+from client_delivery.ledger.entry import Entry, Status, Wish
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.partition import Partition, attribute_of
 from client_delivery.ledger.record import DISMISSED, Recorded
 from client_delivery.ledger.writes import Write

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from boto3.dynamodb.conditions import Attr
 
-from client_delivery.ledger.entry import HELD, Entry, RunRef, Status, work_ref
+from client_delivery.ledger.entry import HELD, Entry, Status, work_ref
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.partition import Partition, owned_by_life_of
 
 

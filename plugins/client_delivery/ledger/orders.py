@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from client_delivery.ledger import expressions
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.reads import Reader
 from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from client_delivery.ledger.aliases import Aliases
-from client_delivery.ledger.entry import HELD, Entry, RunRef, Status, now, work_ref
+from client_delivery.ledger.entry import HELD, Entry, Status, now, work_ref
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.manifest import Manifest
 from client_delivery.ledger.reads import Reader
 from client_delivery.ledger.record import DEFAULT_DAYS, Recorded, Request

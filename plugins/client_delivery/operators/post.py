@@ -12,7 +12,7 @@ from client_delivery.run.addressees import Post
 
 if TYPE_CHECKING:
     from client_delivery.config.notify import NotifyRule
-    from client_delivery.ledger.entry import RunRef
+    from client_delivery.ledger.life import RunRef
     from client_delivery.notify.brief import Brief
     from client_delivery.operators.base import DeliveryOperator
     from client_delivery.run.context import Run

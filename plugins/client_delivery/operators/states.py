@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 if TYPE_CHECKING:
-    from client_delivery.ledger.entry import RunRef
+    from client_delivery.ledger.life import RunRef
 
 
 def state_of_run(task_instance: Any, dag_id: str, ref: RunRef) -> str | None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from client_delivery.ledger.aliases import Alias, aliases_of, covered_name, earlier_name
 from client_delivery.ledger.arrival import ArrivalName
-from client_delivery.ledger.entry import Entry, RunRef, Status, Wish
+from client_delivery.ledger.entry import Entry, Status, Wish
+from client_delivery.ledger.life import RunRef
 from client_delivery.pickup.recognition import Group, Rules, Sighting
 
 if TYPE_CHECKING:

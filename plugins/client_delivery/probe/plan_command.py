@@ -14,7 +14,7 @@ from typing import Any
 
 from client_delivery.access.aws import no_region
 from client_delivery.config.problem import ConfigError
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.life import RunRef
 from client_delivery.pickup.pickup import PickupError
 from client_delivery.probe.configurations import NoConfigurationError, configuration
 from client_delivery.run.context import Run

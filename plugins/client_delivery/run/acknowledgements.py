@@ -23,7 +23,7 @@ from client_delivery.run.told import OfAcknowledgements
 
 if TYPE_CHECKING:
     from client_delivery.config.acknowledgement import Acknowledgement
-    from client_delivery.ledger.entry import RunRef
+    from client_delivery.ledger.life import RunRef
     from client_delivery.notify.acknowledgements import AckNews
     from client_delivery.run.addressees import Post
     from client_delivery.run.awaited import Delivery, Look

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
 
     from client_delivery.config.notify import NotifyRule
-    from client_delivery.ledger.entry import RunRef
+    from client_delivery.ledger.life import RunRef
     from client_delivery.notify.brief import Brief
     from client_delivery.run.context import Run
 

@@ -11,7 +11,7 @@ from client_delivery.run.context import Run
 if TYPE_CHECKING:
     from client_delivery.config.model import ClientConfig
     from client_delivery.ledger.configurations import Begun
-    from client_delivery.ledger.entry import RunRef
+    from client_delivery.ledger.life import RunRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from client_delivery.ledger.entry import Entry, RunRef, Status
+from client_delivery.ledger.entry import Entry, Status
+from client_delivery.ledger.life import RunRef
 from client_delivery.pickup.pickup import PickupError
 from client_delivery.run.journal import LedgerJournal
 from client_delivery.run.notes import file_fields

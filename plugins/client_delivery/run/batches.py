@@ -8,7 +8,7 @@ from client_delivery.config.problem import visible
 from client_delivery.notify.sizes import human_size
 
 if TYPE_CHECKING:
-    from client_delivery.ledger.entry import RunRef
+    from client_delivery.ledger.life import RunRef
     from client_delivery.pickup.intake import Take
     from client_delivery.transfer.plan import Plan
 

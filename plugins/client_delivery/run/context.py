@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.entry import Status
+from client_delivery.ledger.life import RunRef
 from client_delivery.pickup.intake import Options
 from client_delivery.pickup.recognition import Recognition, Rules
 from client_delivery.pickup.survey import Findings, Survey, look

@@ -19,7 +19,7 @@ from client_delivery.run.rules import tell_of_late
 from client_delivery.run.told import OfLate
 
 if TYPE_CHECKING:
-    from client_delivery.ledger.entry import RunRef
+    from client_delivery.ledger.life import RunRef
     from client_delivery.notify.expected import About
     from client_delivery.run.addressees import Post
     from client_delivery.run.context import Run

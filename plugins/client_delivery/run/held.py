@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.life import RunRef
 from client_delivery.run.rules import tell_of_held
 from client_delivery.runtime.events import as_json, one_line
 

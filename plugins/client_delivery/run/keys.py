@@ -22,7 +22,7 @@ from client_delivery.run.rules import tell_of_keys
 from client_delivery.run.told import OfKeys
 
 if TYPE_CHECKING:
-    from client_delivery.ledger.entry import RunRef
+    from client_delivery.ledger.life import RunRef
     from client_delivery.ledger.watched_keys import KeyState
     from client_delivery.notify.expiring import Expiring, KeyKind
     from client_delivery.run.addressees import Post

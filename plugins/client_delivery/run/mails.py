@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from client_delivery.config.notify import Occasion
-from client_delivery.ledger.entry import Entry, RunRef, Status
+from client_delivery.ledger.entry import Entry, Status
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.manifest import HELD
 from client_delivery.ledger.unsent_mail import Unsent
 from client_delivery.run.addressees import Contacts, Post

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from client_delivery.ledger.board import Board
     from client_delivery.ledger.configurations import Begun
-    from client_delivery.ledger.entry import Entry, RunRef
+    from client_delivery.ledger.entry import Entry
+    from client_delivery.ledger.life import RunRef
 
 
 class Notes(Stores):

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from client_delivery.config.model import ClientConfig
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.life import RunRef
 
 ORDER_VARIABLE = "DELIVERY_ORDER"
 ORDER_VERSION = 2

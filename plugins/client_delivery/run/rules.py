@@ -17,7 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from client_delivery.config.notify import Occasion, rules_on
-from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.entry import Status
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.unsent_mail import Unsent
 from client_delivery.run.addressees import Addressee, Contacts, Post, addressee_of
 from client_delivery.run.told import OfAcknowledgements, OfJob, OfKeys, OfLate, Told

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from client_delivery.config.delivered import naming_rule
 from client_delivery.ledger.arrival import ArrivalName
-from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.entry import Status
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.table import Assignment
 from client_delivery.pickup.intake import Take
 from client_delivery.run.again import survey_of

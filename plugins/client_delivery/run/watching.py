@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.access.aws import identity_for, watching_dynamodb_client, watching_s3_client
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.life import RunRef
 from client_delivery.pickup.glimpse import Glimpse, glimpse
 from client_delivery.run.context import Run
 

@@ -16,9 +16,10 @@ from client_delivery.ledger.acknowledgements import Acknowledged, Acknowledgemen
 from client_delivery.ledger.acts import Act, Acts
 from client_delivery.ledger.board import Board, Standing
 from client_delivery.ledger.changes import Change, Changes
-from client_delivery.ledger.entry import Entry, RunRef, Status
+from client_delivery.ledger.entry import Entry, Status
 from client_delivery.ledger.expectations import Expectations, Known
 from client_delivery.ledger.history import MOST, History, Page
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.mail_marks import key_of_mark
 from client_delivery.ledger.months import Month, Months
 from client_delivery.ledger.reads import Reader

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from client_delivery.ledger.acts import Act
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.life import RunRef
 from client_delivery.web.access import Happened
 
 _SAME = timedelta(minutes=30)

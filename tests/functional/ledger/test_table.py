@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from client_delivery.ledger.entry import MAX_ATTEMPTS, Entry, RunRef, Status
+from client_delivery.ledger.entry import MAX_ATTEMPTS, Entry, Status
 from client_delivery.ledger.history import History
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.table import Assignment, Ledger
 from client_delivery.transfer.contract import Receipt, Superseded
 from tests.support.factories import EARLIER, RUN, a_file

@@ -13,7 +13,7 @@ import pytest
 
 from client_delivery.calendar.expectation import Arrival, News
 from client_delivery.ledger import unsent_mail
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.life import RunRef
 from client_delivery.notify.sending import NotificationError
 from client_delivery.run import addressees, expected, mails, rules, unsent
 from client_delivery.run.addressees import Post

@@ -11,7 +11,7 @@ from client_delivery.config.model import ClientConfig
 from client_delivery.config.schedule import spread_by
 from client_delivery.dag import deliveries
 from client_delivery.ledger.configurations import Configurations
-from client_delivery.ledger.entry import RunRef
+from client_delivery.ledger.life import RunRef
 from local.stand_ins import LEDGER_TABLE
 
 RUN = "scheduled__2026-03-01T12:00:00+00:00"

@@ -169,7 +169,7 @@ def test_an_address_on_the_suppression_list_is_accepted_and_goes_nowhere(scenari
 
 @pytest.mark.parametrize("files", [7_000])
 def test_r7_1_an_email_about_thousands_of_files_is_noted_whole(scenario, files):
-    from client_delivery.ledger.entry import RunRef
+    from client_delivery.ledger.life import RunRef
     from client_delivery.ledger.unsent_mail import Unsent, UnsentMail
     from local.stand_ins import LEDGER_TABLE
 

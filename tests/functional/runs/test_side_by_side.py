@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.entry import Status
+from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.table import Assignment
 from client_delivery.operators.register_files import RegisterFilesSensor
 from client_delivery.operators.transfer_batch import TransferBatchOperator

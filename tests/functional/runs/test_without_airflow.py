@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from client_delivery.ledger.entry import RunRef, Status
+from client_delivery.ledger.entry import Status
+from client_delivery.ledger.life import RunRef
 from client_delivery.run.closing import deactivate, failures, settle
 from client_delivery.run.context import Run
 from client_delivery.run.detection import FormRefused, check_form, detect, end_idle, goes_on
