@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def note_red_task(context: Context) -> None:
-    """Of a delivery. A run's end has an event of its own (``run_failed``), and a question delivers nothing."""
+    """Raise the alarm of a delivery's red task, and note it on the board.
+
+    The end of a run has an event of its own (``run_failed``), and the answer to a question delivers nothing.
+    """
     task = context["task"]
     if not isinstance(task, DeliveryOperator) or task.task_id == "report" or task.task_id in QUESTIONS.values():
         return
@@ -29,5 +32,5 @@ def note_red_task(context: Context) -> None:
 
 
 def note_red_cleanup(context: Context) -> None:
-    """Of the clean-up: the alarm of red tasks names its DAG in the place of a client."""
+    """Raise the same alarm for the clean-up: it names the DAG instead of a client."""
     alarm_line("task_red", client=context["task"].dag_id, configuration=context["task"].dag_id)

@@ -1,6 +1,6 @@
 """The addressees of a message, and how it is written for them: the contacts, and each rule of ``notify`` (R7.1).
 
-Whatever there is to be told (``told``) passes through here: one place makes the message, sends it and logs it.
+Every message passes through here: one place makes it (from ``told``), sends it and logs it.
 """
 
 from __future__ import annotations

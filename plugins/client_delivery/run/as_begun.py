@@ -1,4 +1,4 @@
-"""By which configuration a task goes: a run that has files in hand ends as it began (R4.7)."""
+"""Which configuration a task uses: a run that has files in hand ends as it began (R4.7)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GoesBy:
-    """What a task of a run goes by."""
+    """What a task of a run uses."""
 
     config: ClientConfig | None
     """None if nobody knows it."""
@@ -29,7 +29,7 @@ def goes_by(owner: RunRef, config: ClientConfig | None, params: Mapping[str, Any
     """What this life of the run began with; where it has not begun, what its file and the trigger form say now.
 
     :param config: the client's configuration as its file is now; None if the file is wrong.
-    :param winds_up: whether, where the file is wrong, what an earlier life of the run began with will do.
+    :param winds_up: whether the task may use what an earlier life of the run began with, if the file is wrong.
     """
     begun = Run.begun(owner)
     if begun is None:

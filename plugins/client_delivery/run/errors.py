@@ -1,4 +1,4 @@
-"""Why a step of a run cannot go on, and whether a retry helps: Airflow's exceptions are made of these."""
+"""Why a step of a run cannot continue, and whether a retry helps; operators turn these into Airflow's exceptions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class CannotGoOn(Exception):
-    """A step cannot go on. The message is for people: what is the matter, and what to do."""
+    """A step cannot continue. The message tells people what is wrong and what to do."""
 
     retry_helps: ClassVar[bool] = False
-    """Whether the task's next try may go on."""
+    """Whether the task's next try may continue."""

@@ -1,4 +1,4 @@
-"""A run's first steps: whether it may be, the health check (R4.2), and the look at what there is to do (R4.3)."""
+"""A run's first steps: whether it may start at all, the health check (R4.2), and the first look for work (R4.3)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def require_right_file(run: Run, was_wrong: Callable[[], bool]) -> None:
 
 
 def first_look(run: Run) -> Findings:
-    """Look after the client's health, and then for files.
+    """Check the client's health, then look for files.
 
     Raises :class:`~client_delivery.run.health.AnotherRunUnderWay`, :class:`~client_delivery.run.health.AnotherClient`
     and :class:`~client_delivery.run.detection.FormRefused`.

@@ -1,4 +1,4 @@
-"""How far one attempt at a file has come, kept in the ledger, by which the next one resumes."""
+"""How far one attempt at a file has come: kept in the ledger, so that the next attempt resumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run looks for as it ends, besides its own files: what is late, what ends soon, what could not be told (R7)."""
+"""What a run looks for at its end besides its own files: late files, keys that end soon, messages left to send (R7)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def look_for_late(run: Run, post: Post, *, delivered: bool) -> None:
-    """Tell of files that are expected and have not come, of keys that end soon and of acknowledgements that are
-    missing, and raise the client's alarms; and tell what earlier runs could not.
+    """Report expected files that have not come, keys that end soon and missing acknowledgements, raise the client's
+    alarms, and send the messages that earlier runs could not.
 
     :param delivered: whether this run may have delivered anything.
     """

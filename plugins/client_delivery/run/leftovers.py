@@ -1,4 +1,4 @@
-"""What a run that is over left active (R4.2): logged, its containers stopped, its entries set inactive."""
+"""Entries that a run which is over left active (R4.2): logged, its containers stopped, the entries set inactive."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def deactivate(run: Run, abandoned: Sequence[Entry]) -> None:
 
 
 def deactivate_of_removed(run: Run, begun: Begun) -> str:
-    """What the last run of a removed file has left active, if it is over; returns what was done, in words.
+    """Set inactive what the last run of a removed file left active, if that run is over; returns what was done.
 
-    :param run: of the DAG that is still there for it, by the configuration of that last run.
+    :param run: a run of the DAG that is still there for the file, with the configuration of its last run.
     :param begun: what that last run began with.
     """
     abandoned = [entry for entry in run.ledger.open_entries() if entry.active]

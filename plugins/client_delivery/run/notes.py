@@ -129,8 +129,8 @@ class Notes(Stores):
 
 
 def file_fields(entry: Entry) -> dict[str, Any]:
-    """How a log line names a file (R8.1); its client is named by
-    :func:`~client_delivery.runtime.events.client_fields`."""
+    """The fields that name a file in a log line (R8.1); :func:`~client_delivery.runtime.events.client_fields` name its
+    client."""
     named = {} if entry.delivered_name is None else {"arrives_as": entry.delivered_name}
     return {
         "file": entry.file_name,

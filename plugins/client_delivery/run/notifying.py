@@ -1,4 +1,4 @@
-"""How a step of a run tells of its job: first the rules of ``notify``, then the contacts (R7.1)."""
+"""How a step of a run announces its job: first to the rules of ``notify``, then to the contacts (R7.1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def tell(mail: JobMail) -> None:
-    """Tell of it what is due. Raises as :meth:`~client_delivery.run.mails.JobMail.send_due` does."""
+    """Send all messages that are due. Raises as :meth:`~client_delivery.run.mails.JobMail.send_due` does."""
     tell_of_job(mail)
     if mail.run.notifies:
         mail.send_due()
@@ -22,12 +22,12 @@ def tell(mail: JobMail) -> None:
 
 
 def tell_after_all(mail: JobMail, *, retried: bool) -> None:
-    """The same at the run's end, where the task of the e-mail did not account for it in this life of the run.
+    """The same at the run's end, if the e-mail's own task has not accounted for it in this life of the run.
 
-    No trouble is the delivery's failure (R7.3). But files that are closed lead to no e-mail: what is not accounted for
-    is raised where another try follows, which sends it.
+    Trouble with an e-mail never fails the delivery (R7.3). But closed files lead to no e-mail: if the e-mail is not
+    accounted for and another try follows, this raises, and that try sends it.
 
-    :param retried: whether another try of the task follows one that fails.
+    :param retried: whether Airflow retries the task if it fails.
     """
     tell_of_job(mail)
     if not mail.run.notifies:

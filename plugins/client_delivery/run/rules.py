@@ -1,8 +1,8 @@
 """Messages to the rules of ``notify``: each once (R7.2), and never at a delivery's cost (R7.3).
 
-The right to send is claimed in the ledger first. What could not be sent is noted there, for later runs of the client
-(``unsent``). Trouble is logged and raises an alarm; no task fails by it, and all rules together delay a task by half a
-minute at most.
+The right to send is claimed in the ledger first. A message that could not be sent is noted there, for later runs of
+the client (``unsent``). Trouble is logged and raises an alarm; it fails no task, and all rules together delay a task by
+half a minute at most.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What there is to be told, and how it reads as an e-mail and as a brief message (R7)."""
+"""The kinds of news: what each is about, its e-mail and its brief message (R7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client's earlier runs could not tell: a later one sends it, idle or not, until it is three days old."""
+"""Messages that a client's earlier runs could not send: a later run sends them until they are three days old."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _send(run: Run, post: Post) -> None:
 
 
 def _again(run: Run, post: Post, unsent: Unsent, entries: Sequence[Entry]) -> Told:
-    """The message again, from what was noted and the entries that it is about."""
+    """Make the message again, from the note and the entries that it is about."""
     about = unsent.about or {}
     if "late" in about:
         return expected.told_again(run, post, about["late"], unsent.owner)

@@ -1,7 +1,7 @@
-"""When the pick-ups of clients are looked at whose runs start on arrival (R4.1): of all of them, in one process.
+"""When a process looks at the pick-ups of the clients whose runs start on arrival (R4.1).
 
-What a watcher knows is kept by client, whoever asks: Airflow 3.2.1 gives every triggerer that runs each watcher, and
-starts one anew whenever it has ended (``operators/triggers/arrival.py``).
+It keeps what a watcher knows by client: Airflow 3.2.1 has several instances of one watcher, and starts it again each
+time it has ended (``operators/triggers/arrival.py``).
 """
 
 from __future__ import annotations
