@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 
@@ -36,42 +35,8 @@ def test_all_items_are_worked_on_once_and_in_order():
     assert done == list(range(100))
 
 
-@pytest.fixture
-def machine(monkeypatch, tmp_path):
-    """``machine(idle, of)``: what proc_stat(5) adds to its ticks each time that it is read."""
-    stat = tmp_path / "stat"
-    monkeypatch.setattr(crew, "_STAT", stat)
-
-    def machine(idle: int, of: int, low: int = 0) -> None:
-        ticks = itertools.count(1)
-
-        class Stat:
-            def open(self):
-                n = next(ticks)
-                stat.write_text(f"cpu  {n * (of - idle - low)} {n * low} 0 {n * idle} 0 0 0 0 7 7\ncpu0 0 0 0 0\n")
-                return stat.open()
-
-        monkeypatch.setattr(crew, "_STAT", Stat())
-
-    return machine
-
-
-@pytest.mark.parametrize("ticks", [{"idle": 1, "of": 10}, {"idle": 0, "of": 10, "low": 5}, {"idle": 0, "of": 0}])
-def test_while_the_cpu_has_room_the_crew_grows_to_its_limit(machine, ticks):
-    machine(**ticks)
+def test_while_the_cpu_has_room_the_crew_grows_to_its_limit():
     assert most_at_once(0.12, 60, 13) == 13
-
-
-def test_where_nobody_can_tell_how_busy_the_machine_is_it_grows_as_well(monkeypatch, tmp_path):
-    monkeypatch.setattr(crew, "_STAT", tmp_path / "none")
-    assert most_at_once(0.12, 60, 13) == 13
-
-
-def test_on_a_busy_machine_the_crew_grows_slowly(machine, monkeypatch):
-    machine(idle=0, of=10)
-    assert most_at_once(0.12, 24, 16, at_first=3) == 3
-    monkeypatch.setattr(crew, "_ON_A_BUSY_MACHINE", 0.3)
-    assert most_at_once(0.12, 60, 12, at_first=3) == 12
 
 
 def test_where_the_cpu_is_busy_the_crew_stays_small(monkeypatch):
