@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,6 +46,11 @@ def limit_files(largest: int | None) -> None:
     disk (EFBIG, for a signal that Python ignores, and so what it starts does)."""
     if largest is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+
+
+def find_program(name: str) -> str | None:
+    """Where a server's program is, or None: services are often outside of a user's PATH."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
 
 
 class Service:

@@ -22,7 +22,7 @@ from typing import Any
 import asyncssh
 
 from local.ports import free_port
-from local.process import Service, announce_ready, limit_files, start, stop
+from local.process import Service, announce_ready, find_program, limit_files, start, stop
 from local.sftp_servers.models import MODELS, NOT_OFFERED, Times
 from local.wait import wait_for_port
 
@@ -64,7 +64,7 @@ class SftpServer:
 
 def find_sshd() -> str | None:
     """Where OpenSSH's server is, or None."""
-    return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
+    return find_program("sshd")
 
 
 def sshd_config(directory: Path, root: Path, address: str, port: int, arguments: str = "") -> str:

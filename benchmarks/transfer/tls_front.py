@@ -7,11 +7,10 @@ the contenders take.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from local.ports import free_port
-from local.process import start, stop
+from local.process import find_program, start, stop
 from local.wait import wait_for_port
 
 _CONFIG = """
@@ -55,7 +54,7 @@ http {{
 
 def find_nginx() -> str | None:
     """Where nginx is, or None."""
-    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
+    return find_program("nginx")
 
 
 class TlsFront:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,8 +46,3 @@ class Family:
     missing: Callable[[], str | None] = field(default=lambda: None)
     """Why it cannot be started here, and how to get it; None if it can."""
     can_refuse_rename: bool = True
-
-
-def find_program(name: str) -> str | None:
-    """Where a server's program is, or None: services are often outside of a user's PATH."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")

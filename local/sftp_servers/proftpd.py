@@ -10,8 +10,8 @@ from pathlib import Path
 import asyncssh
 
 from local.ports import free_port
-from local.process import start, stop
-from local.sftp_servers.family import NO_ORDERS, Orders, find_program
+from local.process import find_program, start, stop
+from local.sftp_servers.family import NO_ORDERS, Orders
 from local.sftp_servers.keys import make_credentials
 from local.sshd import SftpServer
 from local.wait import wait_for_port

@@ -44,27 +44,24 @@ ENVIRONMENT = Environment(
     owned_pickup_buckets=("judged-pickup",),
 )
 ENTRY = {"clientHNumber": {"S": "H1001"}, "etag": {"S": "e"}}
+_OF_BOTH = {"contacts": ["data@example.com"], "send_notifications": False, "bypass_file_checks": False}
 CLIENT = ClientConfig.model_validate(
     {
+        **_OF_BOTH,
         "name": "acme",
         "client_h_number": "H1001",
-        "contacts": ["data@example.com"],
-        "send_notifications": False,
         "pickup": {"bucket": "judged-pickup", "prefix": "acme/"},
         "destination": {"type": "s3", "bucket": "landing", "prefix": "in/"},
-        "bypass_file_checks": False,
         "trigger_on_done_file": False,
     }
 )
 PAYER = ClientConfig.model_validate(
     {
+        **_OF_BOTH,
         "name": "brook",
         "client_h_number": "H2002",
-        "contacts": ["data@example.com"],
-        "send_notifications": False,
         "pickup": {"bucket": "judged-pickup", "prefix": "brook/"},
         "destination": {"type": "s3", "bucket": "payer", "prefix": "in/"},
-        "bypass_file_checks": False,
         "trigger_on_done_file": True,
         "deliver_as": "{done_file}/{name}",
         "sidecar": "sha256",

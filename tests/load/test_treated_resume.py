@@ -6,10 +6,7 @@ for the interruption came while it was prepared or the object is gone, begins wi
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,9 +17,10 @@ import httpx
 import pytest
 
 from local.gcs import service_account_key
-from local.process import PYTHON_PATH, ROOT, Service
+from local.process import Service
 from local.stack import url_of
 from tests.load.measured import MIB, note
+from tests.support.killed_engine import run
 from tests.support.openpgp import key
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
@@ -83,32 +81,14 @@ def attempt(place: Place, state: Path, token: int, *, kill_at: int | None = None
     """
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
-        "PYTHONPATH": PYTHON_PATH,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": place.s3,
     }
     before, began = place.read(), time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.engine_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=ROOT,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps({**place.order, "state": str(state), "token": token}))
-    process.stdin.close()
-    delivered = False
-    for line in process.stdout:
-        word, _, rest = line.partition(" ")
-        if word == "acknowledged" and kill_at is not None and int(rest) >= kill_at:
-            process.kill()
-        delivered = delivered or word == "delivered"
-    process.wait()
+    order = {**place.order, "state": str(state), "token": token}
+    delivered = run(order, kill_at=kill_at, environment=environment) is not None
     return time.monotonic() - began, place.read() - before, delivered
 
 

@@ -34,7 +34,6 @@ class FileJournal:
         new.write_text(json.dumps(state))
         new.replace(self._path)
         if "prepared" in state:
-            print("prepared", flush=True)
             state = state.get("engine") or {}
         acknowledged = sum(kept[-1]["size"] for kept in state.get("runs") or state.get("lanes") or [])
         print("acknowledged", 100 * acknowledged // self._size, flush=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from client_delivery.config.name_template import SEQUENCES, Facts, fields_of, groups_of, render
+from client_delivery.config.name_template import SEQUENCES, Facts, asks_for_done_file, fields_of, groups_of, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def sequences_of(config: ClientConfig) -> list[str]:
 
 def names_by_done_file(config: ClientConfig) -> bool:
     """Whether names have what the done file says in them."""
-    return "done_file" in fields_of(config.deliver_as or "") and "done_file" not in config.name_groups
+    return asks_for_done_file(config.deliver_as or "", config.name_groups)
 
 
 def delivered_name(

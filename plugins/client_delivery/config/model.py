@@ -27,7 +27,7 @@ from client_delivery.config.destinations import (
     refuse_external_id_alone,
 )
 from client_delivery.config.guards import GuardsSection
-from client_delivery.config.name_template import NamePattern, NameTemplate, check, fields_of
+from client_delivery.config.name_template import NamePattern, NameTemplate, asks_for_done_file, check, fields_of
 from client_delivery.config.names import ConfigName, ExternalId, Feed, HNumber, Region, RoleArn, S3Bucket
 from client_delivery.config.notify import MOST_RULES, NotifyRule, refuse_twin_rules
 from client_delivery.config.patterns import Pattern, matcher, refuse_not_taken, refuse_repeated_prefix
@@ -303,11 +303,11 @@ class ClientConfig(Section, title="Client configuration"):
         if template is None or "name_pattern" not in info.data:
             return template
         pattern = info.data["name_pattern"]
-        check(template, re.compile(pattern).groupindex if pattern else {})
+        groups = re.compile(pattern).groupindex if pattern else {}
+        check(template, groups)
         if "feed" in fields_of(template) and info.data.get("feed", "") is None:
             raise refusal("`feed` beside it", "{feed} stands for it.", found="{feed}")
-        of_pattern = pattern is not None and "done_file" in re.compile(pattern).groupindex
-        if "done_file" in fields_of(template) and not of_pattern and info.data.get("trigger_on_done_file") is False:
+        if asks_for_done_file(template, groups) and info.data.get("trigger_on_done_file") is False:
             raise refusal(
                 "`trigger_on_done_file: true` beside it", "{done_file} is its first line.", found="{done_file}"
             )

@@ -9,7 +9,7 @@ any other name is, by :mod:`client_delivery.transfer.naming` (R6.8).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -113,6 +113,11 @@ def fields_of(template: str) -> list[str]:
     return [name for _, name, _ in _parsed(template) if name]
 
 
+def asks_for_done_file(template: str, groups: Container[str]) -> bool:
+    """Whether the template has what the done file says; ``groups`` are those of ``name_pattern``, which go first."""
+    return "done_file" in fields_of(template) and "done_file" not in groups
+
+
 def render(template: str, facts: Facts) -> str:
     """The name by a template that :func:`check` has let pass. It is as untrusted as the file's own name."""
     return "".join(literal + _value(name, how, facts) for literal, name, how in _parsed(template))
@@ -126,10 +131,7 @@ def first_line(content: bytes) -> str:
     :param content: the beginning of the done file, :data:`MOST_DONE_FILE_BYTES` of it.
     """
     start, newline, _ = content.partition(b"\n")
-    try:
-        line = start.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        line = "\N{REPLACEMENT CHARACTER}"
+    line = start.decode("utf-8-sig", errors="replace").strip()
     if not line:
         wrong = "is empty"
     elif len(line) > _LONGEST_LINE or (not newline and len(content) >= MOST_DONE_FILE_BYTES):

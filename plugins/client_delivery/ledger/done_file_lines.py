@@ -9,29 +9,14 @@ that came for others. Kept in the partition of :mod:`client_delivery.ledger.regi
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from client_delivery.ledger.reads import Reader
-from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
-from client_delivery.ledger.writes import ConditionalWriter
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-_KEPT_SECONDS = 400 * 86_400
+from client_delivery.ledger.pickup_items import PickupItems, digest_of, kept_until
+from client_delivery.ledger.schema import SORT_KEY, TTL_ATTRIBUTE
 
 
-class DoneFileLines:
+class DoneFileLines(PickupItems):
     """The lines of one pick-up's files."""
-
-    def __init__(self, dynamodb: DynamoDBClient, table: str, bucket: str, prefix: str) -> None:
-        self._reader = Reader(dynamodb, table)
-        self._writer = ConditionalWriter(dynamodb)
-        self._table = table
-        self._partition = f"pickup#{bucket}/{prefix}"
 
     def known(self, files: Iterable[str]) -> dict[str, str]:
         """The lines of those files that came with one, read consistently.
@@ -44,13 +29,10 @@ class DoneFileLines:
 
     def note(self, files: Iterable[str], line: str) -> None:
         """These files came with a done file that says this."""
-        expires = int(time.time()) + _KEPT_SECONDS
+        expires = kept_until()
         items = [{**self._key(self._of(file)), "line": line, TTL_ATTRIBUTE: expires} for file in dict.fromkeys(files)]
         self._writer.put_all(self._table, items)
 
-    def _key(self, sort_key: str) -> dict[str, str]:
-        return {PARTITION_KEY: self._partition, SORT_KEY: sort_key}
-
     @staticmethod
     def _of(file: str) -> str:
-        return f"done-line#{hashlib.sha256(file.encode(errors='surrogatepass')).hexdigest()[:32]}"
+        return f"done-line#{digest_of(file)}"

@@ -9,20 +9,11 @@ The items state facts and are written before the entries, never conditionally; t
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from client_delivery.ledger.reads import Reader
-from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
-from client_delivery.ledger.writes import ConditionalWriter
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-_KEPT_SECONDS = 400 * 86_400
+from client_delivery.ledger.pickup_items import PickupItems, digest_of, kept_until
+from client_delivery.ledger.schema import TTL_ATTRIBUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +31,21 @@ class GivenName:
         return self.entry == other.entry or self.file_name == other.file_name
 
 
-class GivenNames:
+class GivenNames(PickupItems):
     """The names of one pick-up, in the partition of :mod:`client_delivery.ledger.registry`."""
-
-    def __init__(self, dynamodb: DynamoDBClient, table: str, bucket: str, prefix: str) -> None:
-        self._reader = Reader(dynamodb, table)
-        self._writer = ConditionalWriter(dynamodb)
-        self._table = table
-        self._partition = f"pickup#{bucket}/{prefix}"
 
     def find(self, names: Iterable[str]) -> dict[str, GivenName]:
         """The names that a file has got already, read consistently."""
-        items = self._reader.items(self._key(name) for name in dict.fromkeys(names))
+        items = self._reader.items(self._key(_of(name)) for name in dict.fromkeys(names))
         found = (GivenName(item["name"], item["fileName"], item["entry"]) for item in items)
         return {one.name: one for one in found}
 
     def note(self, given: Iterable[GivenName]) -> None:
         """Write them, and replace what was said about the same names before."""
-        expires = int(time.time()) + _KEPT_SECONDS
+        expires = kept_until()
         items = [
             {
-                **self._key(one.name),
+                **self._key(_of(one.name)),
                 "name": one.name,
                 "fileName": one.file_name,
                 "entry": one.entry,
@@ -70,6 +55,6 @@ class GivenNames:
         ]
         self._writer.put_all(self._table, items)
 
-    def _key(self, name: str) -> dict[str, str]:
-        digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:32]
-        return {PARTITION_KEY: self._partition, SORT_KEY: f"given#{digest}"}
+
+def _of(name: str) -> str:
+    return f"given#{digest_of(name)}"

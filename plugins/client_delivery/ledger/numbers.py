@@ -13,25 +13,21 @@ one. A number stays unused if its file is taken away before it is registered.
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr
 
-from client_delivery.ledger.reads import Reader
-from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
-from client_delivery.ledger.writes import ConditionalWriter, Write
+from client_delivery.ledger.pickup_items import PickupItems, digest_of, kept_until
+from client_delivery.ledger.schema import SORT_KEY, TTL_ATTRIBUTE
+from client_delivery.ledger.writes import Write
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _AT_ONCE = 98
 """A transaction takes a hundred writes, and two are for the counters."""
-_KEPT_SECONDS = 400 * 86_400
-"""An entry keeps its name itself; the number is only looked up until the entry is there."""
 _TRIES = 5
 
 
@@ -49,16 +45,13 @@ class Numbered:
     """ISO 8601, UTC."""
 
 
-class Numbers:
+class Numbers(PickupItems):
     """The numbers of one pick-up."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, bucket: str, prefix: str, *, kind: str = "number") -> None:
-        """``kind``: each kind has a separate sequence."""
+        """``kind``: what is counted has a sequence of its own."""
+        super().__init__(dynamodb, table, bucket, prefix)
         self._kind = kind
-        self._reader = Reader(dynamodb, table)
-        self._writer = ConditionalWriter(dynamodb)
-        self._table = table
-        self._partition = f"pickup#{bucket}/{prefix}"
 
     def known(self, files: Iterable[str]) -> dict[str, Numbered]:
         """The numbers that some of the files have already, by the files' keys."""
@@ -97,7 +90,7 @@ class Numbers:
                 return known
             ever, of_day = self._last(day)
             given = {file: Numbered(ever + n, of_day + n, at) for n, file in enumerate(fresh, start=1)}
-            expires = int(time.time()) + _KEPT_SECONDS
+            expires = kept_until()
             writes = [
                 self._counter(self._ever, ever, len(fresh), {}),
                 self._counter(self._day(day), of_day, len(fresh), {TTL_ATTRIBUTE: expires}),
@@ -123,9 +116,6 @@ class Numbers:
         assign = {"ever": numbered.ever, "ofDay": numbered.of_day, "at": numbered.at, TTL_ATTRIBUTE: expires}
         return Write.update(self._table, self._key(self._of(file)), assign, Attr("ever").not_exists())
 
-    def _key(self, sort_key: str) -> dict[str, str]:
-        return {PARTITION_KEY: self._partition, SORT_KEY: sort_key}
-
     @property
     def _ever(self) -> str:
         return f"{self._kind}#ever"
@@ -134,4 +124,4 @@ class Numbers:
         return f"{self._kind}#day#{day}"
 
     def _of(self, file: str) -> str:
-        return f"{self._kind}#of#{hashlib.sha256(file.encode(errors='surrogatepass')).hexdigest()[:32]}"
+        return f"{self._kind}#of#{digest_of(file)}"

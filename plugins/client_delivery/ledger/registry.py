@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from boto3.dynamodb.conditions import Attr
 
 from client_delivery.ledger import expressions
+from client_delivery.ledger.pickup_items import partition_of
 from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Registry:
     def __init__(self, dynamodb: DynamoDBClient, table: str, bucket: str, prefix: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._key = {PARTITION_KEY: f"pickup#{bucket}/{prefix}", SORT_KEY: "mark#delivery-keys"}
+        self._key = {PARTITION_KEY: partition_of(bucket, prefix), SORT_KEY: "mark#delivery-keys"}
 
     def delivery_keys(self) -> list[str]:
         """All keys so far, the one in use last; none before the first run."""

@@ -13,7 +13,6 @@ the sparse index finds it, and the cost of the index does not grow with history 
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,14 +21,13 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Attr
 
 from client_delivery.ledger.entry import now
-from client_delivery.ledger.reads import Reader
-from client_delivery.ledger.schema import PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE
-from client_delivery.ledger.writes import ConditionalWriter, Write
+from client_delivery.ledger.pickup_items import PickupItems, kept_until
+from client_delivery.ledger.schema import SORT_KEY, TTL_ATTRIBUTE
+from client_delivery.ledger.writes import Write
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_KEPT_SECONDS = 400 * 86_400
 _CHUNK = 2000
 """Sort keys in one item: an item may have 400 KB."""
 _ERROR_LENGTH = 1000
@@ -54,22 +52,19 @@ class FileSet:
     """Why the companions that are due could not be delivered in the last try."""
 
 
-class Sets:
+class Sets(PickupItems):
     """The sets of one pick-up."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, bucket: str, prefix: str) -> None:
-        self._reader = Reader(dynamodb, table)
-        self._writer = ConditionalWriter(dynamodb)
-        self._table = table
-        self._partition = f"pickup#{bucket}/{prefix}"
+        super().__init__(dynamodb, table, bucket, prefix)
         self._open_key = f"set:{bucket}/{prefix}"
 
     def note(self, set_id: str, entries: Iterable[str]) -> None:
         """Add files, by the sort keys of their entries, before these are written."""
-        keys, expires = sorted(set(entries)), int(time.time()) + _KEPT_SECONDS
+        keys, expires = sorted(set(entries)), kept_until()
         items = [
             {
-                **self._key(f"{set_id}#m#{uuid.uuid4().hex}"),
+                **self._key(f"set#{set_id}#m#{uuid.uuid4().hex}"),
                 "entries": keys[start : start + _CHUNK],
                 TTL_ATTRIBUTE: expires,
             }
@@ -85,13 +80,13 @@ class Sets:
             "content": new.content,
             "sidecar": new.sidecar,
             **self._due(new.id),
-            TTL_ATTRIBUTE: int(time.time()) + _KEPT_SECONDS,
+            TTL_ATTRIBUTE: kept_until(),
         }
         self._change(new.id, assign, Attr("sealedAt").not_exists())
 
     def find(self, ids: Iterable[str]) -> dict[str, FileSet]:
         """The sealed ones among these sets, read consistently."""
-        items = self._reader.items(self._key(one) for one in dict.fromkeys(ids))
+        items = self._reader.items(self._key(_of(one)) for one in dict.fromkeys(ids))
         found = [item for item in items if "sealedAt" in item]
         return {item[SORT_KEY].removeprefix("set#"): _from_item(item) for item in found}
 
@@ -125,10 +120,11 @@ class Sets:
         return {"openKey": self._open_key, "workRef": set_id}
 
     def _change(self, set_id: str, assign: Mapping[str, Any], condition: Any) -> bool:
-        return self._writer.change(Write.update(self._table, self._key(set_id), assign, condition)) is not None
+        return self._writer.change(Write.update(self._table, self._key(_of(set_id)), assign, condition)) is not None
 
-    def _key(self, name: str) -> dict[str, str]:
-        return {PARTITION_KEY: self._partition, SORT_KEY: f"set#{name}"}
+
+def _of(set_id: str) -> str:
+    return f"set#{set_id}"
 
 
 def _from_item(item: Mapping[str, Any]) -> FileSet:

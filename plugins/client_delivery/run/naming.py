@@ -135,10 +135,14 @@ class Named:
     def _note(self, takes: Iterable[Take]) -> None:
         rows = []
         counts = bool(sequences_of(self._config))
-        wanted = [take for take in takes if self._only is None or take.identity in self._only]
-        lines = self._by_done_file.lines(wanted)
-        for take in wanted:
-            file, kept = take.file, take.name or kept_name(take.before, take.file, self._rule)
+        wanted = [
+            (take, take.name or kept_name(take.before, take.file, self._rule))
+            for take in takes
+            if self._only is None or take.identity in self._only
+        ]
+        lines = self._by_done_file.lines(take for take, kept in wanted if kept is None)
+        for take, kept in wanted:
+            file = take.file
             name, why = kept.delivered or file.name if kept else None, None
             wish = arrival_of(take)
             line = lines.get(wish)

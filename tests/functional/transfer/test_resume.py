@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from client_delivery.transfer.contract import Job
 from local.sshd import OpenSsh, find_sshd
 from tests.functional.transfer.conftest import MIB, Journal, deliver
+from tests.support.killed_engine import run
 
 GIB = 1024 * MIB
 STREAMING = {"max_bytes_per_second": 10**12}
@@ -55,30 +51,6 @@ def order_for(servers, kind, source, state, openssh=None, token=1):
         "state": str(state),
         "token": token,
     }
-
-
-def run(order, *, kill_at: int | None = None) -> dict | None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.engine_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": "plugins:."},
-        cwd=Path(__file__).resolve().parents[3],
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps(order))
-    process.stdin.close()
-    result = None
-    for line in process.stdout:
-        word, _, rest = line.partition(" ")
-        if word == "acknowledged" and kill_at is not None and int(rest) >= kill_at:
-            process.kill()
-        if word == "delivered":
-            result = json.loads(rest)
-    process.wait()
-    return result
 
 
 @pytest.mark.parametrize("kind", ["gcs", "s3", "sftp"])
