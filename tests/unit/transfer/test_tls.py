@@ -33,6 +33,8 @@ class Server:
         self.connections = 0
         self.refusals: list[str] = []
         """What the clients that went away had to say."""
+        self.closed = threading.Event()
+        """One of the connections is closed."""
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -52,6 +54,9 @@ class Server:
                 self._talk(wrapped)
         except (OSError, ssl.SSLError) as error:
             self.refusals.append(str(error))
+        finally:
+            connection.close()
+            self.closed.set()
 
 
 def head_of(connection: ssl.SSLSocket) -> bytes:
@@ -152,14 +157,51 @@ def test_a_server_that_falls_silent_counts_as_gone(trusted):
         over.set()
 
 
+class WaitsForTheEnd:
+    """A body whose second half is sent when the server has closed the connection."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def __len__(self) -> int:
+        return 400_000
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield bytes(200_000)
+        assert self._server.closed.wait(30)
+        for _ in range(10):
+            yield bytes(20_000)
+
+
 def test_a_server_that_refuses_and_closes_in_the_middle_of_a_body_is_heard(trusted):
     def refuses(connection: ssl.SSLSocket) -> None:
         head_of(connection)
         connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         connection.recv(1024)
 
-    with HttpPool().send(Request("PUT", f"https://{Server(trusted, refuses).host}/k", body=bytes(200_000))) as response:
+    server = Server(trusted, refuses)
+    with HttpPool().send(Request("PUT", f"https://{server.host}/k", body=WaitsForTheEnd(server))) as response:
         assert response.status == 403
+    assert server.connections == 1
+
+
+def test_a_connection_that_was_closed_while_it_was_idle_is_replaced(trusted):
+    """Found out in the middle of the body: the server closed when the connection had been taken from the pool."""
+
+    def answers_once(connection: ssl.SSLSocket) -> None:
+        if server.connections > 1:
+            answers(connection)
+        head_of(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    server = Server(trusted, answers_once)
+    pool = HttpPool()
+    with pool.send(Request("GET", f"https://{server.host}/k")) as response:
+        assert response.status == 200
+    with pool.send(Request("PUT", f"https://{server.host}/k", body=WaitsForTheEnd(server))) as response:
+        assert (response.status, response.repeated) == (200, True)
+        assert response.read() == hashlib.sha256(bytes(400_000)).hexdigest().encode()
+    assert server.connections == 2
 
 
 def test_a_server_that_speaks_no_tls_is_an_error_and_not_a_hang(trusted):

@@ -6,6 +6,7 @@ else here on the whole file. Only what S3 and Google Cloud Storage send is under
 
 from __future__ import annotations
 
+import errno
 import http.client
 import os
 import socket
@@ -159,11 +160,18 @@ class HttpConnection:
 
     def _send(self, head: bytes, body: bytes | Body) -> None:
         if isinstance(body, bytes) and len(body) <= _JOINED:
-            self.sock.sendall(head + body)
+            self._send_all(head + body)
             return
-        self.sock.sendall(head)
+        self._send_all(head)
         for piece in (body,) if isinstance(body, bytes) else body:
-            self.sock.sendall(piece)
+            self._send_all(piece)
+
+    def _send_all(self, data: bytes | memoryview) -> None:
+        try:
+            self.sock.sendall(data)
+        except ssl.SSLEOFError as error:
+            # What Python makes of a broken pipe below TLS; who calls must not need to know about TLS.
+            raise BrokenPipeError(errno.EPIPE, "the server closed the connection") from error
 
     def _read_head(self, method: str, patience: int) -> Head:
         self._deadline = time.monotonic() + patience + _SILENCE_SECONDS
