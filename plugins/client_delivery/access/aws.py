@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from client_delivery.config.model import PickupSection
     from client_delivery.transfer.s3_wire.access import S3Access
 
-_THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
+THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
+"""AWS's error codes for a request that came too soon."""
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"})
 _CONNECTIONS = 64
 _WATCHING = 8
@@ -36,7 +37,7 @@ class IdentityUnavailable(DestinationUnavailable):
 
 def passes(code: str, status: int) -> bool:
     """Whether an AWS service that refuses with this error code and HTTP status is only in trouble."""
-    return status >= 500 or code in _THROTTLED
+    return status >= 500 or code in THROTTLED
 
 
 def no_region(error: Exception) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from client_delivery.access.refusals import Refusal, refusal_of, refused_entry
 from client_delivery.ledger.entry import Entry, Status
 from client_delivery.runtime.backoff import Backoff
 
@@ -148,34 +149,12 @@ def _text(untrusted: str) -> str:
 
 def put(client: Any, bus: str, document: str) -> None:
     """Put one event on a bus. Raises :class:`NotPut`; any other exception means that it may have been put."""
-    from botocore.exceptions import (
-        ClientError,
-        ConnectTimeoutError,
-        EndpointConnectionError,
-        NoCredentialsError,
-        ParamValidationError,
-    )
-
     for number in range(1, _TRIES + 1):
         try:
             _put_once(client, bus, document)
         except NotPut as error:
             if number == _TRIES or not error.helps:
                 raise
-        except (EndpointConnectionError, ConnectTimeoutError) as error:
-            if number == _TRIES:
-                raise NotPut(f"EventBridge cannot be reached ({type(error).__name__})", helps=True) from error
-        except (NoCredentialsError, ParamValidationError) as error:
-            raise NotPut(f"EventBridge was not asked: {error}", helps=False) from error
-        except ClientError as error:
-            told, status = error.response["Error"], error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
-            throttled = told.get("Code") in ("ThrottlingException", "Throttling", "LimitExceededException")
-            if status >= 500:
-                raise  # the service may have put it
-            if number == _TRIES or not throttled:
-                refusal = f"EventBridge refuses: {told.get('Message', '')} [{told.get('Code')}]."
-                why = f"{refusal} It needs events:PutEvents on the bus {bus!r}, which must exist"
-                raise NotPut(why, helps=False) from error
         else:
             return
         _BACKOFF.wait(number)
@@ -185,10 +164,22 @@ def _put_once(client: Any, bus: str, document: str) -> None:
     from client_delivery.notify.delivery_event import DETAIL_TYPE, SOURCE
 
     entry: dict[str, Any] = {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": document, "EventBusName": bus}
-    response = client.put_events(Entries=[entry])
-    if response.get("FailedEntryCount"):
-        # "ThrottlingException" and "InternalFailure" pass (API reference, PutEventsResultEntry); the entry was not put.
-        told = response["Entries"][0]
-        code = told.get("ErrorCode", "")
-        helps = code in ("ThrottlingException", "InternalFailure", "InternalException")
-        raise NotPut(f"EventBridge did not accept it: {told.get('ErrorMessage', '')} [{code}]", helps=helps)
+    try:
+        response = client.put_events(Entries=[entry])
+    except Exception as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise NotPut(_why(refusal, bus), helps=refusal.passes) from error
+    if refusal := refused_entry(response):
+        why = f"EventBridge did not accept it: {refusal.said} [{refusal.code}]"
+        raise NotPut(why, helps=refusal.passes)
+
+
+def _why(refusal: Refusal, bus: str) -> str:
+    if refusal.asked:
+        advice = "" if refusal.passes else f". It needs events:PutEvents on the bus {bus!r}, which must exist"
+        return f"EventBridge refuses: {refusal.said} [{refusal.code}]{advice}"
+    if refusal.passes:
+        return f"EventBridge cannot be reached ({refusal.code})"
+    return f"EventBridge was not asked: {refusal.said}"

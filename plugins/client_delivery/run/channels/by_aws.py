@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from client_delivery.access.refusals import Refusal, name_of, refusal_of, refused_entry
 from client_delivery.notify import bodies
 from client_delivery.run.channels.attempt import Hooks, Lost, NotNow, trouble
 
@@ -39,39 +39,31 @@ def to_bus(rule: NotifyRule, brief: Brief, seconds: float, hooks: Hooks) -> None
         "EventBusName": rule.event_bus or "default",
     }
     response = _call(rule, hooks, "events", seconds, "put_events", Entries=[entry])
-    # One entry may be refused though the call was not: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html.
-    if response["FailedEntryCount"]:
-        code = response["Entries"][0].get("ErrorCode", "")
-        if code in ("InternalFailure", "ThrottlingException"):
-            raise NotNow(f"EventBridge refuses it [{code}]")
-        raise trouble(rule, f"EventBridge refuses it [{code}]")
+    if refusal := refused_entry(response):
+        raise _not_sent(rule, refusal, f"EventBridge refuses it [{refusal.code}]")
 
 
 def _call(rule: NotifyRule, hooks: Hooks, service: str, seconds: float, call: str, **request: Any) -> Any:
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        ConnectTimeoutError,
-        EndpointConnectionError,
-        HTTPClientError,
-    )
+    from botocore.exceptions import BotoCoreError, ClientError
 
     where = rule.topic_arn if service == "sns" else rule.event_bus
     region = where.split(":")[3] if where and where.startswith("arn:") else None
     try:
         client = hooks.aws(rule.connection_id, service, region, seconds)
         return getattr(client, call)(**request)
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if "Throttl" in code or status == HTTPStatus.SERVICE_UNAVAILABLE:
-            raise NotNow(f"AWS refuses it [{code}]") from None
-        if status >= 500:
-            raise Lost(f"AWS failed [{code}]") from None
-        raise trouble(rule, f"AWS refuses it [{code}]; check the topic or bus, and what the role may do") from None
-    except (ConnectTimeoutError, EndpointConnectionError):
-        raise NotNow("no connection to AWS") from None
-    except HTTPClientError as error:
-        raise Lost(f"no response ({type(error).__name__})") from None
-    except BotoCoreError as error:
-        raise trouble(rule, f"AWS cannot be called ({type(error).__name__})") from None
+    except (BotoCoreError, ClientError) as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise Lost(f"AWS failed or did not respond [{name_of(error)}]") from None
+        raise _not_sent(rule, refusal, _why(refusal)) from None
+
+
+def _why(refusal: Refusal) -> str:
+    if not refusal.asked:
+        return f"AWS cannot be {'reached' if refusal.passes else 'called'} ({refusal.code})"
+    advice = "" if refusal.passes else "; check the topic or bus, and what the role may do"
+    return f"AWS refuses it [{refusal.code}]{advice}"
+
+
+def _not_sent(rule: NotifyRule, refusal: Refusal, what: str) -> Exception:
+    return NotNow(what) if refusal.passes else trouble(rule, what)
