@@ -121,7 +121,7 @@ def test_other_variables_of_airflow_are_none_of_ours():
 
 
 def test_the_reference_is_up_to_date():
-    written = (Path(__file__).parents[2] / settings_reference.REFERENCE_FILE).read_text(encoding="utf-8")
+    written = (Path(__file__).parents[3] / settings_reference.REFERENCE_FILE).read_text(encoding="utf-8")
     assert written == settings_reference.render(), "run `make docs`"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from client_delivery.run.asked import asked, none_found, pattern_problem
-from tests.unit.test_container import CONFIG
+from tests.unit.run.test_container import CONFIG
 
 PARAMS = {
     "file_pattern": None,

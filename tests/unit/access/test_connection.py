@@ -11,7 +11,7 @@ import pytest
 
 from client_delivery.access.connection import UnreadableConnection, read_connection, read_parts
 
-KEY = (Path(__file__).parents[1] / "fixtures" / "keys" / "ed25519-v3.ppk").read_text()
+KEY = (Path(__file__).parents[2] / "fixtures" / "keys" / "ed25519-v3.ppk").read_text()
 PEM = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
 GOOGLE = {"type": "service_account", "client_email": "a@b.iam.gserviceaccount.com", "private_key": PEM}
 

@@ -22,7 +22,7 @@ from client_delivery.run.container_trouble import as_described
 from client_delivery.run.order import ORDER_VARIABLE, Order
 from client_delivery.runtime.settings import OffloadSettings
 from client_delivery.transfer.plan import longest
-from tests.unit.test_container import CONFIG
+from tests.unit.run.test_container import CONFIG
 
 GIB = 1024**3
 OWNER = RunRef("run", 1, "acme")
