@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
 
     from client_delivery.config.destinations import S3Section
-    from client_delivery.config.model import PickupSection
+    from client_delivery.config.pickup import PickupSection
     from client_delivery.transfer.s3_wire.access import S3Access
 
 THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})

@@ -311,3 +311,7 @@ class S3Section(Section, title="Destination: S3"):
     def uri(self) -> str:
         """``s3://bucket/prefix``."""
         return f"s3://{self.bucket}/{self.prefix}"
+
+
+DestinationSection = Annotated[GcsSection | SftpSection | S3Section, Field(discriminator="type")]
+"""What `type` says."""

@@ -12,9 +12,10 @@ from pydantic.fields import FieldInfo
 
 from client_delivery.config.document import Document, FieldPath
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
-from client_delivery.config.model import ClientConfig, PickupSection
+from client_delivery.config.model import ClientConfig
 from client_delivery.config.notify import NotifyRule
 from client_delivery.config.outline import DESTINATIONS, as_yaml, default_of, section_of
+from client_delivery.config.pickup import PickupSection
 from client_delivery.config.problem import shown, write
 from client_delivery.config.refusal import REFUSED
 from client_delivery.config.treatment import EncryptSection

@@ -9,118 +9,43 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
-from pydantic_core.core_schema import ValidationInfo
 
 from client_delivery.calendar.business_days import EVERY_WEEKDAY, BusinessDays
 from client_delivery.calendar.expectation import Expectation
 from client_delivery.calendar.window import Window
 from client_delivery.config.acknowledgement import Acknowledgement
 from client_delivery.config.after_delivery import AfterDelivery, Archive
-from client_delivery.config.calendars import Expected, ExpectedField, HolidaysField, WindowField
+from client_delivery.config.calendars import ExpectedField, HolidaysField, WindowField
 from client_delivery.config.companions import Algorithm, CompletionFile
 from client_delivery.config.contacts import MAX_CONTACTS, EmailAddress, refuse_repeated
 from client_delivery.config.destinations import (
+    DestinationSection,
     GcsSection,
     S3Section,
     Section,
     SftpSection,
-    refuse_external_id_alone,
 )
 from client_delivery.config.guards import GuardsSection
-from client_delivery.config.name_template import NamePattern, NameTemplate, asks_for_done_file, check, fields_of
-from client_delivery.config.names import ConfigName, ExternalId, Feed, HNumber, Region, RoleArn, S3Bucket
+from client_delivery.config.name_template import NamePattern, NameTemplate
+from client_delivery.config.names import ConfigName, Feed, HNumber
 from client_delivery.config.notify import MOST_RULES, NotifyRule, refuse_twin_rules
-from client_delivery.config.patterns import Pattern, matcher, refuse_not_taken, refuse_repeated_prefix
-from client_delivery.config.places import PickupPrefix, overlap
-from client_delivery.config.problem import quoted
-from client_delivery.config.refusal import refusal
+from client_delivery.config.pickup import PickupSection
 from client_delivery.config.schedule import DEFAULT_SCHEDULE, CronSchedule, spread_by
 from client_delivery.config.sizes import ByteSize
 from client_delivery.config.timezones import TimeZone
+from client_delivery.config.together import (
+    refuse_acknowledgement_alone,
+    refuse_archive_in_pickup,
+    refuse_arrival_alone,
+    refuse_completion_without_feed,
+    refuse_empty_fields,
+    refuse_guards_alone,
+    refuse_loop,
+    refuse_what_cannot_come,
+)
 from client_delivery.config.treatment import SUFFIXES, Compression, EncryptSection
 
-__all__ = ["ClientConfig", "DestinationSection", "GcsSection", "PickupSection", "S3Section", "SftpSection"]
-
-DestinationSection = Annotated[GcsSection | SftpSection | S3Section, Field(discriminator="type")]
-
-
-class PickupSection(Section, title="Pick-up"):
-    """Where the client's files wait to be delivered."""
-
-    bucket: S3Bucket = Field(
-        title="Bucket", description="The S3 bucket in which the files arrive.", examples=["example-pickup"]
-    )
-    prefix: PickupPrefix = Field(
-        title="Prefix",
-        description="The path in the bucket where files arrive; must end with '/'. No other configuration may use it:"
-        " delivered files are deleted from it.",
-        examples=["acme/"],
-    )
-    region: Region | None = Field(
-        default=None,
-        title="Region",
-        description="The bucket's AWS region. Defaults to the environment's own.",
-        examples=["us-east-1"],
-    )
-    role_arn: RoleArn | None = Field(
-        default=None,
-        title="Role",
-        description="The IAM role to assume for reading and deleting. Defaults to the environment's own role.",
-        examples=["arn:aws:iam::111122223333:role/acme-pickup"],
-    )
-    external_id: ExternalId | None = Field(
-        default=None,
-        title="External id",
-        description="The external id that the role's owner asks for. It is not a secret.",
-        examples=["acme-pickup-7f3a"],
-    )
-    include: Annotated[tuple[Pattern, ...], Field(strict=False)] = Field(
-        default=("*",),
-        min_length=1,
-        max_length=50,
-        title="Include",
-        description="Takes only files whose name below the prefix matches one of these patterns. '*' stands for any"
-        " characters ('/' too), '?' for one, '[0-9]' for one of a range. Patterns are case-sensitive.",
-        examples=[["*.csv", "*.csv.gz"]],
-    )
-    exclude: Annotated[tuple[Pattern, ...], Field(strict=False)] = Field(
-        default=(),
-        max_length=50,
-        title="Exclude",
-        description="Leaves files in place whose name below the prefix matches one of these patterns.",
-        examples=[["*.tmp", "archive/*"]],
-    )
-
-    _external_id = field_validator("external_id")(refuse_external_id_alone)
-
-    @field_validator("include", "exclude")
-    @classmethod
-    def _check_patterns(cls, patterns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if "prefix" in info.data:
-            refuse_repeated_prefix(patterns, info.data["prefix"])
-        return patterns
-
-    @field_validator("exclude")
-    @classmethod
-    def _leave_something(cls, patterns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if "*" in patterns:
-            raise refusal(
-                "patterns that leave something to deliver",
-                "'*' excludes every file. Write `paused: true` to stop the delivery.",
-                found="'*'",
-                at=(patterns.index("*"),),
-            )
-        if patterns and set(info.data.get("include", ["*"])) <= set(patterns):
-            raise refusal(
-                "patterns that leave something to deliver",
-                "Everything that `include` takes is excluded.",
-                found="every pattern of `include`",
-            )
-        return patterns
-
-    def matches(self, name: str) -> bool:
-        """Whether the file called ``name`` (the key below the prefix) is to be taken."""
-        return bool(matcher(self.include).match(name)) and not matcher(self.exclude).match(name)
+__all__ = ["ClientConfig", "DestinationSection", "GcsSection", "S3Section", "SftpSection"]
 
 
 class ClientConfig(Section, title="Client configuration"):
@@ -297,22 +222,6 @@ class ClientConfig(Section, title="Client configuration"):
         examples=["{client}_{stem}_{date:%Y%m%d}_{sequence:03}{ext}"],
     )
 
-    @field_validator("deliver_as")
-    @classmethod
-    def _check_template(cls, template: str | None, info: ValidationInfo) -> str | None:
-        if template is None or "name_pattern" not in info.data:
-            return template
-        pattern = info.data["name_pattern"]
-        groups = re.compile(pattern).groupindex if pattern else {}
-        check(template, groups)
-        if "feed" in fields_of(template) and info.data.get("feed", "") is None:
-            raise refusal("`feed` beside it", "{feed} stands for it.", found="{feed}")
-        if asks_for_done_file(template, groups) and info.data.get("trigger_on_done_file") is False:
-            raise refusal(
-                "`trigger_on_done_file: true` beside it", "{done_file} is its first line.", found="{done_file}"
-            )
-        return template
-
     completion_file: CompletionFile | None = Field(
         default=None,
         title="Completion file",
@@ -346,8 +255,6 @@ class ClientConfig(Section, title="Client configuration"):
         examples=[[{"to": ["data-team@example.org"], "on": ["failed", "late"]}]],
     )
 
-    _twin_rules = field_validator("notify")(refuse_twin_rules)
-
     compress: Compression | None = Field(
         default=None,
         title="Compression",
@@ -372,118 +279,16 @@ class ClientConfig(Section, title="Client configuration"):
         examples=[{"pattern": "acks/{delivered}.ok", "within": "24 h"}],
     )
 
-    @field_validator("acknowledgement")
-    @classmethod
-    def _acknowledge_with_a_feed(
-        cls, acknowledgement: Acknowledgement | None, info: ValidationInfo
-    ) -> Acknowledgement | None:
-        if acknowledgement and "feed" in fields_of(acknowledgement.pattern) and info.data.get("feed", "") is None:
-            raise refusal("`feed` beside it", "{feed} stands for it.", found="{feed}", at=("pattern",))
-        if acknowledgement and "schedule" in info.data and info.data["schedule"] is None:
-            raise refusal(
-                "a `schedule` with it",
-                "With `schedule: null` there are no runs by the clock, and only those notice that it has not come.",
-                found="a section",
-            )
-        return acknowledgement
-
-    @field_validator("expected")
-    @classmethod
-    def _expect_what_can_come(cls, expected: tuple[Expected, ...], info: ValidationInfo) -> tuple[Expected, ...]:
-        """What can never be met would be told as late every day, and what nobody looks at never."""
-        if expected and "schedule" in info.data and info.data["schedule"] is None:
-            raise refusal(
-                "a `schedule` with it",
-                "With `schedule: null` there are no runs by the clock, and only those notice that files are late. "
-                "Leave `schedule` out for every 15 minutes.",
-                found="a list",
-            )
-        if isinstance(pickup := info.data.get("pickup"), PickupSection):
-            for number, one in enumerate(expected):
-                refuse_not_taken(one.files, pickup.prefix, pickup.include, pickup.exclude, at=(number, "files"))
-        return expected
-
-    @field_validator("trigger")
-    @classmethod
-    def _need_a_net(cls, trigger: str, info: ValidationInfo) -> str:
-        if trigger == "on_arrival" and "schedule" in info.data and info.data["schedule"] is None:
-            raise refusal(
-                "a `schedule` with it",
-                (
-                    "With `schedule: null`, no run resumes what an earlier run has left. Write a sparse schedule, "
-                    "such as `H * * * *`."
-                ),
-                found=quoted(trigger),
-            )
-        return trigger
-
-    @field_validator("completion_file")
-    @classmethod
-    def _need_a_feed(cls, completion: CompletionFile | None, info: ValidationInfo) -> CompletionFile | None:
-        if completion and "feed" in fields_of(completion.name) and info.data.get("feed", "") is None:
-            raise refusal("`feed` beside it", "{feed} stands for it.", found="{feed}", at=("name",))
-        return completion
-
-    @field_validator("guards")
-    @classmethod
-    def _expect_a_set_with_a_done_file(cls, guards: GuardsSection | None, info: ValidationInfo) -> GuardsSection | None:
-        if guards is not None and guards.expected_files and info.data.get("trigger_on_done_file") is False:
-            raise refusal(
-                "`trigger_on_done_file: true` with it",
-                "Only a done file says when a set should be complete.",
-                found="a list",
-                at=("expected_files",),
-            )
-        early = info.data.get("trigger") == "on_arrival" and info.data.get("trigger_on_done_file") is False
-        if guards is not None and guards.checksum_files and guards.stable_for is None and early:
-            raise refusal(
-                "`stable_for` with it, or a done file",
-                "With `trigger: on_arrival` a file starts a run as soon as it is there, and would be held because its "
-                "checksum file is still on its way.",
-                found=quoted(guards.checksum_files),
-                at=("checksum_files",),
-            )
-        if guards is not None and isinstance(pickup := info.data.get("pickup"), PickupSection):
-            for number, one in enumerate(guards.expected_files):
-                at = ("expected_files", number, "pattern")
-                refuse_not_taken(one.pattern, pickup.prefix, pickup.include, pickup.exclude, at=at)
-        return guards
-
-    @field_validator("contacts")
-    @classmethod
-    def _check_contacts(cls, contacts: tuple[str, ...]) -> tuple[str, ...]:
-        return refuse_repeated(contacts)
-
-    @field_validator("destination")
-    @classmethod
-    def _refuse_loop(cls, destination: DestinationSection, info: ValidationInfo) -> DestinationSection:
-        pickup = info.data.get("pickup")
-        if (
-            isinstance(destination, S3Section)
-            and isinstance(pickup, PickupSection)
-            and destination.bucket == pickup.bucket
-            and overlap(destination.prefix, pickup.prefix)
-        ):
-            raise refusal(
-                "a destination outside the pick-up",
-                f"The pick-up is {quoted(pickup.prefix)} in the same bucket: files would be delivered over and over.",
-                found=quoted(destination.prefix),
-                at=("prefix",),
-            )
-        return destination
-
-    @field_validator("after_delivery")
-    @classmethod
-    def _refuse_archive_in_pickup(cls, after: AfterDelivery, info: ValidationInfo) -> AfterDelivery:
-        pickup = info.data.get("pickup")
-        if isinstance(after, Archive) and isinstance(pickup, PickupSection) and overlap(after.archive, pickup.prefix):
-            raise refusal(
-                "a prefix outside the pick-up",
-                f"The pick-up is {quoted(pickup.prefix)}: archived files would be taken for new ones.",
-                found=quoted(after.archive),
-                at=("archive",),
-            )
-        return after
+    _deliver_as_fits = field_validator("deliver_as")(refuse_empty_fields)
+    _acknowledgement_fits = field_validator("acknowledgement")(refuse_acknowledgement_alone)
+    _expected_fits = field_validator("expected")(refuse_what_cannot_come)
+    _trigger_fits = field_validator("trigger")(refuse_arrival_alone)
+    _completion_file_fits = field_validator("completion_file")(refuse_completion_without_feed)
+    _guards_fits = field_validator("guards")(refuse_guards_alone)
+    _contacts_fits = field_validator("contacts")(refuse_repeated)
+    _destination_fits = field_validator("destination")(refuse_loop)
+    _after_delivery_fits = field_validator("after_delivery")(refuse_archive_in_pickup)
+    _twin_rules = field_validator("notify")(refuse_twin_rules)
 
     @property
     def treated(self) -> bool:

@@ -11,7 +11,8 @@ from pydantic.fields import FieldInfo
 
 from client_delivery.config.companions import CompletionFile
 from client_delivery.config.guards import GuardsSection
-from client_delivery.config.model import GcsSection, PickupSection, S3Section, SftpSection
+from client_delivery.config.model import GcsSection, S3Section, SftpSection
+from client_delivery.config.pickup import PickupSection
 from client_delivery.config.treatment import EncryptSection
 
 DESTINATIONS: Mapping[str, type[BaseModel]] = {"gcs": GcsSection, "sftp": SftpSection, "s3": S3Section}

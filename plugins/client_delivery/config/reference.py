@@ -14,9 +14,10 @@ from pydantic.fields import FieldInfo
 
 from client_delivery.config.companions import CompletionFile
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
-from client_delivery.config.model import ClientConfig, PickupSection
+from client_delivery.config.model import ClientConfig
 from client_delivery.config.notify import MEANINGS, NotifyRule
 from client_delivery.config.outline import DESTINATIONS, as_yaml, default_of, section_of
+from client_delivery.config.pickup import PickupSection
 from client_delivery.config.treatment import EncryptSection
 
 REFERENCE_FILE = Path("docs/dextr/configuration.md")

@@ -46,8 +46,9 @@ def test_a_field_for_a_credential_is_refused(text, complaints, name):
 
 
 def test_no_field_of_ours_is_taken_for_one():
-    from client_delivery.config.model import ClientConfig, PickupSection
+    from client_delivery.config.model import ClientConfig
     from client_delivery.config.outline import DESTINATIONS
+    from client_delivery.config.pickup import PickupSection
 
     fields = [name for model in (ClientConfig, PickupSection, *DESTINATIONS.values()) for name in model.model_fields]
     assert [name for name in fields if is_credential_name(name)] == []

@@ -245,7 +245,7 @@ def test_a_value_is_not_in_the_models_own_error(text):
     """R2.5: whoever builds a model in code gets no echo of what was put in."""
     from pydantic import ValidationError
 
-    from client_delivery.config.model import PickupSection
+    from client_delivery.config.pickup import PickupSection
 
     with pytest.raises(ValidationError) as caught:
         PickupSection.model_validate({"bucket": "b-b", "prefix": "x/", "password": "hunter2", "region": "hunter3"})
@@ -319,7 +319,7 @@ def test_exclude_may_not_undo_include(text, complaints):
 )
 def test_patterns_are_for_the_name_below_the_prefix(include, exclude, taken, left):
     """R2.1."""
-    from client_delivery.config.model import PickupSection
+    from client_delivery.config.pickup import PickupSection
 
     pickup = PickupSection(bucket="example-pickup", prefix="acme/", include=include, exclude=exclude)
     assert [name for name in (*taken, *left) if pickup.matches(name)] == taken

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from client_delivery.config.loader import load_directory
-from client_delivery.config.model import ClientConfig, PickupSection
+from client_delivery.config.model import ClientConfig
 from client_delivery.config.outline import DESTINATIONS
+from client_delivery.config.pickup import PickupSection
 
 LONGEST = 2.0
 """Seconds of CPU for one file."""

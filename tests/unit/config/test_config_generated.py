@@ -14,8 +14,9 @@ from client_delivery.config.acknowledgement import Acknowledgement
 from client_delivery.config.companions import CompletionFile
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
 from client_delivery.config.loader import load_directory
-from client_delivery.config.model import ClientConfig, GcsSection, PickupSection, S3Section, SftpSection
+from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
 from client_delivery.config.notify import MEANINGS, NotifyRule, Occasion
+from client_delivery.config.pickup import PickupSection
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = sorted((ROOT / "include" / "client_configs").iterdir())
