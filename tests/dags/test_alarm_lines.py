@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from structlog.testing import capture_logs
 
+from client_delivery.building.delivery import build_dag
 from client_delivery.config.loader import load_file
-from client_delivery.dag import build_dag
 from client_delivery.run.context import Run
 from client_delivery.runtime import packages
 from client_delivery.runtime.packages import PackagesMissingError

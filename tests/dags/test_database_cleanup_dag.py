@@ -14,7 +14,8 @@ import requests
 from airflow.sdk.exceptions import AirflowException
 from structlog.testing import capture_logs
 
-from client_delivery.dag import CLEANUP_DAG, build_cleanup_dag, deliveries
+from client_delivery.building.upkeep import CLEANUP_DAG, build_cleanup_dag
+from client_delivery.dag import deliveries
 from client_delivery.operators.database_cleanup import TABLES, DatabaseCleanupOperator, slices
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,11 +63,13 @@ def test_it_is_there_on_mwaa_only(monkeypatch):
 def test_its_task_builds_no_other_dag(monkeypatch):
     monkeypatch.setenv("AIRFLOW__DELIVERY__MWAA_ENVIRONMENT", "client-delivery-example")
     monkeypatch.setattr(
-        "client_delivery.dag.get_parsing_context", lambda: SimpleNamespace(dag_id=CLEANUP_DAG, task_id="clean")
+        "client_delivery.dag.get_parsing_context",
+        lambda: SimpleNamespace(dag_id=CLEANUP_DAG, task_id="clean"),
     )
     assert [dag.dag_id for dag in deliveries(ROOT / "dags")] == [CLEANUP_DAG]
     monkeypatch.setattr(
-        "client_delivery.dag.get_parsing_context", lambda: SimpleNamespace(dag_id="pinnacle_plan", task_id="report")
+        "client_delivery.dag.get_parsing_context",
+        lambda: SimpleNamespace(dag_id="pinnacle_plan", task_id="report"),
     )
     assert [dag.dag_id for dag in deliveries(ROOT / "dags")] == ["pinnacle_plan"]
 

@@ -19,8 +19,8 @@ def due(monkeypatch) -> Any:
     """``due("0 6 1 * *", now)``: when Airflow's scheduler begins the next run."""
     from airflow.serialization.serialized_objects import DagSerialization
 
+    from client_delivery.building.delivery import build_dag
     from client_delivery.config.loader import load_file
-    from client_delivery.dag import build_dag
 
     config = load_file(EXAMPLE)
 

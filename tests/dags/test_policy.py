@@ -168,8 +168,8 @@ def imported(dag_id: str | None, task_id: str | None = None, configs: Path = CON
 
 
 def test_r2_1_paused_takes_the_schedule_away_and_is_never_a_matter_of_first_sight():
+    from client_delivery.building.delivery import build_dag
     from client_delivery.config.loader import load_file
-    from client_delivery.dag import build_dag
 
     config = load_file(YAML_FILES[0])
     paused = build_dag(config.model_copy(update={"paused": True}))
@@ -225,8 +225,8 @@ def test_nothing_waits_for_ever(dags):
 
 def test_r4_7_a_broken_files_dag_has_every_task_of_a_delivery(dags):
     """Airflow plans a run under way by the latest DAG, and kills tasks that are gone from it."""
+    from client_delivery.building.delivery import build_error_dag, build_removed_dag
     from client_delivery.config.problem import ConfigError, Problem
-    from client_delivery.dag import build_error_dag, build_removed_dag
 
     delivery = dags[YAML_FILES[0].stem]
     error = ConfigError([Problem("acme.yaml", 3, 1, "contacts", "nothing", "a list")])
@@ -259,8 +259,8 @@ def test_r4_1_only_a_client_that_asks_for_it_is_watched():
     """Nothing of the others' DAGs changes; of its own, only when it starts."""
     from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
 
+    from client_delivery.building.delivery import build_dag
     from client_delivery.config.loader import load_file
-    from client_delivery.dag import build_dag
 
     plain = load_file(ROOT / "include" / "client_configs" / "aurora_health.yaml")
     before, watched = build_dag(plain), build_dag(plain.model_copy(update={"trigger": "on_arrival"}))

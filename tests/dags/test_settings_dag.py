@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from client_delivery.dag import SETTINGS_DAG, deliveries
+from client_delivery.building.upkeep import SETTINGS_DAG
+from client_delivery.dag import deliveries
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = sorted(path.stem for path in (ROOT / "include" / "client_configs").glob("*.yaml"))

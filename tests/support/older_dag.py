@@ -12,9 +12,10 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, TriggerRule
 
+from client_delivery.building.delivery import _dag
 from client_delivery.config.loader import load_directory
 from client_delivery.config.model import ClientConfig
-from client_delivery.dag import _dag, configs_directory
+from client_delivery.dag import configs_directory
 from client_delivery.operators.form import form_of
 from client_delivery.operators.notify import NotifyFinishedOperator, NotifyStartedOperator
 from client_delivery.operators.register_files import RegisterFilesSensor

@@ -17,9 +17,9 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
+from client_delivery.building.delivery import build_dag, build_error_dag, build_removed_dag
 from client_delivery.config.model import ClientConfig
 from client_delivery.config.problem import ConfigError, Problem
-from client_delivery.dag import build_dag, build_error_dag, build_removed_dag
 from client_delivery.operators.transfer_batch import TransferBatchOperator
 from client_delivery.run.questions import QUESTIONS, answering_tasks
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from airflow.providers.openlineage.extractors.base import DefaultExtractor
@@ -13,6 +15,7 @@ from openlineage.client.serde import Serde
 from client_delivery.operators.lineage import MOST_FILES
 from tests.faults.deliveries import REFUSAL
 
+PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 PLACE = {"s3": "s3", "gcs": "gs", "sftp": "file"}
 
 
@@ -89,7 +92,9 @@ def test_a_run_that_delivered_nothing_tells_nothing(scenario):
 def test_whoever_does_not_ask_loads_nothing_of_it():
     """The provider costs a second of each task, and need not be installed."""
     code = "import client_delivery.dag, sys; print(*sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    environment = {**os.environ, "PYTHONPATH": str(PLUGINS)}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    loaded = run.stdout.split()
     assert "client_delivery.operators.report" in loaded
     # Airflow asks each provider that is installed what it is: that loads this much of it, and nothing else.
     asked = {"airflow.providers.openlineage", "airflow.providers.openlineage.get_provider_info"}
