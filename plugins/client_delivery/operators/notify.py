@@ -10,7 +10,8 @@ from client_delivery.operators.base import DeliveryOperator
 from client_delivery.operators.post import post_of
 from client_delivery.operators.tasks import LIFE
 from client_delivery.run.closing import settle
-from client_delivery.run.mails import FinishedMail, JobMail, MailUnknown, StartedMail
+from client_delivery.run.job_mail import JobMail, MailUnknown
+from client_delivery.run.mails import FinishedMail, StartedMail
 from client_delivery.run.notifying import tell
 
 if TYPE_CHECKING:

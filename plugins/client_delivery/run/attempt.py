@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.entry import Entry, Status
 from client_delivery.ledger.life import RunRef
-from client_delivery.pickup.pickup import PickupError
+from client_delivery.run.clean_up import CleanUp
 from client_delivery.run.journal import LedgerJournal
 from client_delivery.run.notes import file_fields
 from client_delivery.runtime.events import as_json, client_fields, log_event
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from client_delivery.ledger.table import Ledger
     from client_delivery.pickup.disposal import Disposal
     from client_delivery.run.context import Run
-    from client_delivery.transfer.prepared import Prepared
 
 
 @dataclass(slots=True)
@@ -88,6 +87,7 @@ class Batch:
         self._longest = longest
         self._order = order
         self._suffixes = suffixes
+        self._clean_up = CleanUp(ledger, disposal, self._log)
         self._attempts: dict[str, _Attempt] = {}
         self._destination: Destination | None = None
         self._lock = threading.Lock()
@@ -183,10 +183,7 @@ class Batch:
         if begun.resume and self._destination is not None:
             # A destination that only delivers knows no prepared files.
             left = begun.resume if self._suffixes else begun.resume.get("engine") or begun.resume
-            try:
-                self._destination.discard(begun.arrives_as, left)
-            except Exception as error:
-                self._log("leftovers_not_removed", begun, level=logging.WARNING, error=type(error).__name__)
+            self._clean_up.discard(self._destination, begun, left)
         return self._ledger.renamed(begun, name, self._suffixes)
 
     def _finish(self, entry: Entry, result: Receipt | BaseException) -> None:
@@ -224,46 +221,15 @@ class Batch:
         if receipt.remark:
             self._log("file_delivered_remark", entry, level=logging.WARNING, remark=receipt.remark)
         if receipt.prepared is not None:
-            self._remove_prepared(entry, receipt.prepared)
+            self._clean_up.remove_prepared(self._destination, entry, receipt.prepared)
         if not elsewhere and (self._bypass or self._disposal.at_once):
-            self._dispose(entry)
-
-    def _remove_prepared(self, entry: Entry, prepared: Prepared) -> None:
-        """Remove the prepared copy that was delivered; if that fails now, it expires after seven days."""
-        from client_delivery.transfer.treatment.destination import TreatedDestination
-
-        try:
-            if isinstance(self._destination, TreatedDestination):
-                self._destination.remove(prepared)
-        except Exception as error:
-            self._log(
-                "prepared_not_removed", entry, level=logging.WARNING, key=prepared.key, error=type(error).__name__
-            )
-
-    def _dispose(self, entry: Entry) -> None:
-        """R5.6, R5.8: the source goes at once. If that fails, the next run retries."""
-        at = datetime.fromisoformat(entry.timestamp)
-        try:
-            if self._disposal.keeps:
-                return
-            kept = self._disposal.clear_away([entry.source], at)
-        except PickupError as error:
-            self._log("source_not_removed", entry, level=logging.ERROR, error=str(error))
-            return
-        archived = None if kept else self._disposal.archived_to(entry.source, at)
-        self._log("source_kept" if kept else "source_removed", entry, archived_to=archived)
-        if not kept:
-            try:
-                self._ledger.removed([entry], lambda _: archived)
-            except Exception as error:
-                # The file is delivered and gone; without this note, people could not see that, or find the copy.
-                self._log("removal_not_noted", entry, level=logging.ERROR, error=type(error).__name__, kept=archived)
+            self._clean_up.dispose(entry)
 
     def _replaced(self, attempt: _Attempt, error: SourceReplaced) -> None:
         """Another run registers the new object; this run decides whether a person must act."""
         entry = self._ledger.replaced(attempt.entry, str(error))
         self._log("file_replaced", entry, level=logging.WARNING, error=str(error))
-        self._clean_up(attempt)
+        self._clean_up.discard(self._destination, attempt.entry, attempt.journal.state)
 
     def _failed(self, attempt: _Attempt, error: BaseException) -> None:
         # Only the engine's own errors are safe to show. Any other exception may contain a credential, so the entry
@@ -282,18 +248,9 @@ class Batch:
             error=reason,
         )
         if final:
-            self._clean_up(attempt)
+            self._clean_up.discard(self._destination, attempt.entry, attempt.journal.state)
         if not isinstance(error, TransferError):
             self._logger.error("Unexpected error while delivering %s", as_json(entry.file_name), exc_info=error)
-
-    def _clean_up(self, attempt: _Attempt) -> None:
-        """No attempt follows: remove what is left at the destination for one."""
-        if self._destination is None or not attempt.journal.state:
-            return
-        try:
-            self._destination.discard(attempt.entry.arrives_as, attempt.journal.state)
-        except Exception as error:
-            self._log("leftovers_not_removed", attempt.entry, level=logging.WARNING, error=type(error).__name__)
 
     def _note_superseded(self, entry: Entry, error: Superseded) -> None:
         self._log("file_superseded", entry, level=logging.WARNING, error=str(error))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from client_delivery.run.rules import tell_of_job
 
 if TYPE_CHECKING:
-    from client_delivery.run.mails import JobMail
+    from client_delivery.run.job_mail import JobMail
 
 
 def tell(mail: JobMail) -> None:
-    """Send all messages that are due. Raises as :meth:`~client_delivery.run.mails.JobMail.send_due` does."""
+    """Send all messages that are due. Raises as :meth:`~client_delivery.run.job_mail.JobMail.send_due` does."""
     tell_of_job(mail)
     if mail.run.notifies:
         mail.send_due()

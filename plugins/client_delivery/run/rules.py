@@ -38,7 +38,7 @@ _MOST_LOOKED_UP = 50
 
 
 class AboutFiles(Protocol):
-    """A message about files: :class:`~client_delivery.run.mails.JobMail`."""
+    """A message about files: :class:`~client_delivery.run.job_mail.JobMail`."""
 
     kind: ClassVar[str]
     run: Run

@@ -11,7 +11,8 @@ from client_delivery.config.notify import Occasion
 from client_delivery.ledger.entry import Status
 from client_delivery.run import acknowledgements, expected, keys
 from client_delivery.run.addressees import Addressee, Contacts, addressee_of, mark_of
-from client_delivery.run.mails import FinishedMail, file_line
+from client_delivery.run.job_mail import file_line
+from client_delivery.run.mails import FinishedMail
 from client_delivery.run.rules import Telling, plain, with_trouble_told
 from client_delivery.run.told import OfJob, Told
 
