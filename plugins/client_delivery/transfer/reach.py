@@ -6,6 +6,7 @@ import queue
 import socket
 import threading
 import time
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -72,6 +73,22 @@ def reach_service(url: str, findings: Findings, what: str) -> bool:
         return False
     findings.yes(what, f"{host}:{port} in {milliseconds(began)}, from {own}")
     return True
+
+
+def tell_clock(date: str | None, findings: Findings, whose: str, most: float) -> None:
+    """Whether our clock and a web service's agree, by its response's ``Date``; as a finding.
+
+    :param whose: the service, as in "S3's".
+    :param most: seconds that they may differ by.
+    """
+    try:
+        skew = time.time() - parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
+        return  # it does not say, and nothing depends on it
+    if abs(skew) > most:
+        findings.no("Clock", f"ours and {whose} differ by {abs(skew):.0f} s", "Set the clock.", needed=False, here=True)
+    else:
+        findings.yes("Clock", f"ours and {whose} agree")
 
 
 def milliseconds(began: float) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from client_delivery.transfer.contract import DestinationUnavailable, TransferError
@@ -16,7 +14,7 @@ from client_delivery.transfer.gcs.destination import GcsDestination
 from client_delivery.transfer.http.pool import error_code
 from client_delivery.transfer.objects.probe import ObjectProbe, Rights
 from client_delivery.transfer.objects.refusals import quoted
-from client_delivery.transfer.reach import reach_service
+from client_delivery.transfer.reach import reach_service, tell_clock
 from client_delivery.transfer.reading.held import HeldFiles
 
 if TYPE_CHECKING:
@@ -151,7 +149,7 @@ class GcsProbe:
                     findings.no("Credential", "Google refuses the token", "Give us a valid credential.")
                     return False
                 findings.yes("Credential", f"Google takes it: {self._access.account}")
-                self._tell_clock(response.headers.get("date"))
+                tell_clock(response.headers.get("date"), findings, "Google's", _SKEW)
                 if response.status == 404:
                     findings.no(
                         "Bucket",
@@ -187,15 +185,6 @@ class GcsProbe:
             needed=any(right in missing for right in _NEEDED),
         )
 
-    def _tell_clock(self, date: str | None) -> None:
-        if date is None:
-            return
-        skew = time.time() - parsedate_to_datetime(date).timestamp()
-        if abs(skew) > _SKEW:
-            told = f"ours and Google's differ by {abs(skew):.0f} s"
-            self._findings.no("Clock", told, "Set the clock.", needed=False, here=True)
-        else:
-            self._findings.yes("Clock", "ours and Google's agree")
 
 
 def _long(seconds: int) -> str:

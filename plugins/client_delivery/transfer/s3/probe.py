@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.transfer.contract import DestinationUnavailable, TransferError
 from client_delivery.transfer.finding import Findings
 from client_delivery.transfer.objects.api import Occupied
 from client_delivery.transfer.objects.probe import ObjectProbe, Rights
-from client_delivery.transfer.reach import reach_service
+from client_delivery.transfer.reach import reach_service, tell_clock
 from client_delivery.transfer.reading.held import HeldFiles
 from client_delivery.transfer.s3.api import S3Api
 from client_delivery.transfer.s3.bucket import NotAllowed
@@ -178,7 +176,7 @@ class S3Probe:
             findings.no("Identity", why, "Log in to AWS.", here=True)
             return False
         findings.yes("Bucket", f"{bucket!r} is there")
-        self._tell_clock(told.get("HTTPHeaders", {}).get("date"))
+        tell_clock(told.get("HTTPHeaders", {}).get("date"), findings, "S3's", _SKEW)
         return True
 
     def _tell_refusal(self, told: Mapping[str, Any]) -> bool:
@@ -194,13 +192,3 @@ class S3Probe:
             return False
         findings.unknown("Bucket", f"{self.api.who} may not look at the bucket itself; deliveries do without it")
         return True
-
-    def _tell_clock(self, date: str | None) -> None:
-        if date is None:
-            return
-        skew = time.time() - parsedate_to_datetime(date).timestamp()
-        if abs(skew) > _SKEW:
-            told = f"ours and S3's differ by {abs(skew):.0f} s"
-            self._findings.no("Clock", told, "Set the clock.", needed=False, here=True)
-        else:
-            self._findings.yes("Clock", "ours and S3's agree")
