@@ -134,3 +134,33 @@ def test_r6_12_the_same_file_counts_once_and_different_reasons_do_not_add_up():
     destination = FakeDestination(behave, parallel_jobs=1)
     run(NAMES[:150], destination)
     assert len(destination.asked) == 150
+
+
+def test_r6_12_one_that_arrives_late_shows_it_as_well():
+    """While it is under way, the others have given the destination up: those that follow are tried again."""
+    given_up, arrived = threading.Event(), threading.Event()
+    slow, last = "slow", "last"
+
+    def behave(name: str) -> None:
+        if name == slow:
+            assert given_up.wait(30)
+        elif name != last:
+            raise Refused("no right to create", alike="403 AccessDenied")
+
+    outcomes: dict[str, Any] = {}
+
+    def finish(name: str, result: Any) -> None:
+        outcomes[name] = result
+        if name == slow:
+            arrived.set()
+        elif isinstance(result, DestinationUnavailable):
+            given_up.set()
+            assert arrived.wait(30)
+
+    refused = [f"{number:02}" for number in range(21)]
+    destination = FakeDestination(behave)
+    deliver_all([slow, *refused, last], started, destination, finish, None)
+    assert isinstance(outcomes["20"], DestinationUnavailable)
+    assert "20" not in destination.asked
+    assert isinstance(outcomes[slow], Receipt)
+    assert isinstance(outcomes[last], Receipt)

@@ -173,6 +173,14 @@ def test_federation_keeps_every_field_that_google_knows():
     assert credentials.scopes == ("https://www.googleapis.com/auth/devstorage.read_write",)
 
 
+def test_federation_without_a_service_account_delivers_as_the_pool_itself():
+    """Google's direct resource access: https://cloud.google.com/iam/docs/workload-identity-federation."""
+    direct = {name: value for name, value in AWS.items() if not name.startswith("service_account_impersonation")}
+    credentials = made(keyfile_dict=direct)
+    assert isinstance(credentials, aws.Credentials)
+    assert credentials.service_account_email is None
+
+
 @pytest.mark.parametrize("source", [AWS["credential_source"], None, {"environment_id": "aws1"}])
 def test_federation_from_aws_takes_botocores_credentials(monkeypatch, source):
     """MWAA and Fargate have no EC2 metadata service, which Google's library would ask."""
@@ -275,6 +283,18 @@ WRONG = {
         "takes its token from a certificate file",
     ),
     "no source": ({"keyfile_dict": {**OIDC, "credential_source": {}}}, "does not say where its token comes from"),
+    "a source that is text": (
+        {"keyfile_dict": {**OIDC, "credential_source": "hunter2"}},
+        "'credential_source' in its federation configuration is not a JSON object",
+    ),
+    "a chain that is no list": (
+        {"keyfile_dict": KEY, "impersonation_chain": {"hunter2": 1}},
+        "'impersonation_chain' is not a list of service accounts",
+    ),
+    "a chain with a gap": (
+        {"keyfile_dict": KEY, "impersonation_chain": ["a@b.iam.gserviceaccount.com", " "]},
+        "'impersonation_chain' is not a list of service accounts",
+    ),
     "no audience": ({"keyfile_dict": {**AWS, "audience": None}}, "its federation configuration lacks 'audience'"),
 }
 

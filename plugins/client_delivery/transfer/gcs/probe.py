@@ -186,7 +186,6 @@ class GcsProbe:
         )
 
 
-
 def _long(seconds: int) -> str:
     """A time in words; retention is in days or years."""
     days, rest = divmod(seconds, 86_400)

@@ -73,13 +73,13 @@ class Source:
                 piece = buffer[: min(CHUNK, end - offset)]
                 filled = 0
                 while filled < len(piece):
+                    if response is None:
+                        response = self._opened(offset + filled, end)
                     try:
-                        response = response or self._opened(offset + filled, end)
                         filled += response.readinto(piece[filled:])
                     except BrokenOff as error:
-                        if response is not None:
-                            response.close()
-                            response = None
+                        response.close()
+                        response = None
                         failures += 1
                         self._pause(failures, offset + filled, error)
                 failures = 0
