@@ -72,8 +72,7 @@ class ScriptedService:
 
     def s3(self, region: str = "us-east-1") -> S3Access:
         """This service as S3."""
-        session = boto3.session.Session("AKIAEXAMPLE", "secret", region_name=region)
-        return S3Access(session.client("s3", endpoint_url=self.url), session.get_credentials())
+        return s3_at(self.url, region)
 
     def gcs_secret(self, **changes: Any) -> Secret:
         """A credential whose tokens come from this service."""
@@ -82,6 +81,12 @@ class ScriptedService:
     def gcs(self, **config: Any) -> GcsAccess:
         """This service as Google Cloud Storage."""
         return GcsAccess(gcs_config(**config), self.gcs_secret(), self.url)
+
+
+def s3_at(url: str, region: str = "us-east-1") -> S3Access:
+    """S3 at this address."""
+    session = boto3.session.Session("AKIAEXAMPLE", "secret", region_name=region)
+    return S3Access(session.client("s3", endpoint_url=url), session.get_credentials())
 
 
 def s3_config(**changes: Any) -> S3Section:

@@ -144,6 +144,8 @@ class GcsApi:
 
     def open_uploads(self, key: str) -> list[str]:
         """The ids of the uploads for that key that are neither complete nor aborted; none if they may not be listed."""
+        # One page of a thousand will do: among the keys that begin with this one, it comes first itself
+        # (https://cloud.google.com/storage/docs/xml-api/get-bucket-uploads: in the order of their keys).
         query = f"uploads&prefix={quote(key)}"
         with self._request("GET", "", verb="list uploads for", query=query, accept=(200, 403, 404)) as response:
             if response.status != 200:
