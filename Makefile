@@ -40,7 +40,7 @@ test: check judges ## everything that CI runs: format, lint, types, all tests bu
 
 .PHONY: test-unit
 test-unit: .venv/.ready ## the tests that need no server
-	$(BIN)/pytest tests/unit $(PARALLEL)
+	$(BIN)/pytest -m "not slow" tests/unit $(PARALLEL)
 
 # What starts whole Airflows would reach nothing more of the core. In a .venv of Python 3.11 (make setup PYTHON=python3.11
 # in a new clone) this takes hardly longer than without; under 3.12 tracing makes an import of Airflow ten times as long.
