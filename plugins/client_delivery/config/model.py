@@ -15,7 +15,6 @@ from client_delivery.calendar.expectation import Expectation
 from client_delivery.calendar.window import Window
 from client_delivery.config.acknowledgement import Acknowledgement
 from client_delivery.config.after_delivery import AfterDelivery, Archive
-from client_delivery.config.calendars import ExpectedField, HolidaysField, WindowField
 from client_delivery.config.companions import Algorithm, CompletionFile
 from client_delivery.config.contacts import MAX_CONTACTS, EmailAddress, refuse_repeated
 from client_delivery.config.destinations import (
@@ -25,12 +24,15 @@ from client_delivery.config.destinations import (
     Section,
     SftpSection,
 )
+from client_delivery.config.expected_files import ExpectedField
 from client_delivery.config.guards import GuardsSection
+from client_delivery.config.holidays import HolidaysField
 from client_delivery.config.name_template import NamePattern, NameTemplate
 from client_delivery.config.names import ConfigName, Feed, HNumber
 from client_delivery.config.notify import MOST_RULES, NotifyRule, refuse_twin_rules
 from client_delivery.config.pickup import PickupSection
 from client_delivery.config.schedule import DEFAULT_SCHEDULE, CronSchedule, spread_by
+from client_delivery.config.sending_window import WindowField
 from client_delivery.config.sizes import ByteSize
 from client_delivery.config.timezones import TimeZone
 from client_delivery.config.together import (

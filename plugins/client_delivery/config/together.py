@@ -22,9 +22,9 @@ from client_delivery.config.refusal import refusal
 if TYPE_CHECKING:
     from client_delivery.config.acknowledgement import Acknowledgement
     from client_delivery.config.after_delivery import AfterDelivery
-    from client_delivery.config.calendars import Expected
     from client_delivery.config.companions import CompletionFile
     from client_delivery.config.destinations import DestinationSection
+    from client_delivery.config.expected_files import Expected
     from client_delivery.config.guards import GuardsSection
 
 
