@@ -48,7 +48,9 @@ CORE_TESTS = tests/unit tests/functional tests/faults
 .PHONY: coverage
 coverage: .venv/.ready ## branches of the core that the tests reach, all but the slow ones; fails below the gate in pyproject.toml
 	rm -f .coverage .coverage.*
-	$(BIN)/pytest -m "not slow" $(CORE_TESTS) --cov --cov-report=term --cov-report=html:dist/coverage $(PARALLEL)
+	$(BIN)/pytest -m "not slow" $(CORE_TESTS) --cov --cov-report=term --cov-report=html:dist/coverage \
+		--cov-report=json:dist/coverage.json $(PARALLEL)
+	$(BIN)/python -m local.coverage_by_room dist/coverage.json --branches=95
 
 .PHONY: test-slow
 test-slow: .venv/.ready ## the tests that take minutes, and the whole fault campaign, which takes an hour or two
