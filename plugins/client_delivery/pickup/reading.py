@@ -20,6 +20,10 @@ _REFUSALS = 3
 """How often an object is asked for that may not be read."""
 _GONE = frozenset({404, 405, 412, 416})
 """No such key or version; a delete marker; a different object under the key."""
+_LOCKED = frozenset(
+    {"InvalidRequest", "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException"}
+)
+"""Encrypted with the sender's own key (SSE-C), or with one of KMS that is disabled or deleted. S3 answers with 400."""
 
 
 @dataclass(slots=True)
@@ -143,7 +147,7 @@ class Reading(Place):
                 response = self._s3.get_object(**request)
             except ClientError as error:
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                if status in _GONE:
+                if status in _GONE or error.response["Error"]["Code"] in _LOCKED:
                     return None
                 if status != 403:
                     raise
