@@ -123,15 +123,10 @@ class Spool:
             self._indexed = True
         rows = self._db.execute("SELECT content, sighting FROM sightings ORDER BY content, number")
         for _, files in groupby(rows, key=lambda row: row[0]):
-            group: Group | None = None
-            for _, packed in files:
-                sighting: Sighting = _unpacked(packed)
-                if group is None:
-                    group = Group.beginning_with(sighting, rules)
-                else:
-                    group.sightings.append(sighting)
-            if group is not None:
-                yield group
+            first, *others = (_unpacked(packed) for _, packed in files)
+            group = Group.beginning_with(first, rules)
+            group.sightings += others
+            yield group
 
 
 def _digest(fact: str) -> bytes:
