@@ -23,7 +23,7 @@ _GONE = frozenset({404, 405, 412, 416})
 _LOCKED = frozenset(
     {"InvalidRequest", "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException"}
 )
-"""Encrypted with the sender's own key (SSE-C), or with one of KMS that is disabled or deleted. S3 answers with 400."""
+"""Encrypted with the sender's own key (SSE-C), or with one of KMS that is disabled or deleted. S3 responds with 400."""
 
 
 @dataclass(slots=True)

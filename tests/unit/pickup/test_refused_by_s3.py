@@ -86,7 +86,7 @@ class TestReading:
         "code", ["InvalidRequest", "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException"]
     )
     def test_a_file_under_a_key_that_nobody_here_can_use_stops_no_other(self, s3, code):
-        """The sender's own key (SSE-C), or one of KMS that is disabled or deleted: S3 answers with 400."""
+        """The sender's own key (SSE-C), or one of KMS that is disabled or deleted: S3 responds with 400."""
         s3.put("in/a.csv")
         s3.put("in/b.csv")
         s3.refuse("GetObject", "in/a.csv", (400, code))
