@@ -89,6 +89,8 @@ class Intake:
     """R5.7: sent before under another name; noted by name, then deleted."""
     held: list[tuple[Entry, PickupFile]] = field(default_factory=list)
     """R5.4: failed before; stays where it is until someone asks for it."""
+    dismissed: list[tuple[Entry, PickupFile]] = field(default_factory=list)
+    """R5.9: failed before, and a person has given it up; stays where it is until someone drops it again."""
     unconcluded: list[Entry] = field(default_factory=list)
     """Terminal, but the run that dealt with it died before it was reported and closed."""
     abandoned: list[Entry] = field(default_factory=list)
@@ -159,8 +161,9 @@ def _decide_group(
         if again := _to_be_sent_again(entry, sightings, options):
             take = _taken(intake, etag, sightings, entry, options, among=again)
             intake.rearm.append(replace(take, wish=entry.wanted))
-        elif entry.dismissed is None:
-            intake.held += [(entry, one.file) for one in sightings]
+        else:
+            where = intake.held if entry.dismissed is None else intake.dismissed
+            where += [(entry, one.file) for one in sightings]
     elif entry.wanted is not None:
         take = _taken(intake, etag, sightings, entry, options)
         # Whatever it is called by now: it was asked for under the name that the recipient knows.

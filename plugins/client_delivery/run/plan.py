@@ -66,7 +66,7 @@ def plan(run: Run) -> Iterator[Planned]:
         rule = naming_rule(run.config)
         named = opened.enter_context(closing(Named(run, survey, dry=True))) if rule else None
         done_file_missing = run.needs_done_file and survey.done_file is None
-        reasons = _Reasons(run, ledger, named, done_file_missing=done_file_missing)
+        reasons = _Reasons(run, named, done_file_missing=done_file_missing)
         for intake in (named or survey).parts():
             told = [reasons.by_the_window(one) for one in reasons.of(intake)]
             waiting.deal_with(told)
@@ -77,23 +77,21 @@ def plan(run: Run) -> Iterator[Planned]:
 class _Reasons:
     """Why, in words."""
 
-    def __init__(self, run: Run, ledger: Ledger, named: Named | None, *, done_file_missing: bool) -> None:
+    def __init__(self, run: Run, named: Named | None, *, done_file_missing: bool) -> None:
         self._run = run
         self._named = named
         self._rule = naming_rule(run.config)
-        self._ledger = ledger
         self._done_file_missing = done_file_missing
         self._opens = run.closed_until(datetime.now(UTC))
 
     def of(self, intake: Intake) -> Iterator[Planned]:
         """For files about which a decision was taken."""
-        entries = self._ledger.find(take.identity for take in (*intake.resume, *intake.rearm))
         for take in intake.add:
             yield from self._sent(take, "new: this content was never sent to this client")
         for take in intake.resume:
-            yield from self._sent(take, self._resumed(entries.get(take.identity)))
+            yield from self._sent(take, _resumed(_known(take)))
         for take in intake.rearm:
-            yield from self._sent(take, self._again(entries.get(take.identity)))
+            yield from self._sent(take, _again(_known(take)))
         for take, why in intake.refused:
             yield Planned(take.file.name, take.size, Fate.HELD, why)
             for name in sorted(take.duplicates):
@@ -101,6 +99,9 @@ class _Reasons:
         for entry, file in intake.held:
             nameless = self._named.reason(entry.identity) if self._named else None
             yield Planned(file.name, file.size, Fate.HELD, nameless or self._held(entry, file))
+        for entry, file in intake.dismissed:
+            why = f"{_past(entry)}; dismissed since: it is sent if somebody drops it again"
+            yield Planned(file.name, file.size, Fate.LEFT, why)
         for entry, file in intake.duplicates:
             yield Planned(file.name, file.size, self._cleared, f"the same content was {_past(entry)}")
         for file in intake.remove:
@@ -128,40 +129,52 @@ class _Reasons:
         return Planned(name, size, Fate.LEFT, why)
 
     def _sent(self, take: Take, why: str) -> Iterator[Planned]:
+        waits_as = self._waits_as(take.file)
         if not self._run.options.deliverable(take.file.name):
             yield Planned(
-                take.file.name,
+                waits_as,
                 take.size,
                 Fate.HELD,
                 "its name is refused: the destination cannot have a file of that name",
             )
         else:
-            yield Planned(take.file.name, take.size, Fate.SEND, why, arrival_name(take, self._rule).delivered)
+            arrives_as = arrival_name(take, self._rule).delivered or take.file.name
+            other = None if arrives_as == waits_as else arrives_as
+            yield Planned(waits_as, take.size, Fate.SEND, why, other)
         for name in sorted(take.duplicates):
-            same = f"the same content as {take.file.name}, which is sent"
+            same = f"the same content as {waits_as}, which is sent"
             yield Planned(name, None, self._cleared, one_line(same))
+
+    def _waits_as(self, file: PickupFile) -> str:
+        """What somebody was asked to drop again is sent under the name that the recipient knows, whatever it is now."""
+        prefix = self._run.config.pickup.prefix
+        return file.key[len(prefix) :] if file.key.startswith(prefix) else file.name
 
     @property
     def _cleared(self) -> Fate:
         return Fate.LEFT if self._run.disposal.keeps else Fate.REMOVED
 
     @staticmethod
-    def _resumed(entry: Entry | None) -> str:
-        if entry is None:
-            return "started by an earlier run; it continues"
-        return f"started by the run {entry.owned_by.run_id}, after {entry.send_attempts} failed attempts; it continues"
-
-    def _again(self, entry: Entry | None) -> str:
-        if entry is None:
-            return "delivered or failed before, and asked for again"
-        if entry.status is Status.FAIL:
-            return f"{_past(entry)}; asked for again, or dropped again since"
-        return f"{_past(entry)}; sent again, because the file checks are bypassed"
-
-    @staticmethod
     def _held(entry: Entry, file: PickupFile) -> str:
         other = "" if entry.file_name == file.name else f"the same content as {entry.file_name}, which "
         return one_line(f"{other}{_past(entry)}; 'Resend failed files' sends it")
+
+
+def _known(take: Take) -> Entry:
+    assert take.before is not None  # noqa: S101 - only what the ledger knows goes on, or goes again
+    return take.before
+
+
+def _resumed(entry: Entry) -> str:
+    return f"started by the run {entry.owned_by.run_id}, after {entry.send_attempts} failed attempts; it continues"
+
+
+def _again(entry: Entry) -> str:
+    if entry.wanted is not None:
+        return f"{_past(entry)}; asked for again while it was gone, and dropped again since"
+    if entry.status is Status.FAIL:
+        return f"{_past(entry)}; asked for again, or dropped again since"
+    return f"{_past(entry)}; sent again, because the file checks are bypassed"
 
 
 def _past(entry: Entry) -> str:
