@@ -73,8 +73,8 @@ class Batch:
         disposal: Disposal,
         bypass: bool,
         logger: logging.Logger,
+        longest: timedelta,
         stop: threading.Event | None = None,
-        longest: timedelta | None = None,
         order: str | None = None,
         suffixes: str = "",
     ) -> None:
@@ -143,9 +143,6 @@ class Batch:
     @contextmanager
     def _limited(self) -> Iterator[None]:
         """After ``longest``, stop as if told to; the progress is kept."""
-        if self._longest is None:
-            yield
-            return
         limit = threading.Timer(self._longest.total_seconds(), self._out_of_time)
         limit.daemon = True
         limit.start()
