@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr
@@ -41,6 +42,20 @@ class MailMarks:
             assign[f"{kind}To"] = list(contacts)
         write = Write.update(self._table, self._key(ref), assign, Attr(kind).not_exists())
         return self._writer.change(write) is not None
+
+    def claim_each(self, kind: str, refs: Iterable[RunRef], contacts: Sequence[str] = ()) -> set[RunRef]:
+        """Claim it for several lives of runs; those that had not been claimed before.
+
+        If that fails for one of them, none is claimed here, so that another try can: then nothing was sent.
+        """
+        wanted = list(refs)
+        try:
+            return {ref for ref in wanted if self.claim(kind, ref, contacts)}
+        except Exception:
+            for ref in wanted:
+                with suppress(Exception):  # what could not be claimed says why
+                    self.release(kind, ref)
+            raise
 
     def release(self, kind: str, ref: RunRef) -> None:
         """Give back what was claimed here, even if it is unknown whether the claim succeeded; another's stays.

@@ -77,7 +77,7 @@ def _put_due(run: Run, entries: Sequence[Entry], events: Callable[[], Any], run_
 
     client = events()  # before the claim: after it, only the put itself may remain to be done
     lives = {entry.owned_by for entry in entries}
-    claimed = {life for life in lives if run.mail_marks.claim(_KIND, life)}
+    claimed = run.mail_marks.claim_each(_KIND, lives)
     about = [entry for entry in entries if entry.owned_by in claimed]
     if not about:
         run.log_event("event_not_due")

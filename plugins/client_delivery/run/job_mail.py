@@ -61,7 +61,7 @@ class JobMail:
         )
         held = self.held() if lives or left else []
         ses = self._ses_or_error() if lives or left else None
-        claimed = self._claim(lives)
+        claimed = run.mail_marks.claim_each(self.kind, lives, run.config.contacts)
         due = Unsent(self.kind, run.owner, [entry.identity for entry in entries if self.life(entry) in claimed])
         mails = _mails(due, left)
         for unsent in left:
@@ -146,15 +146,6 @@ class JobMail:
         )
 
     # -- plumbing ----------------------------------------------------------------------------------------------------
-
-    def _claim(self, lives: set[RunRef]) -> set[RunRef]:
-        marks = self.run.mail_marks
-        try:
-            return {life for life in lives if marks.claim(self.kind, life, self.run.config.contacts)}
-        except Exception:
-            for life in lives:
-                marks.release(self.kind, life)
-            raise
 
     def _keep(self, unsent: Unsent, error: Exception, claimed: set[RunRef]) -> None:
         """Note what is left of an e-mail; if that fails too, another try can at least claim it again."""

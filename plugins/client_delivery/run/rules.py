@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -122,7 +122,7 @@ def _tell_of_job(mail: AboutFiles, rules: Sequence[NotifyRule], telling: Telling
             continue
         to = addressee_of(run, mail.post, rule)
         lives = {mail.life(entry) for entry in entries}
-        claimed = _claim(run, f"{mail.kind}{to.mark}", lives, to.recipients)
+        claimed = run.mail_marks.claim_each(f"{mail.kind}{to.mark}", lives, to.recipients)
         about = [entry for entry in entries if mail.life(entry) in claimed]
         if not about:
             continue
@@ -173,7 +173,7 @@ def tell_of_held(mail: AboutFiles, summary: Callable[[], Any], identities: Seque
         day = RunRef(f"held-{datetime.now(UTC):%Y-%m-%d}")
         for rule in rules:
             to = addressee_of(run, mail.post, rule)
-            if _claim(run, f"held{to.mark}", {day}, to.recipients):
+            if run.mail_marks.claim_each(f"held{to.mark}", {day}, to.recipients):
                 about = {"occasion": str(Occasion.HELD), "since": _now()}
                 unsent = Unsent(f"@held{to.mark}", run.owner, identities, about=about)
                 telling.send_or_keep(to, OfJob(Occasion.HELD, summary()), unsent)
@@ -243,20 +243,6 @@ def with_trouble_told(run: Run, tell: Callable[[], None]) -> None:
         tell()
     except Exception as error:
         run.log_event("message_not_sent", level=logging.ERROR, kind="any", error=f"{type(error).__name__}: {error}")
-
-
-def _claim(run: Run, kind: str, lives: Iterable[RunRef], recipients: Sequence[str]) -> set[RunRef]:
-    """The lives whose message of this kind is ours to send; none if that cannot be known."""
-    claimed: set[RunRef] = set()
-    try:
-        for life in lives:
-            if run.mail_marks.claim(kind, life, recipients):
-                claimed.add(life)
-    except Exception:
-        for life in lives:
-            run.mail_marks.release(kind, life)
-        raise
-    return claimed
 
 
 def _now() -> str:

@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from botocore.exceptions import ClientError
 
 from client_delivery.ledger.mail_marks import MailMarks
 from tests.support.factories import RUN
+from tests.support.scenario import order_faults
 
 
 @pytest.fixture
@@ -46,6 +48,26 @@ def test_r7_2_of_racing_claims_exactly_one_wins(marks):
 def test_r7_2_a_claim_whose_answer_is_lost_is_known_to_have_been_made(marks, lost_answer):
     assert lost_answer(lambda: marks.claim("started", RUN)) == ["dynamodb.UpdateItem"]
     assert not marks.claim("started", RUN)
+
+
+def test_r7_2_what_can_be_claimed_for_one_life_only_is_claimed_for_none(marks, stack):
+    """Nothing is sent then, and another try must be able to."""
+    lives = [replace(RUN, generation=number) for number in range(3)]
+    refusal = {"call": "dynamodb.UpdateItem", "skip": 1, "status": 400, "code": "AccessDeniedException"}
+    order_faults(stack.aws_url, [refusal])
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        marks.claim_each("event", lives)
+    assert order_faults(stack.aws_url) == ["dynamodb.UpdateItem"]
+    assert marks.claim_each("event", lives) == {*lives}
+    assert marks.claim_each("event", [*lives, replace(RUN, generation=3)]) == {replace(RUN, generation=3)}
+
+
+def test_r7_2_a_ledger_that_takes_nothing_says_so_at_the_claim(marks, stack):
+    order_faults(stack.aws_url, [{"call": "dynamodb", "status": 400, "code": "AccessDeniedException", "times": 0}])
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        marks.claim_each("event", [RUN])
+    order_faults(stack.aws_url)
+    assert marks.claim_each("event", [RUN]) == {RUN}
 
 
 def test_r3_3_only_marks_expire_and_they_are_no_open_entries(marks, ledger, dynamodb, ledger_table):
