@@ -184,13 +184,13 @@ def tell_of_held(mail: AboutFiles, summary: Callable[[], Any], identities: Seque
 def tell_of_late(run: Run, post: Post, told: OfLate, key: str) -> None:
     """Tell the contacts and the rules about expected files. Never raises.
 
-    The run that wrote the expectation's state into the ledger has claimed this: no other run sends it.
+    The run that wrote the expectation's state into the ledger has claimed this: no other run sends it, unless this one
+    leaves it to a later one.
 
     :param key: of the expectation.
     """
-    to: list[Addressee] = [Contacts(run, post)] if run.notifies else []
-    if not run.silenced:
-        to += [addressee_of(run, post, rule) for rule in rules_on(run.config.notify, told.occasion)]
+    to: list[Addressee] = [Contacts(run, post)] if run.notifies or run.silenced else []
+    to += [addressee_of(run, post, rule) for rule in rules_on(run.config.notify, told.occasion)]
     about = {"late": {**asdict(told.late), "due": told.late.due.isoformat(), "came": list(told.late.came[:100])}}
     _tell_each(run, post, to, told, kind=f"late-{_short(f'{key}|{told.late.due}|{told.late.news}')}", about=about)
 
@@ -220,11 +220,15 @@ def tell_of_acknowledgements(run: Run, post: Post, told: OfAcknowledgements, key
 
 
 def _tell_each(run: Run, post: Post, to: Sequence[Addressee], told: Told, *, kind: str, about: dict[str, Any]) -> None:
-    """Send a claimed message that is about no entry of the ledger."""
+    """Send a claimed message that is about no entry of the ledger, or leave it to a run that may send messages."""
     telling = Telling(run, post)
     for addressee in to:
         unsent = Unsent(f"@{kind}{addressee.mark}", run.owner, [], about={**about, "since": _now()})
-        with_trouble_told(run, partial(telling.send_or_keep, addressee, told, unsent))
+        tell = partial(telling.send_or_keep, addressee, told, unsent)
+        if run.silenced:
+            later = replace(unsent, reason="messages were switched off for the run", tries=1)
+            tell = partial(run.unsent_mail.note, later)
+        with_trouble_told(run, tell)
 
 
 def _short(text: str) -> str:

@@ -29,6 +29,8 @@ FIRST_RETRY, _LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=6)
 
 def send_what_is_left(run: Run, post: Post) -> None:
     """Send the messages that earlier runs of this client could not. Never raises."""
+    if run.silenced:
+        return  # the next run does
     if run.config.notify or run.config.expected or run.config.acknowledgement:
         with_trouble_told(run, lambda: _send(run, post))
 

@@ -187,6 +187,21 @@ def test_a_failing_mail_service_is_said_and_fails_nothing(scenario, clock, event
     assert len(subjects(client)) == 1, "a later run tells it, once"
 
 
+def test_what_a_run_with_e_mails_switched_off_finds_late_is_told_by_the_next(scenario, clock, monkeypatch):
+    """It is told once, and the run that was to be silent is."""
+    monkeypatch.setattr(unsent, "FIRST_RETRY", timedelta(0))
+    due = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    client = scenario("s3", expected=[{"files": "elig_*.csv", "by": due_at(due)}])
+    client.run()
+    clock.go_to(due + timedelta(minutes=5))
+    for _ in range(2):
+        client.run(send_notifications=False)
+    assert client.mails() == []
+    client.run()
+    client.run()
+    assert subjects(client) == [f"Files are late: 1 file like elig_*.csv by {due_at(due)} (UTC)"]
+
+
 def test_a_new_name_of_a_hostile_file_reaches_no_header(scenario, clock):
     due = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
     client = scenario("s3", expected=[{"files": "*", "by": due_at(due), "at_least": 2}])
