@@ -10,7 +10,9 @@ from pydantic import TypeAdapter
 from client_delivery.config.model import ClientConfig
 from client_delivery.ledger.aliases import Alias
 from client_delivery.ledger.entry import Entry, Status
+from client_delivery.ledger.history import Page
 from client_delivery.ledger.life import RunRef
+from client_delivery.ledger.record import Recorded
 from client_delivery.run.context import Run
 from client_delivery.runtime.settings import Settings
 from tests.support.factories import RUN
@@ -49,11 +51,50 @@ def a_run(
 ) -> Run:
     """A run of the client, with these in the place of its stores: ``ledger``, ``pickup``, ``sets`` …
 
-    What a test does not name is asked of AWS, where it fails; the notes on the board then are a line of the log.
+    What a test does not name is not there; so notes on the board become a line of the log.
     """
     run = Run(config or a_config(), owner, FORM | (form or {}), note=note)
-    vars(run).update({"settings": Settings(ledger_table="none"), "earlier_ledgers": []} | stores)
+    settings = Settings(ledger_table="none", mail_sender="Deliveries <delivery@example.com>")
+    vars(run).update({"settings": settings, "earlier_ledgers": [], "_dynamodb": None} | stores)
     return run
+
+
+def a_record(entry: Entry, **changes: Any) -> Recorded:
+    """What the record has of the last outcome of a file."""
+    known: dict[str, Any] = {
+        "delivery_key": entry.delivery_key,
+        "at": entry.timestamp,
+        "status": entry.status.value,
+        "file_name": entry.file_name,
+        "file_path": entry.file_path,
+        "size": entry.size,
+        "configuration": entry.configuration,
+        "run": str(entry.owned_by),
+        "attempts": 1,
+        "entry": entry.identity,
+        "token": 1,
+        "source_etag": entry.source_etag,
+        "modified": entry.source_modified,
+    }
+    return Recorded(**known | changes)
+
+
+class PagedRecord:
+    """A record of deliveries that comes in pages, and goes on for ever where a test wants it."""
+
+    def __init__(self, *pages: Sequence[Recorded], endless: bool = False) -> None:
+        self._pages, self._endless = pages, endless
+        self.asked = 0
+
+    def of_client(self, key: str, *, status: str, after: str | None = None, limit: int = 0, **_: Any) -> Page:
+        self.asked += 1
+        number = int(after or 0)
+        follows = self._endless or number + 1 < len(self._pages)
+        found = self._pages[number % len(self._pages)] if self._pages else ()
+        return Page(found, str(number + 1) if follows else None)
+
+    def of_file(self, key: str, name: str) -> Page:
+        return Page([one for page in self._pages for one in page if one.file_name == name])
 
 
 class MemoryLedger:
