@@ -149,15 +149,15 @@ def _text(untrusted: str) -> str:
 
 def put(client: Any, bus: str, document: str) -> None:
     """Put one event on a bus. Raises :class:`NotPut`; any other exception means that it may have been put."""
-    for number in range(1, _TRIES + 1):
+    tries = 0
+    while True:
+        tries += 1
         try:
-            _put_once(client, bus, document)
+            return _put_once(client, bus, document)
         except NotPut as error:
-            if number == _TRIES or not error.helps:
+            if tries == _TRIES or not error.helps:
                 raise
-        else:
-            return
-        _BACKOFF.wait(number)
+        _BACKOFF.wait(tries)
 
 
 def _put_once(client: Any, bus: str, document: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -73,6 +73,8 @@ def _post(rule: NotifyRule, session: Session, request: _Request, seconds: float)
             raise NotNow("no connection") from None
         raise Lost("the connection broke") from None
     except requests.exceptions.RequestException as error:
+        if isinstance(error, ValueError):  # of the address or a header: nothing was sent
+            raise trouble(rule, "its connection has an address or a header that cannot be used") from None
         raise Lost(f"no response ({type(error).__name__})") from None
     status: int = response.status_code
     return status
@@ -124,7 +126,8 @@ def _request(rule: NotifyRule, brief: Brief, to: Address) -> _Request:
 
 
 def _checked(rule: NotifyRule, url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE):
-        return url
+    with suppress(ValueError):  # brackets that are no address
+        parts = urlsplit(url)
+        if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE):
+            return url
     raise trouble(rule, "its connection has no address that begins with https://")

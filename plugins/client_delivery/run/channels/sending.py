@@ -28,20 +28,19 @@ def send(rule: NotifyRule, brief: Brief, seconds: float, hooks: Hooks) -> None:
     message may have arrived.
     """
     attempt = {"sns": by_aws.to_topic, "eventbridge": by_aws.to_bus}.get(rule.via, over_http.attempt)
-    end = backoff.clock() + seconds
-    for number in range(1, _ATTEMPTS + 1):
+    end, attempts = backoff.clock() + seconds, 0
+    while True:
+        attempts += 1
         left = max(1.0, end - backoff.clock())
         try:
-            attempt(rule, brief, left, hooks)
+            return attempt(rule, brief, left, hooks)
         except NotNow as error:
             failure = trouble(rule, str(error))
         except Lost as error:
             failure = trouble(rule, f"{error}, so it is not known whether it arrived", unknown=True)
             if rule.via not in REPEATABLE:
                 raise failure from None
-        else:
-            return
-        pause = _BACKOFF.pause(number)
-        if number == _ATTEMPTS or backoff.clock() + pause + 1 > end:
+        pause = _BACKOFF.pause(attempts)
+        if attempts == _ATTEMPTS or backoff.clock() + pause + 1 > end:
             raise failure from None
         backoff.sleep(pause)
