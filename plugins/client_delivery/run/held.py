@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -61,4 +62,5 @@ def remind(mail: FinishedMail, found: Findings) -> None:
     except Exception as error:
         run.log_event("mail_not_sent", level=logging.ERROR, kind="held", error=str(error))
         if not (getattr(error, "has", ()) or getattr(error, "unknown", ())):
-            run.mail_marks.release("held", today)
+            with suppress(Exception):  # what could not be claimed cannot be given back either
+                run.mail_marks.release("held", today)
