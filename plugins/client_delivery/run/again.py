@@ -7,7 +7,7 @@ order. They arrive under the name under which they were delivered before.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from client_delivery.ledger.arrival import ArrivalName
@@ -49,6 +49,8 @@ class Again:
         entries = run.ledger.find(asked_again(run.params))
         self.unknown = [key for key in asked_again(run.params) if key not in entries]
         """Sort keys that the ledger does not know."""
+        self.without_reason = [entry for entry in entries.values() if entry.guarded and not run.note]
+        """Entries that a guard holds: they are sent only with a reason (R5.10)."""
         self._resumed = [entry for entry in entries.values() if entry.status is Status.PROCESSING]
         wanted = [entry for entry in entries.values() if self._is_to_be_sent(entry)]
         places = list(zip(wanted, run.pickup.locate(entry.kept for entry in wanted), strict=True))
@@ -69,9 +71,11 @@ class Again:
         if entry.status is Status.SUCCESS:
             # An earlier try, or a life of this run before it was cleared, has sent it.
             return not entry.armed_by.is_same_run(owner)
-        if entry.guarded and not self._run.note:
-            return False  # it is sent only with a reason (R5.10)
-        return entry.status is Status.FAIL and not (entry.active and entry.owned_by.is_same_life(owner))
+        return (
+            entry.status is Status.FAIL
+            and entry not in self.without_reason
+            and not (entry.active and entry.owned_by.is_same_life(owner))
+        )
 
 
 def _once_more(entry: Entry, file: PickupFile) -> Take:
@@ -110,6 +114,16 @@ def what_is_nowhere(run: Run) -> str | None:
         f"archive nor as a version of the object: {named}{more}. Ask the sender to drop them again in "
         f"{run.place}: the next run then sends them, under the name that the recipient knows; for a client "
         "with a done file, the run with the next done file does."
+    )
+
+
+def what_needs_a_reason(entries: Sequence[Entry]) -> str:
+    """The message about files that this run was asked to send, and that go only with a reason."""
+    named = ", ".join(as_json(entry.file_name) for entry in entries[:_NAMED])
+    more = f" and {len(entries) - _NAMED} more" if len(entries) > _NAMED else ""
+    return (
+        f"A guard holds what was asked for, and such a file is sent only with a reason: {named}{more}. Nothing was "
+        "sent. Ask for it again, and give the reason."
     )
 
 

@@ -18,7 +18,7 @@ from client_delivery.ledger.manifest import HELD
 from client_delivery.ledger.table import GUARDED_BATCH, Assignment
 from client_delivery.pickup.intake import Intake, Take
 from client_delivery.run import acknowledgements
-from client_delivery.run.again import Again, survey_of, wait_for_drop, what_is_nowhere
+from client_delivery.run.again import Again, survey_of, wait_for_drop, what_is_nowhere, what_needs_a_reason
 from client_delivery.run.batches import BatchRef, Share, nothing_to_send
 from client_delivery.run.companions import SetOfRun, companions_are_due
 from client_delivery.run.detection import FormRefused
@@ -137,6 +137,8 @@ def _tell_what_is_nowhere(run: Run, again: Again, batches: Sequence[BatchRef]) -
     wait_for_drop(run, again.nowhere)
     if not batches and (again.nowhere or again.unknown):
         raise FormRefused(what_is_nowhere(run) or "The ledger knows none of the files that were asked for.")
+    if not batches and again.without_reason:
+        raise FormRefused(what_needs_a_reason(again.without_reason))
 
 
 def _announce(run: Run, batches: Sequence[BatchRef]) -> None:

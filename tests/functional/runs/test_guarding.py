@@ -51,6 +51,22 @@ def test_it_stays_held_whatever_is_cleared_and_goes_with_a_reason_only(scenario)
     assert (entry.guarded, entry.item["askedWhy"]) == (False, "the payer has no members this month")
 
 
+def test_a_run_that_is_asked_for_it_without_a_reason_is_not_green(scenario):
+    """Whoever asked would believe that it was sent."""
+    client = scenario("s3", guards={"not_empty": True})
+    client.drop("members.csv", "")
+    client.run()
+    asked = [client.entries()["members.csv"].identity]
+    refused = client.run(send_again=asked)
+    assert refused.tries["register_files"] == 1
+    assert 'such a file is sent only with a reason: "members.csv". Nothing was sent.' in str(
+        refused.errors["register_files"]
+    )
+    assert client.delivered() == {}
+    assert client.run(send_again=asked, reason="no members this month").state == "success"
+    assert client.delivered() == {"members.csv": b""}
+
+
 def test_only_held_files_wait_and_the_run_that_finds_them_reports_once(scenario):
     client = scenario("s3", guards={"min_size": "1 KiB", "max_size": "2 KiB"})
     client.drop("small.csv", "x")
