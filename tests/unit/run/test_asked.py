@@ -67,6 +67,14 @@ def test_a_pattern_that_can_match_is_taken(pattern):
             "Waiting for the done file: \"a.csv\". To send without it, tick 'Ignore the done file'.",
         ),
         ("x\n*", ["a"], [], False, r'matches "x\n*".'),
+        ("a*", ["a.csv", "b.csv", "a.txt"], [], False, 'Handled already: "a.csv", "a.txt".'),
+        (
+            "a*",
+            [f"a{n}.csv" for n in range(9)],
+            [],
+            False,
+            'Handled already: "a0.csv", "a1.csv", "a2.csv", "a3.csv", "a4.csv" and 4 more.',
+        ),
     ],
 )
 def test_where_none_is_found_it_is_said_why(pattern, waiting, held, missing, said):
