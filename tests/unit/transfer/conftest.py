@@ -8,6 +8,9 @@ import pytest
 
 from client_delivery.runtime import backoff
 from tests.unit.transfer.scripted_service import ScriptedService
+from tests.unit.transfer.sftp_kit import server, target
+
+__all__ = ["server", "service", "target"]
 
 
 @pytest.fixture
