@@ -40,6 +40,8 @@ class Asked(NamedTuple):
     other: str = ""
     """A rename's new name."""
     extension: str = ""
+    flags: int = 0
+    """How a file is to be opened."""
 
 
 Answer = tuple[int, bytes] | Lost | None
@@ -54,7 +56,8 @@ class FakeServer:
         self.extensions: Sequence[str] = ()
         self.files: dict[str, bytearray] = {}
         self.directories = {".", "in", "staging"}
-        self.links: set[str] = set()
+        self.links: dict[str, str] = {}
+        """Where they lead to."""
         self.mode: int | None = 0o644
         self.modified: int | None = 1_700_000_000
         self.asked: list[Asked] = []
@@ -122,12 +125,13 @@ class FakeServer:
             about, more = taken(rest) if rest else (b"", b"")
             name = self._handles[about][0] if about in self._handles else about.decode()
             return Asked(kind, name, taken(more)[0].decode() if more else "", first.decode()), more
-        return Asked(kind, first.decode()), rest
+        flags = struct.unpack_from(">I", rest)[0] if kind == Kind.OPEN else 0
+        return Asked(kind, first.decode(), flags=flags), rest
 
     def _carry_out(self, asked: Asked, payload: bytes, rest: bytes) -> tuple[int, bytes]:
         kind, name = asked.kind, asked.name
         if kind == Kind.OPEN:
-            return self._open(name, struct.unpack_from(">I", rest)[0])
+            return self._open(name, asked.flags)
         if kind == Kind.OPENDIR:
             return self._handle(name, bytearray()) if name in self.directories else MISSING
         if kind in _BY_HANDLE:
@@ -135,8 +139,8 @@ class FakeServer:
         if kind in (Kind.STAT, Kind.LSTAT):
             return self._told(name)
         if kind == Kind.REMOVE:
-            self.links.discard(name)
-            return OK if self.files.pop(name, None) is not None else MISSING
+            gone = self.links.pop(name, self.files.pop(name, None))
+            return MISSING if gone is None else OK
         if kind == Kind.MKDIR:
             if name in self.directories:
                 return status(FAILURE, "File exists")
@@ -157,8 +161,9 @@ class FakeServer:
             return MISSING
         if name in self.directories:
             return status(FAILURE, "Is a directory")
-        if name in self.files and flags & OpenFlag.EXCLUSIVE:
+        if (name in self.files or name in self.links) and flags & OpenFlag.EXCLUSIVE:
             return status(FAILURE, "File exists")
+        name = self.links.get(name, name)
         if name not in self.files and not flags & OpenFlag.CREATE:
             return MISSING
         content = self.files.setdefault(name, bytearray())
