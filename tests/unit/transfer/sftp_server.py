@@ -142,7 +142,7 @@ class FakeServer:
             gone = self.links.pop(name, self.files.pop(name, None))
             return MISSING if gone is None else OK
         if kind == Kind.MKDIR:
-            if name in self.directories:
+            if name in self.directories or name in self.links:
                 return status(FAILURE, "File exists")
             self.directories.add(name)
             return OK

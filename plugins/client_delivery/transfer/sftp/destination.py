@@ -86,8 +86,12 @@ class SftpDestination:
         return self._tools.pool.session(shared=True)
 
     def __enter__(self) -> Self:
-        with self._tools.pool.session() as sftp:
-            self._tools.directory.require(sftp)
+        try:
+            with self._tools.pool.session() as sftp:
+                self._tools.directory.require(sftp)
+        except BaseException:
+            self.__exit__()  # nobody else does
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
