@@ -54,10 +54,7 @@ class LargeFile(Sending):
             try:
                 return self._send_directly() if self._direct else self._send()
             except (proof.WrongContent, StartedAnew):
-                if self._plain:
-                    self.discard()
-                    raise
-                self._start_over()
+                self._start_over()  # by one writer, from nothing: that one raises neither
             except (SourceChanged, IntegrityError):
                 self.discard()
                 raise
