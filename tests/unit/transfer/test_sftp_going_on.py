@@ -7,9 +7,15 @@ import stat
 
 import pytest
 
-from client_delivery.transfer.contract import DestinationUnavailable, NotRepeatable, Superseded, TransferError
+from client_delivery.transfer.contract import (
+    DestinationUnavailable,
+    IntegrityError,
+    NotRepeatable,
+    Superseded,
+    TransferError,
+)
 from client_delivery.transfer.integrity import Digest
-from client_delivery.transfer.sftp.packets import FAILURE, PERMISSION_DENIED, UNSUPPORTED, Kind
+from client_delivery.transfer.sftp.packets import FAILURE, PERMISSION_DENIED, UNSUPPORTED, Kind, OpenFlag
 from client_delivery.transfer.sftp.server import SYNC
 from tests.unit.transfer.sftp_server import MISSING, OPENSSH, Lost, attributes
 from tests.unit.transfer.sftp_wire import status
@@ -154,11 +160,29 @@ def test_a_file_of_several_writers_that_is_taken_when_it_is_closed_is_said_so(se
 
 
 @pytest.mark.parametrize("size", [1000, 3 * MIB], ids=["small", "large"])
-def test_reading_back_that_is_refused_names_the_setting(server, target, size):
-    server.answers(Kind.OPEN, lambda asked: status(PERMISSION_DENIED, "no") if asked.flags == 1 else None, times=None)
+@pytest.mark.parametrize("kind", [Kind.OPEN, Kind.READ])
+def test_reading_back_that_is_refused_names_the_setting(server, target, size, kind):
+    def refuse(asked):
+        return status(PERMISSION_DENIED, "no") if kind == Kind.READ or asked.flags == OpenFlag.READ else None
+
+    server.answers(kind, refuse, times=None)
     with pytest.raises(TransferError, match=r"Reading back is refused.*set destination\.verify to size"):
         target(small=MIB, verify="read_back").deliver("a.csv", CONTENT[:size])
     assert "in/a.csv" not in server.files
+
+
+@pytest.mark.parametrize("size", [1000, 3 * MIB], ids=["small", "large"])
+def test_r6_4_a_byte_that_the_server_keeps_wrong_is_found_where_it_is_read_back(server, target, size):
+    def spoil(asked):
+        server.files[asked.name][0] ^= 1
+
+    server.answers(Kind.CLOSE, spoil, name=TEMPORARY)
+    to = target(small=MIB, verify="read_back")
+    with pytest.raises(IntegrityError):
+        to.deliver("a.csv", CONTENT[:size])
+    assert server.files == {}
+    assert to.deliver("a.csv", CONTENT[:size]).verified_by == "read-back"
+    assert server.files == {"in/a.csv": CONTENT[:size]}
 
 
 def test_who_was_overtaken_before_the_first_byte_leaves_nothing(server, to, monkeypatch):
@@ -170,6 +194,22 @@ def test_who_was_overtaken_before_the_first_byte_leaves_nothing(server, to, monk
         to.deliver("a.csv", CONTENT)
     assert server.files == {}
     assert server.count(Kind.WRITE) == 0
+
+
+def test_who_was_overtaken_while_it_took_over_a_file_leaves_it_there(server, to, monkeypatch):
+    """It is not its own; and the newer attempt knows its name."""
+
+    def overtaken(state):
+        raise Superseded
+
+    server.files[PART] = bytearray(CONTENT[:MIB])
+    monkeypatch.setattr(to.journal, "checkpoint", overtaken)
+    with pytest.raises(Superseded):
+        to.deliver("a.csv", CONTENT, token=2, resume=left())
+    assert list(server.files.values()) == [CONTENT[:MIB]]
+    to.journal = type(to.journal)()
+    to.deliver("a.csv", CONTENT, token=3, resume=left())
+    assert server.files == {"in/a.csv": CONTENT}
 
 
 def test_a_directory_that_is_gone_is_made_again_for_a_large_file(server, to):

@@ -1,4 +1,4 @@
-"""The SFTP wire, on a fake channel: packets, requests and responses, files (R6.6)."""
+"""The SFTP wire, on a fake channel: packets, requests and responses (R6.6)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ import pytest
 from client_delivery.transfer.sftp import channel as channel_module
 from client_delivery.transfer.sftp.packets import (
     FAILURE,
-    NO_SUCH_FILE,
     PERMISSION_DENIED,
-    UNSUPPORTED,
     Attributes,
     ConnectionLost,
     Kind,
-    SftpError,
     attributes,
     mode_attributes,
     names,
@@ -25,9 +22,7 @@ from client_delivery.transfer.sftp.packets import (
     status_error,
     string,
 )
-from client_delivery.transfer.sftp.server import LIMITS, POSIX_RENAME, SYNC
-from client_delivery.transfer.sftp.session import SftpSession
-from tests.unit.transfer.sftp_wire import OK, FakeFiles, FakeSsh, framed, status
+from tests.unit.transfer.sftp_wire import FakeSsh, framed
 
 EVERYTHING = 0x01 | 0x02 | 0x04 | 0x08 | 0x80000000
 ALL_ATTRIBUTES = (
@@ -277,135 +272,28 @@ def test_room_that_is_made_is_used_at_once(monkeypatch):
         assert 0.2 <= time.monotonic() - began < 0.9  # less than a tick
 
 
-# -- session ---------------------------------------------------------------------------------------------------------
+def test_a_server_that_lets_the_window_open_by_a_byte_now_and_then_is_left(monkeypatch):
+    monkeypatch.setattr(channel_module, "_SLOWEST", 1e9)
+    monkeypatch.setattr(channel_module, "_LINGERS", 0.01)
+    ssh = FakeSsh(echo)
+    with ssh.channel(silence=0.05) as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        ssh.window = 1
+        with pytest.raises(ConnectionLost, match="the server accepts next to nothing"):
+            channel.ask(Kind.WRITE, b"x" * 100)
+        assert channel.lost
 
 
-@pytest.fixture
-def files():
-    return FakeFiles()
+def test_a_keepalive_that_cannot_be_sent_loses_the_connection(monkeypatch):
+    monkeypatch.setattr(channel_module, "_TICK", 0.02)
+    monkeypatch.setattr(channel_module, "_KEEPALIVE", 0.05)
+    ssh = FakeSsh(lambda kind, payload: None)
 
+    def broken(_):
+        raise OSError("Broken pipe")
 
-@pytest.fixture
-def session_on(files):
-    """A session with the fake's files; extensions by name."""
-    opened = []
-
-    def open_session(*extensions: str) -> SftpSession:
-        offered = b"".join(string(name) + string("1") for name in extensions)
-        context = FakeSsh(files, framed(Kind.VERSION, struct.pack(">I", 3) + offered)).channel()
-        opened.append(context)
-        return SftpSession(context.__enter__())
-
-    yield open_session
-    for context in opened:
-        context.__exit__(None, None, None)
-
-
-def test_a_greeting_that_is_no_version_ends_the_session():
-    ssh = FakeSsh(echo, framed(Kind.STATUS, struct.pack(">I", 0)))
-    with ssh.channel() as channel, pytest.raises(ConnectionLost, match="SFTP version"):
-        SftpSession(channel)
-
-
-def test_a_file_is_written_in_blocks_and_read_back(session_on, files):
-    sftp, content = session_on(), bytes(range(256)) * 1024
-    handle = sftp.create("a.csv")
-    written = list(sftp.write(handle, 0, [content[:100_000], content[100_000:]]))
-    assert sftp.finish(handle).size == len(content)
-    assert [one.acknowledged for one in written] == sorted(one.acknowledged for one in written)
-    assert written[-1].acknowledged == len(content)
-    assert bytes(files.files["a.csv"]) == content
-    assert b"".join(sftp.read("a.csv", len(content) + 1)) == content
-    assert b"".join(sftp.read("a.csv", 10, 5)) == content[5:15]
-    assert sftp.read_stretches("a.csv", [(0, 3), (1000, 2)]) == [content[:3], content[1000:1002]]
-
-
-def test_a_small_file_is_one_round_trip(session_on, files):
-    sftp = session_on(SYNC)
-    handle = sftp.create("a.csv")
-    files.asked.clear()
-    assert sftp.write_whole(handle, b"x" * 70_000, 0o640).size == 70_000
-    writes = [Kind.WRITE] * 3  # blocks of 32 KiB
-    assert files.asked == [*writes, Kind.FSETSTAT, Kind.EXTENDED, Kind.FSTAT, Kind.CLOSE]
-
-
-@pytest.mark.parametrize(
-    ("refused", "operation"),
-    [(Kind.WRITE, "write"), (Kind.CLOSE, "close"), (Kind.EXTENDED, "fsync")],
-)
-def test_a_refusal_at_any_step_is_an_error_that_names_the_step(session_on, files, refused, operation):
-    sftp = session_on(SYNC)
-    handle = sftp.create("a.csv")
-    files.refuse[refused] = status(FAILURE, "disk full")
-    with pytest.raises(SftpError, match="disk full") as caught:
-        sftp.write_whole(handle, b"x", None)
-    assert caught.value.operation == operation
-    assert not sftp.lost, "the session serves the next file"
-
-
-def test_refused_permissions_cost_no_file(session_on, files):
-    sftp = session_on()
-    files.refuse[Kind.FSETSTAT] = status(PERMISSION_DENIED, "no")
-    assert sftp.write_whole(sftp.create("a.csv", 0o640), b"x", 0o640).size == 1
-
-
-def test_a_sync_that_is_offered_and_not_there_is_not_asked_for_again(session_on, files):
-    sftp = session_on(SYNC)
-    files.refuse[Kind.EXTENDED] = status(UNSUPPORTED)
-    sftp.write_whole(sftp.create("a.csv"), b"x", None)
-    assert not sftp.syncs
-    files.asked.clear()
-    sftp.write_whole(sftp.create("b.csv"), b"x", None)
-    assert Kind.EXTENDED not in files.asked
-
-
-@pytest.mark.parametrize(("largest", "blocks"), [(0, 4), (65_536, 2), (2**30, 1)])
-def test_blocks_are_as_large_as_the_server_says(session_on, files, largest, blocks):
-    files.refuse[Kind.EXTENDED] = (Kind.EXTENDED_REPLY, struct.pack(">QQQQ", 0, 0, largest, 0))
-    sftp = session_on(LIMITS)
-    handle = sftp.create("a.csv")
-    files.asked.clear()
-    sftp.write_whole(handle, b"x" * 131_072, None)
-    assert files.asked.count(Kind.WRITE) == blocks
-
-
-@pytest.mark.parametrize("replace", [True, False])
-def test_a_rename_looks_at_the_new_name_in_the_same_round_trip(session_on, files, replace):
-    files.files["a.part"] = bytearray(b"abc")
-    sftp = session_on(POSIX_RENAME)
-    assert sftp.replaces
-    files.asked.clear()
-    if replace:
-        files.refuse[Kind.EXTENDED] = OK
-    seen = sftp.rename("a.part", "a.csv", replace=replace)
-    assert files.asked == [Kind.EXTENDED if replace else Kind.RENAME, Kind.LSTAT]
-    assert (seen.code == NO_SUCH_FILE) if isinstance(seen, SftpError) else seen == Attributes(3, None)
-    assert isinstance(seen, SftpError) is replace, "the fake does nothing for an extension"
-
-
-def test_a_refused_rename_is_raised_after_both_responses_are_taken(session_on, files):
-    files.files["a.part"] = bytearray(b"abc")
-    files.refuse[Kind.RENAME] = status(FAILURE, "file exists")
-    sftp = session_on()
-    with pytest.raises(SftpError, match="file exists"):
-        sftp.rename("a.part", "a.csv")
-    assert sftp.stat("a.part").size == 3
-
-
-def test_names_are_listed_and_missing_files_are_told(session_on, files):
-    files.files |= {"a.csv": bytearray(), "b.csv": bytearray()}
-    sftp = session_on()
-    assert sftp.list_names("in", 100) == ["a.csv", "b.csv"]
-    sftp.remove("a.csv")
-    with pytest.raises(SftpError) as caught:
-        sftp.stat("a.csv")
-    assert caught.value.code == NO_SUCH_FILE
-    handle, seen = sftp.create_and_look("c.csv", "b.csv")
-    assert (handle, seen) == (b"c.csv", Attributes(0, None))
-
-
-@pytest.mark.parametrize("body", [b"", b"\x00", struct.pack(">I", 1)])
-def test_a_response_that_does_not_fit_is_an_error_and_no_crash(session_on, files, body):
-    files.refuse[Kind.LSTAT] = (Kind.ATTRS, body)
-    with pytest.raises(SftpError, match="does not fit"):
-        session_on().stat("a.csv", follow=False)
+    ssh.send_ignore = broken
+    with ssh.channel() as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        with pytest.raises(ConnectionLost, match="Broken pipe"):
+            channel.response(channel.ask(Kind.STAT, b""))
