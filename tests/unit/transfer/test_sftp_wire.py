@@ -72,6 +72,7 @@ def test_success_is_no_error():
 
 def test_extensions_are_pairs_and_an_odd_one_out_is_left():
     assert list(pairs(string("a") + string("1") + string("b"))) == [(b"a", b"1")]
+    assert list(pairs(string("a") + string("1") + b"\0")) == [(b"a", b"1")], "a byte that a server has behind them"
 
 
 def test_permissions_are_sent_only_where_they_are_asked_for():

@@ -88,7 +88,7 @@ def mode_attributes(mode: int | None) -> bytes:
 def pairs(body: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The extensions in the server's greeting: names and versions."""
     strings = []
-    while body:
+    while len(body) >= 4:
         length = struct.unpack_from(">I", body)[0]
         strings.append(bytes(body[4 : 4 + length]))
         body = body[4 + length :]
