@@ -126,7 +126,9 @@ class HttpPool:
         time built, and so signed, again, after growing pauses with full jitter: streams that were refused together do
         not come back together. Raises :class:`Unreachable` after the last try.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             last = attempt == _ATTEMPTS
             try:
                 response = self.send(build())
@@ -139,7 +141,6 @@ class HttpPool:
                     return response
                 response.close()
             _BACKOFF.wait(attempt)
-        raise AssertionError
 
     def send(self, request: Request) -> Response:
         """Send one request, once. Raises :class:`Unreachable`."""

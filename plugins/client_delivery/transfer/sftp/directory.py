@@ -114,14 +114,15 @@ class RemoteDirectory:
         Some servers remove a directory when the last file in it is taken, and another file's sender may have found
         that out first: they are made again then. Raises what ``act`` raises at the last of a few tries.
         """
-        for again in reversed(range(_MADE_AGAIN)):
+        made = 0
+        while True:
             self.prepare(sftp, path)
+            made += 1
             try:
                 return act()
             except SftpError as error:
-                if error.code != NO_SUCH_FILE or not again or not self.forget(path):
+                if error.code != NO_SUCH_FILE or made == _MADE_AGAIN or not self.forget(path):
                     raise
-        raise AssertionError("the last try returns or raises")
 
     def forget(self, path: str) -> bool:
         """Make the file's directories again next time. False if it needs none."""

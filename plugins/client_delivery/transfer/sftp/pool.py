@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -96,7 +95,9 @@ class ConnectionPool:
     def _opened(self) -> SftpConnection | None:
         """A new one; None if those that there are must do."""
         try:
-            for tried in itertools.count(1):
+            tried = 0
+            while True:
+                tried += 1
                 try:
                     return self._connect()
                 except DestinationUnavailable as error:
@@ -110,7 +111,6 @@ class ConnectionPool:
                             self._failure = (time.monotonic(), error)
                             raise
                     _BACKOFF.wait(tried)
-            raise AssertionError("the last try returns or raises")
         finally:
             with self._changed:
                 self._opening -= 1
