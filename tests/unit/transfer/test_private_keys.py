@@ -15,9 +15,11 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.secret import Secret
+from client_delivery.transfer.sftp import putty
 from client_delivery.transfer.sftp.credentials import nothing_to_log_in_with, password_of, private_key_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "keys"
@@ -138,6 +140,15 @@ def test_r2_5_the_password_is_tried_as_the_passphrase(key):
     assert password_of(secret) == "pw"
 
 
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize(("passphrase", "password"), [("an old one", PHRASE), (PHRASE, "the account's")])
+def test_r2_5_a_putty_key_is_opened_by_whichever_of_both_does(version, passphrase, password):
+    key = (FIXTURES / f"ed25519-v{version}-encrypted.ppk").read_text()
+    secret = Secret("acme", password=password, extra={"private_key": key, "private_key_passphrase": passphrase})
+    expected = (FIXTURES / f"ed25519-v{version}.pub").read_text().split()[1]
+    assert private_key_of(secret).export_privkey_to_pubkey().export_pubkey_base64().decode() == expected
+
+
 @pytest.mark.parametrize("key", [text(RSA), text(RSA, "pkcs1-pem").replace("\n", r"\n")])
 def test_r2_5_a_private_key_in_the_password_field_is_a_private_key(key):
     secret = Secret("acme", password=key)
@@ -178,6 +189,10 @@ WRONG = {
     "a public key in PEM": (RSA.export_public_key("pkcs8-pem").decode(), "it is a public key"),
     "cut off": (text(RSA)[:400], "it is an OpenSSH private key, cut off before its END line"),
     "damaged": (text(RSA).replace(text(RSA)[300:340], "A" * 40), "truncated, damaged or of an unknown type"),
+    "a stub": (
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAAA\n-----END OPENSSH PRIVATE KEY-----",
+        "truncated, damaged or of an unknown type",
+    ),
     "a path": ("/home/airflow/.ssh/id_rsa", "it is a path, which does not exist on a worker"),
     "a password": ("hunter2-hunter2", "it is a text of 15 characters that is not a private key"),
     "JSON": ('{"key": 1}', "it is JSON or the like"),
@@ -225,12 +240,29 @@ def test_r2_5_what_is_no_key_is_described_and_never_quoted(value, found):
             (FIXTURES / "rsa-v3-encrypted.ppk").read_text().replace("Memory: 8192", "Memory: 99999999"),
             "its passphrase takes 99999999 KiB to try; 1048576 are the most",
         ),
+        (
+            (FIXTURES / "rsa-v3-encrypted.ppk").read_text().replace("Argon2-Passes: ", "Argon2-Passes: x"),
+            "it is a PuTTY key with lines missing or changed",
+        ),
+        (
+            ppk("ssh-ed25519", ssh_string(b"ssh-ed25519"), b"no whole block").replace(": none", ": aes256-cbc"),
+            "it is a PuTTY key with lines missing or changed",
+        ),
     ],
 )
 def test_r2_5_a_wrong_passphrase_is_told_from_a_damaged_key(key, found):
     message = refusal(private_key=key, private_key_passphrase="not the one at all")
     assert found in message
     assert "not the one at all" not in message
+
+
+def test_r2_3_a_system_without_argon2_is_blamed_on_neither_key_nor_passphrase(monkeypatch):
+    def unknown(**_):
+        raise UnsupportedAlgorithm("Argon2id is not supported by this version of OpenSSL")
+
+    monkeypatch.setattr(putty, "Argon2id", unknown)
+    key = (FIXTURES / "ed25519-v3-encrypted.ppk").read_text()
+    assert "which this system's OpenSSL does not know" in refusal(private_key=key, private_key_passphrase=PHRASE)
 
 
 def test_r2_5_a_connection_with_nothing_to_log_in_with_says_what_it_has():
