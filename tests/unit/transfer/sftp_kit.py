@@ -12,9 +12,8 @@ from client_delivery.transfer.contract import Job
 from client_delivery.transfer.reading.held import HeldFiles
 from client_delivery.transfer.secret import Secret
 from client_delivery.transfer.sftp.destination import SftpDestination
-from tests.unit.transfer.sftp_server import FakeServer
+from tests.unit.transfer.sftp_server import HOST_KEY, FakeServer
 
-HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG6Dg8vl5tkuekF/ib/KizHCYS9I0pIFq/8c50EsjTH9"
 SECRET = Secret("acme_sftp", password="letmein")
 _ROOM = "client_delivery.transfer.sftp"
 

@@ -13,6 +13,8 @@ from enum import Enum
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from client_delivery.transfer.contract import DestinationUnavailable
+from client_delivery.transfer.sftp.learned import Learned
 from client_delivery.transfer.sftp.packets import EOF, FAILURE, NO_SUCH_FILE, UNSUPPORTED, Kind, OpenFlag, string
 from client_delivery.transfer.sftp.server import LIMITS, POSIX_RENAME, SPACE, SYNC
 from client_delivery.transfer.sftp.session import SftpSession
@@ -20,6 +22,7 @@ from tests.unit.transfer.sftp_wire import OK, FakeSsh, framed, status
 
 OPENSSH = ("OpenSSH_9.2p1", ("hardlink@openssh.com", "fstatvfs@openssh.com", SYNC, POSIX_RENAME))
 """A banner and extensions that are taken for a file system."""
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG6Dg8vl5tkuekF/ib/KizHCYS9I0pIFq/8c50EsjTH9"
 MISSING = status(NO_SUCH_FILE, "No such file")
 _BY_HANDLE = (Kind.WRITE, Kind.READ, Kind.FSTAT, Kind.FSETSTAT, Kind.CLOSE, Kind.READDIR)
 
@@ -60,9 +63,10 @@ class FakeServer:
         """Where they lead to."""
         self.mode: int | None = 0o644
         self.modified: int | None = 1_700_000_000
+        self.free = 2**40
         self.asked: list[Asked] = []
-        self.refusals: list[Exception] = []
-        """Raised by the next connections, one each."""
+        self.most = 100
+        """Connections that may be open at once."""
         self.connected = 0
         self._rules: list[tuple[int, re.Pattern[str], Any]] = []
         self._handles: dict[bytes, tuple[str, bytearray]] = {}
@@ -84,10 +88,13 @@ class FakeServer:
         """How many such requests have come."""
         return sum(asked.kind == kind and re.search(name, asked.name) is not None for asked in self.asked)
 
-    def connect(self, *_: object, **__: object) -> FakeConnection:
+    def connect(self, *_: object, learned: Learned | None = None, **__: object) -> FakeConnection:
         """In the place of ``SftpConnection``."""
-        if self.refusals:
-            raise self.refusals.pop(0)
+        if learned is not None:
+            learned.address, learned.own_address = "192.0.2.1:22", "192.0.2.9"
+            learned.banner, learned.host_key, learned.accepted = self.banner, HOST_KEY, ["password"]
+        if self.connected >= self.most:
+            raise DestinationUnavailable(f"the server takes {self.most} connections")
         return FakeConnection(self)
 
     @contextmanager
@@ -153,8 +160,12 @@ class FakeServer:
         if asked.extension == LIMITS:
             return Kind.EXTENDED_REPLY, struct.pack(">QQQQ", 0, 0, 0, 0)
         if asked.extension == SPACE:
-            return Kind.EXTENDED_REPLY, struct.pack(">QQQQQ", 4096, 4096, 0, 0, 2**30)
+            return Kind.EXTENDED_REPLY, struct.pack(">QQQQQ", 4096, 1, 0, 0, self.free)
         return status(UNSUPPORTED)
+
+    def open_anyway(self, asked: Asked) -> tuple[int, bytes]:
+        """As the servers do that do not know what exclusive means."""
+        return self._open(asked.name, asked.flags & ~OpenFlag.EXCLUSIVE)
 
     def _open(self, name: str, flags: int) -> tuple[int, bytes]:
         if str(PurePosixPath(name).parent) not in self.directories:

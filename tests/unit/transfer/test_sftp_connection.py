@@ -12,7 +12,8 @@ from client_delivery.transfer.contract import DestinationUnavailable
 from client_delivery.transfer.sftp import connection as connection_module
 from client_delivery.transfer.sftp import host_key_scan
 from client_delivery.transfer.sftp.connection import SftpConnection, Unreached
-from tests.unit.transfer.sftp_kit import HOST_KEY, SECRET, section
+from tests.unit.transfer.sftp_kit import SECRET, section
+from tests.unit.transfer.sftp_server import HOST_KEY
 from tests.unit.transfer.sftp_wire import FakeSsh, framed, status
 
 
