@@ -54,7 +54,10 @@ class LargeFile(Sending):
             try:
                 return self._send_directly() if self._direct else self._send()
             except (proof.WrongContent, StartedAnew):
-                self._start_over()  # by one writer, from nothing: that one raises neither
+                if self._plain:
+                    self.discard()
+                    raise
+                self._start_over()
             except (SourceChanged, IntegrityError):
                 self.discard()
                 raise
