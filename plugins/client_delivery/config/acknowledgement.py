@@ -68,15 +68,11 @@ def _check_place(value: str) -> str:
     return value
 
 
-def _parse_within(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
+def _parse_within(value: Any) -> timedelta:
+    match = re.fullmatch(_TIME, value) if isinstance(value, str) else None
+    if not match:
         raise refusal("a time with its unit, such as '24 h'", f"The units are {', '.join(_UNITS)}.")
-    if isinstance(value, str):
-        match = re.fullmatch(_TIME, value)
-        if not match:
-            raise refusal("a time with its unit, such as '24 h'", f"The units are {', '.join(_UNITS)}.")
-        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-    return value
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 
 def _check_within(value: timedelta) -> timedelta:

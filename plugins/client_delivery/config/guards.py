@@ -20,16 +20,12 @@ _LONGEST_WAIT = 24 * 3600
 _PERCENT = r"([0-9]{1,3}) ?%"
 
 
-def _parse_duration(value: Any) -> Any:
+def _parse_duration(value: Any) -> timedelta:
     """Seconds, from text such as ``5 min``."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    match = re.fullmatch(_DURATION, value) if isinstance(value, str) else None
+    if not match:
         raise refusal("a time with its unit, such as '5 min'", f"The units are {', '.join(_UNITS)}.")
-    if isinstance(value, str):
-        match = re.fullmatch(_DURATION, value)
-        if not match:
-            raise refusal("a time with its unit, such as '5 min'", f"The units are {', '.join(_UNITS)}.")
-        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-    return value
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 
 def _check_duration(value: timedelta) -> timedelta:

@@ -59,7 +59,7 @@ def test_whatever_is_in_a_name_stands_for_itself(name):
     for pattern, made in (("{delivered}.ack", f"{name}.ack"), ("x?{name}", f"xy{name}"), ("*{name}", name)):
         one = awaited(pattern, delivered=name, plain=name)
         assert one.is_called(made)
-        assert not one.is_called(made + "z")
+        assert not one.is_called(made + ("y" if made.endswith("z") else "z"))
         if "*" in name or "?" in name:
             assert not one.is_called(made.replace("*", "star").replace("?", "q"))
 
