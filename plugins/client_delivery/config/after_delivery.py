@@ -27,8 +27,6 @@ class Archive(BaseModel):
 
 
 def _check(value: Any) -> Word | Archive:
-    if isinstance(value, Archive):
-        return value
     if isinstance(value, str) and value in _WORDS:
         return cast("Word", value)
     if not isinstance(value, Mapping):

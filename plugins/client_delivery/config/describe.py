@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from client_delivery.config.acknowledgement import Acknowledgement, in_words
 from client_delivery.config.delivered import example, has_companions
 from client_delivery.config.guards import ExpectedFiles, GuardsSection
-from client_delivery.config.model import ClientConfig, GcsSection, S3Section, SftpSection
+from client_delivery.config.model import ClientConfig, S3Section, SftpSection
 from client_delivery.config.problem import ConfigError
+from client_delivery.config.sending_window import SendingWindow
 
 
 def describe(config: ClientConfig, *, look_seconds: int = 45) -> str:
@@ -27,7 +28,7 @@ def describe(config: ClientConfig, *, look_seconds: int = 45) -> str:
         ("Destination", _destination(config)),
         ("Credential", _credential(config)),
         ("Starts", _schedule(config, look_seconds)),
-        *([("Sending may begin", _window(config))] if config.window else []),
+        *([("Sending may begin", _window(config, config.window))] if config.window else []),
         *([("Expected", _expected(config))] if config.expected else []),
         ("Already sent before", _repeats(config)),
         ("E-mails", _notifications(config)),
@@ -156,14 +157,9 @@ def _pickup(config: ClientConfig) -> str:
 
 def _destination(config: ClientConfig) -> str:
     destination = config.destination
-    match destination:
-        case GcsSection():
-            text = f"{destination.uri} (Google Cloud Storage)"
-        case SftpSection():
-            text = f"{destination.uri} as {destination.username} (SFTP)"
-        case S3Section():
-            text = f"{destination.uri} (S3)"
-    return _escape(text)
+    kind = {"gcs": "Google Cloud Storage", "sftp": "SFTP", "s3": "S3"}[destination.type]
+    account = f" as {destination.username}" if isinstance(destination, SftpSection) else ""
+    return _escape(f"{destination.uri}{account} ({kind})")
 
 
 def _credential(config: ClientConfig) -> str:
@@ -196,10 +192,7 @@ def _schedule(config: ClientConfig, look_seconds: int) -> str:
     return f"{when}, {condition}"
 
 
-def _window(config: ClientConfig) -> str:
-    window = config.window
-    if window is None:
-        return "at any time"
+def _window(config: ClientConfig, window: SendingWindow) -> str:
     days = f", {_escape(window.days)}" if window.days else ""
     off = ", never on holidays" if config.holidays else ""
     return f"from {window.begin} to {window.until}{days} ({config.timezone}){off}; until then files wait"

@@ -52,8 +52,6 @@ def _check_expected(value: Any) -> tuple[Expected, ...]:
 
 
 def _check_one(value: Any, number: int) -> Expected:
-    if isinstance(value, Expected):
-        return value
     refuse_split(value, "by", {"files", "by", "every", "at_least"}, (number,))
     forms = "`files`, `by` and, where they are needed, `every` and `at_least`"
     fields = section_fields(value, {"files", "by", "every", "at_least"}, forms, "", (number,))

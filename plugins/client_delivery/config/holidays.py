@@ -30,8 +30,6 @@ class Holidays(BaseModel):
 
 
 def _check_holidays(value: Any) -> Holidays:
-    if isinstance(value, Holidays):
-        return value
     if isinstance(value, str):
         return Holidays(calendar=_calendar(value, ()))
     fields = section_fields(value, {"calendar", "dates"}, _A_HOLIDAY, "Write for example `holidays: US`.")
@@ -58,8 +56,6 @@ def _calendar(value: Any, at: tuple[str | int, ...]) -> str:
 
 
 def _date(value: Any, number: int) -> date:
-    if isinstance(value, date):
-        return value
     try:
         return date.fromisoformat(value)
     except (TypeError, ValueError) as error:

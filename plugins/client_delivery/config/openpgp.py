@@ -10,7 +10,6 @@ key is examined here before anything is encrypted, and only what is left of it t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -145,17 +144,15 @@ def _examined(certificate: Cert, now: datetime) -> RecipientKey:
     return RecipientKey(fingerprint, owner, min(ends, default=None), bytes(usable))
 
 
-def _keys(packets: Any) -> Iterator[_Key]:
-    key: _Key | None = None
+def _keys(packets: Any) -> list[_Key]:
+    """The keys of a certificate, which begins with its primary one."""
+    keys: list[_Key] = []
     for packet in packets:
         if str(packet.tag) in ("Tag.PublicKey", "Tag.PublicSubkey"):
-            if key is not None:
-                yield key
-            key = _Key(packet)
-        elif key is not None:
-            key.following.append(packet)
-    if key is not None:
-        yield key
+            keys.append(_Key(packet))
+        else:
+            keys[-1].following.append(packet)
+    return keys
 
 
 def _expiration(certificate: Cert, primary: _Key, shown: str) -> datetime | None:

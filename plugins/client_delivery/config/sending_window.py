@@ -42,8 +42,6 @@ class SendingWindow(BaseModel):
 
 
 def _check_window(value: Any) -> SendingWindow:
-    if isinstance(value, SendingWindow):
-        return value
     refuse_split(value, "days", {"from", "to", "days"})
     hint = 'Write for example `window: {from: "06:00", to: "22:00", days: mon-fri}`.'
     fields = section_fields(value, {"from", "to", "days"}, "`from`, `to` and, if it is not every day, `days`", hint)

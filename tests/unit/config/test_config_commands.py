@@ -61,6 +61,18 @@ def test_who_hears_what_is_said_in_words(project, text, capsys):
     ]
 
 
+def test_what_is_expected_is_shown_with_its_next_times(project, text, capsys):
+    fields = {"expected": "[{files: 'elig_*.csv', by: '0 9 24 12 *'}]", "timezone": "America/Chicago"}
+    (project / "acme.yaml").write_text(text("gcs", fields))
+    assert check.main([]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert re.fullmatch(
+        r"acme: expects 1 file like elig_\*\.csv by .* \(America/Chicago\); "
+        r"next (\w{3} \d{4}-12-24 09:00(, )?){3}",
+        line,
+    ), line
+
+
 def test_problems_are_printed_with_paths_that_an_editor_can_open(project, text, capsys):
     (project / "acme.yaml").write_text(text("gcs", {"pickup.prefix": "in/acme", "paused": "x"}))
     (project / "globex.yaml").write_text(

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from client_delivery.config.describe import describe, describe_error
+from client_delivery.config.describe import describe, describe_error, describe_settings_error
 from client_delivery.config.problem import ConfigError, Problem
 
 
@@ -81,6 +81,17 @@ def test_a_delivery_is_described(text, load):
             "| Other messages | late to a@example.com, written for the client, or for the team if an address is in the "
             "sender's own domain<br>failed, held to Slack by the connection chat, written for the team |",
         ),
+        (
+            "gcs",
+            {"window": "{from: '06:00', to: '22:00', days: mon-fri}", "holidays": "US", "timezone": "America/Chicago"},
+            "| Sending may begin | from 06:00 to 22:00, mon-fri (America/Chicago), never on holidays; until then files "
+            "wait |",
+        ),
+        (
+            "gcs",
+            {"window": "{from: '22:00', to: '06:00'}"},
+            "| Sending may begin | from 22:00 to 06:00 (UTC); until then files wait |",
+        ),
     ],
 )
 def test_each_choice_has_its_words(text, load, kind, changes, row):
@@ -122,3 +133,9 @@ def test_the_page_leads_to_the_clients_history(text, load):
     """Without a slash before it, so that it holds behind a path prefix."""
     config = load(text("gcs"))
     assert f"[History](dags/{config.name}/plugin/deliveries-of-client)" in describe(config)
+
+
+def test_the_environments_problems_are_said_as_they_are_and_format_nothing():
+    page = describe_settings_error(["delivery.mail_sender: found '<b>x</b>', expected an address.", "another"])
+    assert "- delivery.mail\\_sender: found '&lt;b&gt;x&lt;/b&gt;', expected an address.\n- another\n" in page
+    assert "the clients' deliveries go on" in page

@@ -37,6 +37,10 @@ def test_a_bad_value_is_explained(text, complaints, field, value, message):
 
 
 LONG = {
+    "expected": (
+        "[" + ", ".join(f"{{files: a{n}, by: '0 9 * * *'}}" for n in range(21)) + "]",
+        "expected: found 21 items, expected at most 20.",
+    ),
     "contacts": (
         "[" + ", ".join(f"a{n}@example.com" for n in range(201)) + "]",
         "contacts: found 201 items, expected at most 200.",

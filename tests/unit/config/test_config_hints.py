@@ -153,3 +153,17 @@ def test_a_set_that_can_never_be_complete_is_refused(text, complaints):
     [complaint] = complaints(text("gcs", changes))
     assert "guards.expected_files[0].pattern: found 'acme/members_*.csv'" in complaint
     assert "Write 'members_*.csv'." in complaint
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pickup.include": "['in/*.csv', '*.csv']"},
+        {"pickup.include": "['*.csv']", "expected": "[{files: 'elig_*.txt', by: '08:00'}]"},
+    ],
+)
+def test_of_a_pickup_that_is_wrong_no_more_is_said_than_that(text, complaints, changes):
+    """Whether a pattern repeats the prefix, or takes what is expected, cannot be known then."""
+    [complaint] = complaints(text("gcs", {"pickup.prefix": "/in/", **changes}))
+    assert complaint.split(": ")[1] == "pickup.prefix"
+    assert len(complaints(text("gcs", {"pickup.prefix": "in/", **changes}))) == 1, "with a right one it is"

@@ -292,6 +292,19 @@ def test_a_destination_in_another_clients_pickup_is_wrong(tmp_path, write, prefi
     assert results["globex"].error is None
 
 
+@pytest.mark.parametrize("prefix", ["globex/", "globex/sent/"])
+def test_an_archive_in_another_clients_pickup_is_wrong(tmp_path, write, prefix):
+    """What was delivered to one recipient would be sent to another."""
+    path = write("acme", "s3", number=1, pickup__bucket="shared")
+    path.write_text(f"{path.read_text()}after_delivery: {{archive: {prefix}}}\n")
+    write("globex", number=2, pickup__bucket="shared")
+    results = by_id(tmp_path)
+    (said,) = complaints(results["acme"])
+    assert f"after_delivery.archive: found '{prefix}', which overlaps with the pick-up of globex.yaml" in said
+    assert "Archived files would be sent on to that client, and deleted." in said
+    assert results["globex"].error is None
+
+
 def since(times: dict[str, str]):
     return lambda config, claim: times.get(f"{config.name} {claim}", times.get(config.name))
 

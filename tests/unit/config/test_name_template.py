@@ -221,6 +221,16 @@ def test_a_configuration_shows_an_example(text, load):
     assert example(load(text("s3", {}))) is None
 
 
+@pytest.mark.parametrize(
+    ("include", "name"),
+    [("['claims_*.csv']", "claims_example.csv"), ("['[0-9]*.csv']", "example.csv"), ("['*', 'x']", "example.csv")],
+)
+def test_an_example_is_called_as_the_pickup_expects_it(text, load, include, name):
+    config = load(text("s3", {"pickup.include": include, "deliver_as": "'{stem}-{date:%Y}{ext}'"}))
+    assert example(config, AT) == (name, name.replace(".csv", "-2026.csv"))
+    assert example(load(text("s3", {"pickup.include": include, "compress": "gzip"})), AT) == (name, f"{name}.gz")
+
+
 def test_a_client_without_a_template_has_no_rule(text, load):
     assert naming_rule(load(text("s3", {}))) == ""
     one, other = (load(text("s3", {"deliver_as": f"'{{name}}{n}'"})) for n in "12")

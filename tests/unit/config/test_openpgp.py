@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -91,6 +92,29 @@ def test_two_keys_in_one_block_are_two_items():
         read_recipient(both)
 
 
+def test_r2_5_a_private_key_is_known_by_its_packets_whatever_the_armor_says():
+    disguised = pysequoia.armor(
+        bytes(pysequoia.Tsk.from_bytes(key("good.private").encode())), pysequoia.ArmorKind.PublicKey
+    )
+    assert "PRIVATE" not in disguised
+    with pytest.raises(UnusableKey, match="holds, a private key"):
+        read_recipient(disguised)
+
+
+def test_a_block_that_is_no_key_says_how_one_is_exported():
+    with pytest.raises(
+        UnusableKey, match=r"not a readable OpenPGP key \(.*\)\. Export it with `gpg --armor"
+    ) as refused:
+        read_recipient(key("good").replace("m", "n", 40))
+    assert "\n" not in str(refused.value)
+
+
+def test_without_the_package_no_key_is_called_wrong(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pysequoia", None)
+    with pytest.raises(UnusableKey, match="pysequoia, which encrypts, is not installed here"):
+        read_recipient(key("good"))
+
+
 # -- in a configuration ------------------------------------------------------------------------------------------------
 
 
@@ -111,6 +135,15 @@ def test_a_key_stands_in_the_yaml_or_in_a_file_of_its_own(load, text, tmp_path):
     named = load(text("gcs", {"encrypt": "{recipients: [keys/acme.asc]}"}))
     assert named.encrypt == inline.encrypt
     assert named.encrypt.recipients == (key("good"),)
+
+
+def test_a_key_with_the_signatures_of_many_others_is_to_be_exported_without_them(complaints, text):
+    begin, _, rest = key("good").partition("\n\n")
+    large = f"{begin}\n\n{'A' * LONGEST_KEY}\n{rest}"
+    value = yaml.safe_dump({"recipients": [large]}, default_flow_style=True, width=10**6).strip()
+    [told] = complaints(text("gcs", {"encrypt": value}))
+    assert "encrypt.recipients[0]: found a key of " in told
+    assert "expected a key of at most 32 KiB. Export it without the signatures of others" in told
 
 
 def test_a_key_file_that_cannot_be_used_is_named(complaints, text, tmp_path):

@@ -34,9 +34,13 @@ class Sets:
         self.noted: dict[str, list[str]] = {}
         self.settled_: list[str] = []
         self.completed_: list[str] = []
+        self.sealed: list[FileSet] = []
 
     def note(self, set_id: str, entries: list[str]) -> None:
         self.noted[set_id] = list(entries)
+
+    def seal(self, new: FileSet) -> None:
+        self.sealed.append(new)
 
     def find(self, ids: Iterable[str]) -> dict[str, FileSet]:
         return {one: self._sets[one] for one in ids if one in self._sets}
@@ -169,6 +173,21 @@ class TestWhichSet:
         found = SetOfRun(run).of([one], [])["etag-a"]
         assert sets.noted == ({str(RUN): ["etag-a"]} if found == str(RUN) else {})
         return found
+
+    def test_a_set_with_checksum_files_only_is_sealed_without_a_completion_file(self):
+        sets = Sets()
+        of_run = SetOfRun(a_run(a_config(sidecar="sha256"), sets=sets))
+        of_run.of([Take("etag-a", a_file())], [])
+        of_run.seal()
+        assert sets.sealed == [FileSet(str(RUN), None, "empty", "sha256")]
+
+    def test_a_run_without_files_of_its_own_seals_nothing(self):
+        sets = Sets(SET)
+        of_run = SetOfRun(a_run(a_config(**CONFIG), sets=sets))
+        before = member("a.csv", status=Status.FAIL)
+        of_run.of([Take("etag-a", before.source, before=before)], [])
+        of_run.seal()
+        assert sets.sealed == []
 
     def test_a_file_that_was_delivered_and_is_sent_once_more_stays_in_its_set(self):
         before = member("a.csv")
