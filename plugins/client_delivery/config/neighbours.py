@@ -23,6 +23,7 @@ class Claim(StrEnum):
     KEY = "key"
     PICKUP = "pickup"
     DESTINATION = "destination"
+    ARCHIVE = "archive"
 
 
 Since = Callable[[ClientConfig, Claim], "str | None"]
@@ -98,6 +99,10 @@ class _Neighbours:
             }
         )
 
+        self._archives = _Places(
+            {path: (c.pickup.bucket, c.archive_prefix) for path, c in configs.items() if c.archive_prefix}
+        )
+
     def clashes(self, path: Path) -> Iterator[_Clash]:
         """What the file at ``path`` has in common with others."""
         config = self._configs[path]
@@ -136,6 +141,18 @@ class _Neighbours:
                 self._destinations.remarks,
                 mutual=False,
             )
+        if others := self._archives.overlapping(pickup.bucket, pickup.prefix, path):
+            yield _Clash(
+                Claim.PICKUP,
+                Claim.ARCHIVE,
+                others,
+                ("pickup", "prefix"),
+                f"{quoted(pickup.prefix)}, which overlaps with the archive of ",
+                "a pick-up outside every archive",
+                "This configuration would send the files that are kept there, and delete them.",
+                self._archives.remarks,
+                mutual=False,
+            )
         destination = config.destination
         if isinstance(destination, S3Section) and (
             others := self._pickups.overlapping(destination.bucket, destination.prefix, path)
@@ -152,7 +169,7 @@ class _Neighbours:
             )
         if config.archive_prefix and (others := self._pickups.overlapping(pickup.bucket, config.archive_prefix, path)):
             yield _Clash(
-                Claim.DESTINATION,
+                Claim.ARCHIVE,
                 Claim.PICKUP,
                 others,
                 ("after_delivery", "archive"),

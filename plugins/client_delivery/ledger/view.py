@@ -7,11 +7,10 @@ judged on its own, as before its first run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from client_delivery.config.model import S3Section
 from client_delivery.config.names import key_of
 from client_delivery.config.neighbours import Claim
 from client_delivery.config.schedule import DEFAULT_SCHEDULE
@@ -43,17 +42,8 @@ class LedgerView:
         begun = self._last(config.name)
         if begun is None:
             return None
-        before, now = begun.fields, config.model_dump(mode="json", exclude_defaults=True)
-        match claim:
-            case Claim.KEY:
-                same = all(before.get(name) == now.get(name) for name in ("client_h_number", "feed"))
-            case Claim.PICKUP:
-                same = _place(before.get("pickup")) == _place(now["pickup"])
-            case Claim.DESTINATION:
-                same = isinstance(config.destination, S3Section) and (
-                    _place(before.get("destination")) == _place(now["destination"])
-                )
-        return begun.at if same else None
+        now = config.model_dump(mode="json", exclude_defaults=True)
+        return begun.at if _claimed(claim, begun.fields) == _claimed(claim, now) else None
 
     def timing(self, loaded: LoadedConfig) -> Timing:
         """When a wrong file is due: as it says itself, or as it was last due, or as by default (R2.6)."""
@@ -104,6 +94,12 @@ class LedgerView:
             return None
 
 
-def _place(section: object) -> tuple[object, object]:
-    fields = section if isinstance(section, dict) else {}
-    return fields.get("bucket"), fields.get("prefix")
+def _claimed(claim: Claim, fields: Mapping[str, Any]) -> Sequence[object]:
+    """What a configuration with these fields has for itself."""
+    pickup, destination = fields.get("pickup") or {}, fields.get("destination") or {}
+    return {
+        Claim.KEY: (fields.get("client_h_number"), fields.get("feed")),
+        Claim.PICKUP: (pickup.get("bucket"), pickup.get("prefix")),
+        Claim.DESTINATION: (destination.get("type"), destination.get("bucket"), destination.get("prefix")),
+        Claim.ARCHIVE: (pickup.get("bucket"), fields.get("after_delivery")),
+    }[claim]

@@ -339,6 +339,17 @@ def test_r4_7_a_new_pickup_over_an_established_destination_is_the_one_that_is_wr
     assert "which overlaps with the destination of acme.yaml ('globex/in/')" in str(result.error)
 
 
+def test_r4_7_a_new_pickup_over_an_established_archive_is_the_one_that_is_wrong(tmp_path, write):
+    path = write("acme", number=1, pickup__bucket="shared")
+    path.write_text(f"{path.read_text()}after_delivery: {{archive: globex/in/}}\n")
+    write("globex", number=2, pickup__bucket="shared")
+    for times, wrong in (({"acme archive": "1"}, "globex"), ({"globex": "1"}, "acme"), ({"acme pickup": "1"}, "acme")):
+        results = load_directory(tmp_path, since=since(times))
+        assert [result.dag_id for result in results if result.error] == [wrong], times
+    (result,) = [one for one in load_directory(tmp_path, since=since({"acme": "1"})) if one.error]
+    assert "which overlaps with the archive of acme.yaml ('globex/in/')" in str(result.error)
+
+
 @pytest.mark.parametrize(
     ("lines", "schedule"),
     [
