@@ -16,6 +16,7 @@ from client_delivery.run.container_task import (
     NoContainers,
     family_of,
     group_of,
+    stop_all,
     works_for,
 )
 from client_delivery.run.container_trouble import as_described
@@ -158,3 +159,18 @@ def test_an_end_that_nobody_saw_is_no_attempt(tasks, why, said):
 
 def test_a_container_that_delivered_leaves_the_word_to_the_ledger():
     assert as_described([{"lastStatus": "STOPPED", "containers": [{"exitCode": 0}]}], None) is None
+
+
+def test_only_a_clients_own_containers_are_stopped():
+    """Of as many pages as there are, an empty one among them."""
+    tasks = {"t1": "delivery:H1234", "t2": "delivery:H1234:claims", "t3": "delivery:H1234"}
+    stopped = []
+    ecs = SimpleNamespace(
+        get_paginator=lambda name: SimpleNamespace(
+            paginate=lambda **_: [{"taskArns": []}, {"taskArns": ["t1", "t2"]}, {"taskArns": ["t3"]}]
+        ),
+        describe_tasks=lambda **how: {"tasks": [{"taskArn": arn, "group": tasks[arn]} for arn in how["tasks"]]},
+        stop_task=lambda **how: stopped.append((how["task"], len(how["reason"]))),
+    )
+    assert stop_all(ecs, settings(), "H1234", "x" * 2000) == ["t1", "t3"]
+    assert stopped == [("t1", 1000), ("t3", 1000)], "ECS takes no longer reason"

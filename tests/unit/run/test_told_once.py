@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
+from client_delivery.calendar.expectation import News
 from client_delivery.config.notify import Occasion
 from client_delivery.ledger.entry import Status, timestamp
 from client_delivery.ledger.life import RunRef
 from client_delivery.ledger.unsent_mail import Unsent
+from client_delivery.notify.expected import About, Late
 from client_delivery.notify.sending import NotificationError
 from client_delivery.pickup.survey import Findings
-from client_delivery.run import held, notifying, rules, unsent
+from client_delivery.run import expected, held, notifying, rules, unsent
 from client_delivery.run.addressees import Post, addressee_of, mark_of
 from client_delivery.run.mails import FinishedMail, StartedMail
-from client_delivery.run.told import OfJob
+from client_delivery.run.told import OfJob, OfLate
 from tests.support.factories import EARLIER, RUN, a_file, an_entry
 from tests.support.offline import PagedRecord, a_config, a_record, a_run
 from tests.unit.notify.test_notify_channels import failed, summary
@@ -211,6 +213,21 @@ class TestRules:
         (left,) = run.unsent_mail.found
         assert left.reason == "Nothing here can send by slack."
         assert [line["kind"] for line in events("message_not_sent")] == ["finished"]
+
+    def test_late_files_reach_a_channel_whose_message_is_kept_where_it_is_not_taken(self):
+        made: list[Any] = []
+        run = run_of(config={"notify": [{**CHAT, "on": ["late"]}], "send_notifications": False})
+        about = About("H1234", "acme", "s3://pickup/in/", "run-1", None, None)
+        what = Late(News.LATE, "1 file like elig_*.csv by daily, 08:00 (UTC)", datetime.now(UTC), "UTC", 1, [])
+        for works in (False, True):
+            way = {"to_channel": lambda rule, brief, seconds: made.append(brief)} if works else {}
+            rules.tell_of_late(run, post(**way), OfLate(what, about), "key")
+        (sent,) = made
+        assert sent.occasion is Occasion.LATE
+        (left,) = run.unsent_mail.found
+        assert (left.kind.partition("-")[0], left.reason) == ("@late", "Nothing here can send by slack.")
+        told = expected.told_again(run, post(), (left.about or {})["late"], RUN)
+        assert told.late == what, "a later run can make it again"
 
     @pytest.mark.parametrize(
         ("occasion", "subject"),
