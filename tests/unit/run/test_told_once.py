@@ -216,7 +216,8 @@ class TestRules:
 
     def test_late_files_reach_a_channel_whose_message_is_kept_where_it_is_not_taken(self):
         made: list[Any] = []
-        run = run_of(config={"notify": [{**CHAT, "on": ["late"]}], "send_notifications": False})
+        off = {"send_notifications": False}
+        run = run_of(config={"notify": [{**CHAT, "on": ["late"]}], **off}, form=off)
         about = About("H1234", "acme", "s3://pickup/in/", "run-1", None, None)
         what = Late(News.LATE, "1 file like elig_*.csv by daily, 08:00 (UTC)", datetime.now(UTC), "UTC", 1, [])
         for works in (False, True):
