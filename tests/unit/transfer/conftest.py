@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from client_delivery.runtime import backoff
+from tests.unit.transfer.prepared_kit import area, bucket
 from tests.unit.transfer.scripted_service import ScriptedService
 from tests.unit.transfer.sftp_kit import server, target
 
-__all__ = ["server", "service", "target"]
+__all__ = ["area", "bucket", "server", "service", "target"]
 
 
 @pytest.fixture

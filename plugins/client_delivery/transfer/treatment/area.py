@@ -37,6 +37,10 @@ _IN_MEMORY = 64 * _MIB
 """Of parts under way at once, one being filled besides; a single part may be larger."""
 
 
+class _Foreign(TransferError):
+    """Somebody else's object is in the place of this attempt's own: a matter of one file."""
+
+
 class PreparedArea:
     """The place, with an identity that may write, read and delete there.
 
@@ -150,7 +154,7 @@ class PreparedArea:
         """What this attempt's own request wrote, whose response was lost."""
         there = self._api.look(key)
         if there is None or there.checksum is None or there.checksum.value != digest.crc32c:
-            raise TransferError(
+            raise _Foreign(
                 f"{self._api.uri(key)}, in the prepared area, was written by someone else. It will be retried."
             )
         return there
@@ -161,6 +165,8 @@ def _explained() -> Iterator[None]:
     """S3 speaks of a recipient; this place is ours. What it refuses, it refuses every file."""
     try:
         yield
+    except _Foreign:
+        raise
     except TransferError as error:
         kind = TransferError if error.alike == "unreachable" else DestinationUnavailable
         raise kind(
