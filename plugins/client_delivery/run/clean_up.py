@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from client_delivery.pickup.pickup import PickupError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from client_delivery.pickup.disposal import Disposal
     from client_delivery.transfer.contract import Destination
     from client_delivery.transfer.prepared import Prepared
+    from client_delivery.transfer.treatment.destination import TreatedDestination
 
 
 class Log(Protocol):
@@ -46,12 +47,12 @@ class CleanUp:
             self._log("leftovers_not_removed", entry, level=logging.WARNING, error=type(error).__name__)
 
     def remove_prepared(self, destination: Destination | None, entry: Entry, prepared: Prepared) -> None:
-        """Remove the prepared copy that was delivered; if that fails now, it expires after seven days."""
-        from client_delivery.transfer.treatment.destination import TreatedDestination
+        """Remove the prepared copy that was delivered; if that fails now, it expires after seven days.
 
+        Only a destination that treats files has one to deliver.
+        """
         try:
-            if isinstance(destination, TreatedDestination):
-                destination.remove(prepared)
+            cast("TreatedDestination", destination).remove(prepared)
         except Exception as error:
             self._log(
                 "prepared_not_removed", entry, level=logging.WARNING, key=prepared.key, error=type(error).__name__

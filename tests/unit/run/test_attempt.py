@@ -187,6 +187,26 @@ def test_what_an_operator_should_know_of_a_good_delivery_is_a_warning(caplog):
     assert remark in line.getMessage()
 
 
+@pytest.mark.parametrize("trouble", [False, True])
+def test_a_prepared_copy_goes_once_its_delivery_is_recorded(caplog, trouble):
+    """The file has arrived: what cannot be removed now expires by itself."""
+    ledger = Ledger()
+    removed: list[Any] = []
+
+    class Treated(Destination):
+        def remove(self, prepared: Any) -> None:
+            assert ("delivered", "a.csv") in ledger.said
+            if trouble:
+                raise ConnectionError("reset")
+            removed.append(prepared.key)
+
+    prepared: Any = SimpleNamespace(key="prepared/a.csv.gz")
+    receipt = Receipt("s3://there/a.csv.gz", 7, "crc32c:x", "checksum", prepared=prepared)
+    assert deliver(attempt(ledger), waiting("a.csv"), Treated(receipt)).delivered == 1
+    assert removed == ([] if trouble else ["prepared/a.csv.gz"])
+    assert ("prepared_not_removed" in caplog.text) == trouble
+
+
 @pytest.mark.parametrize("kept", [False, True], ids=["removed", "changed since"])
 def test_r5_6_a_source_that_has_changed_since_is_not_noted_as_removed(caplog, kept):
     """The next run takes what is there now for a new file."""
