@@ -32,7 +32,7 @@ class Scripted:
         while self._script:
             connection, _ = self._server.accept()
             self.connections += 1
-            with connection:
+            with connection, contextlib.suppress(OSError):  # the client may hang up while it is answered
                 while self._script and self._answer(connection):
                     pass
 
