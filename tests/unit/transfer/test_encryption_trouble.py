@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+import runpy
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,3 +97,60 @@ def test_where_the_package_is_missing_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pysequoia", None)
     with pytest.raises(KeyTrouble, match="The package pysequoia, which encrypts, is not installed here"):
         read_signer(Secret("ours", password=key("ours.private")))
+
+
+# -- the child process by itself ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def child(tmp_path, monkeypatch):
+    """The program, run in this process: its exit code, and what it wrote to its standard output."""
+
+    def run(order: dict[str, object], content: bytes) -> tuple[int, bytes]:
+        import pysequoia
+
+        given, sink = os.pipe()
+        os.write(sink, json.dumps(order).encode())
+        os.close(sink)
+        read, written = tmp_path / "in", tmp_path / "out"
+        read.write_bytes(content)
+        monkeypatch.setattr(sys, "argv", ["child", str(given), str(Path(pysequoia.__file__).parents[1])])
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        ours = [os.dup(0), os.dup(1)]
+        try:
+            for fd, path, flags in ((0, read, os.O_RDONLY), (1, written, os.O_RDWR | os.O_CREAT)):
+                opened = os.open(path, flags)
+                os.dup2(opened, fd)
+                os.close(opened)
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_path(str(module._CHILD), run_name="__main__")
+        finally:
+            for fd, kept in enumerate(ours):
+                os.dup2(kept, fd)
+                os.close(kept)
+        return int(ended.value.code), written.read_bytes()
+
+    return run
+
+
+def order(*recipients: bytes, signer: str | None = None) -> dict[str, object]:
+    encoded = [base64.b64encode(one).decode() for one in recipients]
+    ours = None if signer is None else base64.b64encode(key(signer).encode()).decode()
+    return {"recipients": encoded, "signer": ours, "password": None, "armor": False}
+
+
+@pytest.mark.parametrize(("signer", "signed_by"), [("ours.private", "ours@example.org"), (None, None)])
+def test_the_child_encrypts_its_input_and_signs_it_if_it_is_to(child, recipient, signer, signed_by):
+    code, message = child(order(read_recipient(key("good")).material, signer=signer), b"12345678;SMITH\n" * 1000)
+    assert code == 0
+    read = recipient.reads(message)
+    assert (read.content, read.signed_by) == (b"12345678;SMITH\n" * 1000, signed_by)
+
+
+def test_the_child_says_in_one_line_why_it_could_not(child, capsys):
+    code, message = child(order(b"no key at all", signer="ours.private"), b"12345678;SMITH\n")
+    complaint = capsys.readouterr().err
+    assert (code, message) == (1, b"")
+    assert ": " in complaint
+    for secret in ("SMITH", "no key at all", "backtrace", key("ours.private").splitlines()[3]):
+        assert secret not in complaint

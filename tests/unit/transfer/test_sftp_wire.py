@@ -298,3 +298,12 @@ def test_a_keepalive_that_cannot_be_sent_loses_the_connection(monkeypatch):
         channel.greet(b"\x01" + struct.pack(">I", 3))
         with pytest.raises(ConnectionLost, match="Broken pipe"):
             channel.response(channel.ask(Kind.STAT, b""))
+
+
+@pytest.mark.parametrize("sizes", [[70_000], [70_000, 10], [10] * 3 + [70_000] * 2, [200_000] * 3])
+def test_requests_of_any_size_that_go_out_together_are_all_responded_to(sizes):
+    with FakeSsh(echo).channel() as channel:
+        channel.greet(b"\x01" + struct.pack(">I", 3))
+        asked = channel.ask_together([(Kind.WRITE, bytes([n]), b"x" * size) for n, size in enumerate(sizes)])
+        found = [channel.response(request)[1] for request in asked]
+    assert found == [bytes([n]) + b"x" * size for n, size in enumerate(sizes)]
