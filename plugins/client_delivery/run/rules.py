@@ -69,14 +69,17 @@ class Telling:
         left = self._end - time.monotonic()
         return min(left, LONGEST_ATTEMPT) if left > 1 else 0.0
 
-    def send_or_keep(self, to: Addressee, told: Told, unsent: Unsent) -> None:
-        """Send a claimed message; note what is left of it."""
+    def send_or_keep(self, to: Addressee, told: Callable[[], Told], unsent: Unsent) -> None:
+        """Send a claimed message; note what is left of it.
+
+        :param told: makes it. What it reads may fail as sending may, and must not cost the message.
+        """
         seconds = self.seconds()
         if not seconds:
             self._keep(to, unsent, TimeoutError("the messages before it used up the time"))
             return
         try:
-            to.send(told, unsent.left(to.recipients), message_id(self.run, unsent), seconds)
+            to.send(told(), unsent.left(to.recipients), message_id(self.run, unsent), seconds)
         except Exception as error:
             self._keep(to, unsent, error)
 
@@ -132,8 +135,11 @@ def _tell_of_job(mail: AboutFiles, rules: Sequence[NotifyRule], telling: Telling
             [entry.identity for entry in about],
             about={"occasion": str(occasion), "since": _now()},
         )
-        told = OfJob(occasion, mail.summary(about, held, for_team=True))
-        telling.send_or_keep(to, told, unsent)
+        telling.send_or_keep(to, partial(_of_job, mail, occasion, about, held), unsent)
+
+
+def _of_job(mail: AboutFiles, occasion: Occasion, entries: Sequence[Entry], held: list[FileLine]) -> OfJob:
+    return OfJob(occasion, mail.summary(entries, held, for_team=True))
 
 
 def _happened(run: Run, entries: Sequence[Entry], rules: Sequence[NotifyRule]) -> list[Occasion]:
@@ -176,7 +182,7 @@ def tell_of_held(mail: AboutFiles, summary: Callable[[], Any], identities: Seque
             if run.mail_marks.claim_each(f"held{to.mark}", {day}, to.recipients):
                 about = {"occasion": str(Occasion.HELD), "since": _now()}
                 unsent = Unsent(f"@held{to.mark}", run.owner, identities, about=about)
-                telling.send_or_keep(to, OfJob(Occasion.HELD, summary()), unsent)
+                telling.send_or_keep(to, lambda: OfJob(Occasion.HELD, summary()), unsent)
 
     with_trouble_told(run, tell)
 
@@ -224,7 +230,7 @@ def _tell_each(run: Run, post: Post, to: Sequence[Addressee], told: Told, *, kin
     telling = Telling(run, post)
     for addressee in to:
         unsent = Unsent(f"@{kind}{addressee.mark}", run.owner, [], about={**about, "since": _now()})
-        tell = partial(telling.send_or_keep, addressee, told, unsent)
+        tell = partial(telling.send_or_keep, addressee, lambda: told, unsent)
         if run.silenced:
             later = replace(unsent, reason="messages were switched off for the run", tries=1)
             tell = partial(run.unsent_mail.note, later)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from client_delivery.config.notify import Occasion
@@ -17,7 +17,6 @@ from client_delivery.run.rules import Telling, plain, with_trouble_told
 from client_delivery.run.told import OfJob, Told
 
 if TYPE_CHECKING:
-    from client_delivery.ledger.entry import Entry
     from client_delivery.ledger.unsent_mail import Unsent
     from client_delivery.run.addressees import Post
     from client_delivery.run.context import Run
@@ -47,11 +46,10 @@ def _send(run: Run, post: Post) -> None:
             continue
         if now < _due(unsent) or not telling.seconds() or not run.unsent_mail.take(unsent):
             continue
-        entries = list(run.ledger.find(unsent.etags).values())
-        telling.send_or_keep(to, _again(run, post, unsent, entries), unsent)
+        telling.send_or_keep(to, partial(_again, run, post, unsent), unsent)
 
 
-def _again(run: Run, post: Post, unsent: Unsent, entries: Sequence[Entry]) -> Told:
+def _again(run: Run, post: Post, unsent: Unsent) -> Told:
     """Make the message again, from the note and the entries that it is about."""
     about = unsent.about or {}
     if "late" in about:
@@ -60,6 +58,7 @@ def _again(run: Run, post: Post, unsent: Unsent, entries: Sequence[Entry]) -> To
         return keys.told_again(run, post, about["keys"], unsent.owner)
     if "acknowledgements" in about:
         return acknowledgements.told_again(run, post, about["acknowledgements"], unsent.owner)
+    entries = list(run.ledger.find(unsent.etags).values())
     occasion, at = Occasion(about["occasion"]), datetime.fromisoformat(about["since"])
     mail = FinishedMail(run, post)
     if occasion is Occasion.HELD:

@@ -207,6 +207,19 @@ class TestRules:
             rules.tell_of_job(FinishedMail(run, post(to_channel=lambda rule, made, _, told=told: told.append(made))))
             assert [made.occasion for made in told] == [occasion]
 
+    def test_a_message_that_cannot_be_made_is_kept_as_one_that_cannot_be_sent(self, events):
+        """The ledger fails where it is asked for the sets of the files, after the claim."""
+        run = run_of(an_entry(owned_by=RUN, set_id="set-1"), config={"notify": [CHAT, {**CHAT, "connection_id": "b"}]})
+        told: list[Any] = []
+        where = post(to_channel=lambda rule, made, seconds: told.append(rule.connection_id))
+        rules.tell_of_job(FinishedMail(run, where))
+        assert (told, len(run.unsent_mail.found), len(events("message_not_sent"))) == ([], 2, 2)
+        vars(run)["sets"] = SimpleNamespace(find=lambda ids: {})
+        noted = [replace(one, noted_at=LONG_AGO) for one in run.unsent_mail.found]
+        vars(run)["unsent_mail"] = Notes(*noted)
+        unsent.send_what_is_left(run, where)
+        assert sorted(told) == ["b", "chat"], "a later run makes and sends it"
+
     def test_a_channel_that_nothing_here_can_send_by_keeps_its_message(self, events):
         run = run_of(an_entry(owned_by=RUN), config={"notify": [CHAT]}, history=PagedRecord())
         rules.tell_of_job(FinishedMail(run, post()))
@@ -264,6 +277,14 @@ class TestWhatEarlierRunsCouldNotSend:
         text = message.get_body(("plain",)).get_content()
         assert "a.csv" in text
         assert "b.csv" not in text
+
+    def test_one_whose_files_cannot_be_read_is_kept_for_the_next(self):
+        run = run_of(HELD, config={"notify": [TEAM]})
+        run.unsent_mail.found.append(left(f"@held{mark_of(run.config.notify[0])}"))
+        run.ledger.find = lambda keys: (_ for _ in ()).throw(ConnectionError("no response"))
+        unsent.send_what_is_left(run, post(Ses()))
+        (kept,) = run.unsent_mail.found
+        assert (kept.done, kept.tries, kept.reason) == (False, 2, "no response")
 
     def test_one_of_a_rule_that_is_gone_goes_without_a_word(self, events):
         run = run_of(HELD, config={"notify": [TEAM]}, unsent_mail=Notes(left("@held_0123456789ab")))
