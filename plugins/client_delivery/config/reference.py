@@ -87,7 +87,7 @@ _RULES = """\
 ## Rules across files
 
 - No two files have the same client H number, unless each has a different `feed`.
-- No pick-up lies in another one, and no S3 destination overlaps with a pick-up.
+- No pick-up lies in another one, and no S3 destination and no archive overlaps with a pick-up.
 - Hidden files, subdirectories and files with other endings than `.yaml` are not configurations. (`.yml` is
   treated as a mistake: an error asks you to rename the file.)
 """
