@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from client_delivery.transfer.contract import NotRepeatable, TransferError
-from client_delivery.transfer.sftp.packets import FAILURE, NO_SUCH_FILE, PERMISSION_DENIED, UNSUPPORTED, Kind
+from client_delivery.transfer.sftp.packets import FAILURE, NO_SUCH_FILE, PERMISSION_DENIED, UNSUPPORTED, Kind, OpenFlag
 from tests.unit.transfer.sftp_server import MISSING, Lost
 from tests.unit.transfer.sftp_wire import status
 
@@ -40,6 +40,13 @@ def test_what_was_cut_is_sent_again_from_its_beginning(server, direct, content):
     to.deliver("a.csv", content)
     assert server.files == {"in/a.csv": content}
     assert to.journal.moved == len(content), "what was sent in vain does not count twice"
+
+
+def test_what_was_cut_is_known_by_its_size_where_nobody_may_read(server, direct, content):
+    server.answers(Kind.WRITE, *[None] * (len(content) // 2**16), Lost.BEFORE)
+    server.answers(Kind.OPEN, lambda asked: REFUSED if asked.flags & OpenFlag.READ else None, times=None)
+    direct().deliver("a.csv", content)
+    assert server.files == {"in/a.csv": content}
 
 
 def test_other_bytes_of_the_same_size_are_no_delivery(server, direct, content):

@@ -78,6 +78,16 @@ def test_what_another_wrote_over_the_temporary_file_is_not_published(server, tar
     assert server.files == {"in/a.csv": CONTENT}
 
 
+@pytest.mark.parametrize("there", [CONTENT[:100], CONTENT + b"more"], ids=["cut", "longer"])
+@pytest.mark.parametrize("known", [False, True], ids=["anybody's", "a file system's"])
+def test_a_wrong_size_is_not_published_whatever_was_synced(server, target, there, known):
+    if known:
+        server.banner, server.extensions = OPENSSH
+    server.files[PART] = bytearray(there)
+    target().deliver("a.csv", CONTENT, token=2, resume=publishing())
+    assert server.files == {"in/a.csv": CONTENT}
+
+
 def test_a_file_system_that_has_synced_it_is_believed_the_size(server, target):
     server.banner, server.extensions = OPENSSH
     server.files[PART] = bytearray(CONTENT)
