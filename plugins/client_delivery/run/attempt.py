@@ -158,8 +158,10 @@ class Batch:
     def _start(self, entry: Entry) -> tuple[Job, LedgerJournal] | None:
         try:
             begun = self._ledger.begin(entry, self._owner)
-            if (name := begun.arrives_with(self._suffixes)) != begun.arrives_as:
-                begun = self._renamed(begun, name)
+            name = begun.arrives_with(self._suffixes)
+            # A destination that cannot be opened keeps what an earlier attempt left there: the next attempt sees to it.
+            if name != begun.arrives_as and self._destination is not None:
+                begun = self._renamed(begun, name, self._destination)
         except Superseded as error:
             self._note_superseded(entry, error)
             return None
@@ -172,15 +174,15 @@ class Batch:
             source = SourceObject(kept.bucket, kept.key, kept.etag, begun.size, version_id=kept.version_id)
         return Job(begun.arrives_as, source, begun.fencing_token, begun.resume), journal
 
-    def _renamed(self, begun: Entry, name: str) -> Entry:
+    def _renamed(self, begun: Entry, name: str, destination: Destination) -> Entry:
         """The configuration has been edited since the file got its name: its suffixes now say how it is treated.
 
         The leftovers of an earlier attempt are removed: they have other content.
         """
-        if begun.resume and self._destination is not None:
+        if begun.resume:
             # A destination that only delivers knows no prepared files.
             left = begun.resume if self._suffixes else begun.resume.get("engine") or begun.resume
-            self._clean_up.discard(self._destination, begun, left)
+            self._clean_up.discard(destination, begun, left)
         return self._ledger.renamed(begun, name, self._suffixes)
 
     def _finish(self, entry: Entry, result: Receipt | BaseException) -> None:

@@ -167,6 +167,19 @@ def test_a_file_whose_treatment_was_edited_is_begun_anew_under_its_new_name(suff
     assert ledger.said[0] == ("renamed", f"claims.csv.gz claims.csv{suffixes}")
 
 
+def test_a_destination_that_cannot_be_opened_leaves_what_was_begun_to_the_next_attempt():
+    """The state is all that says what lies there."""
+
+    def closed() -> Any:
+        raise DestinationUnavailable("the server is down")
+
+    ledger = Ledger()
+    (entry,) = waiting("a.csv", delivered_name="claims.csv.gz", suffixes=".gz", resume={"upload": "u1"})
+    outcome = attempt(ledger).deliver([entry], closed)
+    assert outcome.unfinished == {"a.csv": "the server is down"}
+    assert ledger.said == [("failed", "a.csv")]
+
+
 def test_leftovers_that_cannot_be_removed_do_not_stop_the_file(caplog):
     class Stubborn(Destination):
         def discard(self, name: str, state: Any) -> None:
