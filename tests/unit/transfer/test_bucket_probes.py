@@ -69,11 +69,10 @@ def test_a_bucket_that_is_not_there_ends_the_test(service):
 
 
 @pytest.mark.parametrize(
-    ("headers", "outcome"),
-    [(off_by(0), Outcome.YES), (off_by(400), Outcome.NO), (off_by(-400), Outcome.NO), ({"date": "today"}, None)],
+    ("seconds", "outcome"), [(0, Outcome.YES), (400, Outcome.NO), (-400, Outcome.NO), (None, None)]
 )
-def test_s3s_clock_is_compared_with_ours(service, headers, outcome):
-    service.says(Reply(200, headers=headers), NOT_THERE)
+def test_s3s_clock_is_compared_with_ours(service, seconds, outcome):
+    service.says(Reply(200, headers={"date": "today"} if seconds is None else off_by(seconds)), NOT_THERE)
     probe, findings = s3_probe(service)
     probe.run(write=False)
     clocks = [one for one in findings.findings if one.what == "Clock"]
