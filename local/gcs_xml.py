@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 from local.gcs_handler import GcsHandler
 from local.http_stand_in import StandInError
 
+_PAGE = 1000
 _NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 """Of the responses to multipart uploads: S3's, and Google's own client finds nothing in any other
 (google-cloud-storage, ``_media/_upload.py``)."""
@@ -102,11 +103,26 @@ class XmlApi(GcsHandler):
         self.respond(204)
 
     def _uploads(self, bucket: str) -> None:
-        rows = "".join(
-            f"<Upload><Key>{escape(blob.name)}</Key><UploadId>{upload_id}</UploadId></Upload>"
+        """In the order of their names, a thousand at once: https://cloud.google.com/storage/docs/xml-api/get-bucket-uploads."""
+        prefix, after = self.query.get("prefix", ""), self.query.get("key-marker", "")
+        beyond = self.query.get("upload-id-marker", "")
+        found = sorted(
+            (blob.name, upload_id)
             for upload_id, blob in self.server.store.open_uploads(bucket)
+            if blob.name.startswith(prefix)
+            and (blob.name > after or (beyond and blob.name == after and upload_id > beyond))
+        )
+        shown, more = found[:_PAGE], len(found) > _PAGE
+        rows = "".join(
+            f"<Upload><Key>{escape(name)}</Key><UploadId>{upload_id}</UploadId></Upload>" for name, upload_id in shown
+        )
+        marks = (
+            f"<NextKeyMarker>{escape(shown[-1][0])}</NextKeyMarker>"
+            f"<NextUploadIdMarker>{shown[-1][1]}</NextUploadIdMarker>"
+            if more
+            else ""
         )
         self.xml(
-            f"<ListMultipartUploadsResult {_NAMESPACE}><IsTruncated>false</IsTruncated>{rows}"
+            f"<ListMultipartUploadsResult {_NAMESPACE}><IsTruncated>{str(more).lower()}</IsTruncated>{marks}{rows}"
             "</ListMultipartUploadsResult>"
         )
