@@ -96,7 +96,10 @@ class LedgerView:
 
 def _claimed(claim: Claim, fields: Mapping[str, Any]) -> Sequence[object]:
     """What a configuration with these fields has for itself."""
-    pickup, destination = fields.get("pickup") or {}, fields.get("destination") or {}
+    # What the ledger holds may be of any release, and every DAG of the environment is parsed by way of it.
+    pickup, destination = (
+        section if isinstance(section, dict) else {} for section in map(fields.get, ("pickup", "destination"))
+    )
     return {
         Claim.KEY: (fields.get("client_h_number"), fields.get("feed")),
         Claim.PICKUP: (pickup.get("bucket"), pickup.get("prefix")),
