@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from client_delivery.config import durations
 from client_delivery.config.destinations import Section
 from client_delivery.config.name_template import MOST_CHARACTERS, check
 from client_delivery.config.refusal import refusal
@@ -31,7 +32,6 @@ _MOST_WILDCARDS = 3
 _WILD = {"*": "[^/]*", "?": "[^/]"}
 _CASES: Mapping[str, Callable[[str], str]] = {"": str, "upper": str.upper, "lower": str.lower}
 _UNITS = {"min": 60, "h": 3600, "days": 86_400, "day": 86_400}
-_TIME = rf"([0-9]{{1,5}}) ?({'|'.join(_UNITS)})"
 _LONGEST = 30 * 86_400
 
 
@@ -69,10 +69,7 @@ def _check_place(value: str) -> str:
 
 
 def _parse_within(value: Any) -> timedelta:
-    match = re.fullmatch(_TIME, value) if isinstance(value, str) else None
-    if not match:
-        raise refusal("a time with its unit, such as '24 h'", f"The units are {', '.join(_UNITS)}.")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    return durations.parse(value, _UNITS, example="24 h")
 
 
 def _check_within(value: timedelta) -> timedelta:
@@ -108,7 +105,7 @@ class Acknowledgement(Section, title="Acknowledgement"):
         BeforeValidator(_parse_within),
         AfterValidator(_check_within),
         PlainSerializer(in_words),
-        WithJsonSchema({"type": "string", "pattern": f"^{_TIME}$"}),
+        WithJsonSchema({"type": "string", "pattern": f"^{durations.pattern_of(_UNITS)}$"}),
     ] = Field(
         default=timedelta(hours=24),
         title="Within",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
@@ -28,6 +28,12 @@ from client_delivery.config.refusal import refusal
 from client_delivery.config.sizes import ByteRate
 
 _TYPE = "How the files are delivered: `gcs`, `sftp` or `s3`. The other fields of this section depend on it."
+BUCKET_REGION: Any = Field(
+    default=None,
+    title="Region",
+    description="The bucket's AWS region. Defaults to the environment's own.",
+    examples=["us-east-1"],
+)
 _KEEP_METADATA = Field(
     default=True,
     title="Object metadata",
@@ -251,12 +257,7 @@ class S3Section(Section, title="Destination: S3"):
         description="Prepended to every file name; must end with '/'. Leave it empty for the top of the bucket.",
         examples=["from-us/acme/"],
     )
-    region: Region | None = Field(
-        default=None,
-        title="Region",
-        description="The bucket's AWS region. Defaults to the environment's own.",
-        examples=["us-east-1"],
-    )
+    region: Region | None = BUCKET_REGION
     role_arn: RoleArn | None = Field(
         default=None,
         title="Role",

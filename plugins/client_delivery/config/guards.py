@@ -9,23 +9,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
+from client_delivery.config import durations
 from client_delivery.config.destinations import Section
 from client_delivery.config.patterns import Pattern
 from client_delivery.config.refusal import refusal
 from client_delivery.config.sizes import ByteSize
 
 _UNITS = {"s": 1, "min": 60, "h": 3600}
-_DURATION = rf"([0-9]{{1,5}}) ?({'|'.join(_UNITS)})"
 _LONGEST_WAIT = 24 * 3600
 _PERCENT = r"([0-9]{1,3}) ?%"
 
 
 def _parse_duration(value: Any) -> timedelta:
     """Seconds, from text such as ``5 min``."""
-    match = re.fullmatch(_DURATION, value) if isinstance(value, str) else None
-    if not match:
-        raise refusal("a time with its unit, such as '5 min'", f"The units are {', '.join(_UNITS)}.")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    return durations.parse(value, _UNITS, example="5 min")
 
 
 def _check_duration(value: timedelta) -> timedelta:
@@ -51,7 +48,7 @@ Duration = Annotated[
     BeforeValidator(_parse_duration),
     AfterValidator(_check_duration),
     PlainSerializer(_written),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{durations.pattern_of(_UNITS)}$"}),
 ]
 Percent = Annotated[
     int,

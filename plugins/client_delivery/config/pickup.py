@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from client_delivery.config.destinations import Section, refuse_external_id_alone
+from client_delivery.config.destinations import BUCKET_REGION, Section, refuse_external_id_alone
 from client_delivery.config.names import ExternalId, Region, RoleArn, S3Bucket
 from client_delivery.config.patterns import Pattern, matcher, refuse_repeated_prefix
 from client_delivery.config.places import PickupPrefix
@@ -26,12 +26,7 @@ class PickupSection(Section, title="Pick-up"):
         " delivered files are deleted from it.",
         examples=["acme/"],
     )
-    region: Region | None = Field(
-        default=None,
-        title="Region",
-        description="The bucket's AWS region. Defaults to the environment's own.",
-        examples=["us-east-1"],
-    )
+    region: Region | None = BUCKET_REGION
     role_arn: RoleArn | None = Field(
         default=None,
         title="Role",

@@ -106,12 +106,10 @@ def what_is_nowhere(run: Run) -> str | None:
     missing = sorted(e.file_name for e in entries if e.wanted is not None and e.wanted.run == str(run.owner))
     if not missing:
         return None
-    named = ", ".join(map(as_json, missing[:_NAMED]))
-    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
     files = "1 file" if len(missing) == 1 else f"{len(missing)} files"
     return (
         f"The bytes of {files} of {run.config.delivery_key} no longer exist, neither in the pick-up nor in an "
-        f"archive nor as a version of the object: {named}{more}. Ask the sender to drop them again in "
+        f"archive nor as a version of the object: {_listed(missing)}. Ask the sender to drop them again in "
         f"{run.place}: the next run then sends them, under the name that the recipient knows; for a client "
         "with a done file, the run with the next done file does."
     )
@@ -119,12 +117,17 @@ def what_is_nowhere(run: Run) -> str | None:
 
 def what_needs_a_reason(entries: Sequence[Entry]) -> str:
     """The message about files that this run was asked to send, and that go only with a reason."""
-    named = ", ".join(as_json(entry.file_name) for entry in entries[:_NAMED])
-    more = f" and {len(entries) - _NAMED} more" if len(entries) > _NAMED else ""
+    named = _listed([entry.file_name for entry in entries])
     return (
-        f"A guard holds what was asked for, and such a file is sent only with a reason: {named}{more}. Nothing was "
-        "sent. Ask for it again, and give the reason."
+        f"A guard holds what was asked for, and such a file is sent only with a reason: {named}. Nothing was sent. Ask "
+        "for it again, and give the reason."
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Some of these names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(as_json, names[:_NAMED])) + more
 
 
 def dismiss(run: Run) -> int:
